@@ -1,1 +1,4 @@
-"""The Layerscope window: Qt, pyqtgraph and numpy. No file here imports torch; the model lives in the engine."""
+"""The Layerscope window: Qt, pyqtgraph and numpy.
+
+No file here imports torch; the model lives in the engine.
+"""

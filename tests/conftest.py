@@ -1,0 +1,73 @@
+"""What holds for every test: offline, quiet threads, no skip, no thread left behind."""
+
+import os
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+# Read when torch, Qt and the tokenizers are first imported, so they are set before anything else is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models under test are too small to gain from more
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# tqdm starts one daemon thread for the life of the process at its first progress bar (transformers shows one).
+PROCESS_WIDE_THREADS = ("TMonitor",)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Fails a test that returns while a thread it started still runs."""
+    before = set(threading.enumerate())
+    yield
+    started = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and type(thread).__name__ not in PROCESS_WIDE_THREADS
+    ]
+    for thread in started:
+        thread.join(timeout=1.0)
+    left = [thread.name for thread in started if thread.is_alive()]
+    if left:
+        pytest.fail(f"threads still running after the test: {', '.join(left)}", pytrace=False)
+
+
+def _fail_where_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"every test must run, but this one was skipped ({reason})"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_where_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_where_skipped(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of corpora and trained weights that some tests read and the project does not carry."""
+    folder = Path(os.environ.get("LAYERSCOPE_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.fail(f"no test data at {folder}: put it there or set LAYERSCOPE_DATA to its folder", pytrace=False)
+    return folder
