@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# tqdm starts one daemon thread for the life of the process at its first progress bar (transformers shows one).
+# tqdm starts one daemon thread for the life of the process at its first progress bar, as in transformers.
 PROCESS_WIDE_THREADS = ("TMonitor",)
 
 
@@ -69,5 +69,7 @@ def shared_data() -> Path:
     """The folder of corpora and trained weights that some tests read and the project does not carry."""
     folder = Path(os.environ.get("LAYERSCOPE_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.fail(f"no test data at {folder}: put it there or set LAYERSCOPE_DATA to its folder", pytrace=False)
+        pytest.fail(
+            f"no test data at {folder}: put it there or set LAYERSCOPE_DATA to its folder", pytrace=False
+        )
     return folder

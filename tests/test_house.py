@@ -1,0 +1,144 @@
+"""The rules of the house: who may import whom, what lies where, and what the wheel carries."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TOP_FOLDERS = {"model_core", "explorer_app", "assets", "tests"}
+TOP_FILES = {"pyproject.toml", "README.md", "LICENSE"}
+
+QT = {"PySide6", "shiboken6", "pyqtgraph"}
+
+
+def module_names(package: str) -> list[str]:
+    """Every module of a package by dotted name, the package itself first."""
+    names = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return sorted(names)
+
+
+def loaded_after_importing(modules: list[str]) -> set[str]:
+    """The top-level names in sys.modules of a fresh interpreter that imported `modules` and nothing else."""
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def tracked_files() -> list[str]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_the_window_never_loads_torch() -> None:
+    assert "torch" not in loaded_after_importing(module_names("explorer_app"))
+
+
+def test_the_core_never_loads_qt() -> None:
+    assert not loaded_after_importing(module_names("model_core")) & QT
+
+
+def test_the_session_loads_no_qt() -> None:
+    assert not loaded_after_importing(["explorer_app.session"]) & QT
+
+
+@pytest.mark.parametrize("module", ["model_core", "model_core.protocol"])
+def test_what_the_window_shares_with_the_core_loads_no_torch(module: str) -> None:
+    assert "torch" not in loaded_after_importing([module])
+
+
+def test_no_panel_imports_another_panel() -> None:
+    panels = {path.stem for path in (ROOT / "explorer_app" / "panels").glob("*.py")} - {"__init__"}
+    breaches = []
+    for name in sorted(panels):
+        tree = ast.parse((ROOT / "explorer_app" / "panels" / f"{name}.py").read_text(encoding="utf-8"))
+        breaches += [f"{name} imports {other}" for other in sorted(imported_panels(tree) & panels - {name})]
+    assert not breaches
+
+
+def imported_panels(tree: ast.Module) -> set[str]:
+    """Names that a module of explorer_app/panels imports from its own folder, by any spelling."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = {0: "", 1: "explorer_app.panels", 2: "explorer_app"}.get(node.level, "?")
+            origin = ".".join(part for part in (base, node.module) if part)
+            dotted = [f"{origin}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in dotted:
+            if match := re.match(r"explorer_app\.panels\.(\w+)", name):
+                found.add(match[1])
+    return found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import explorer_app.panels.norms",
+        "from explorer_app.panels import norms",
+        "from explorer_app.panels.norms import NormPanel",
+        "from . import norms",
+        "from .norms import NormPanel",
+        "from ..panels.norms import NormPanel",
+    ],
+)
+def test_every_spelling_of_an_import_between_panels_is_seen(line: str) -> None:
+    assert imported_panels(ast.parse(line)) == {"norms"}
+
+
+def test_the_top_of_the_repository_holds_only_what_belongs_there() -> None:
+    top = {name.partition("/")[0] for name in tracked_files()}
+    assert {name for name in top if not name.startswith(".")} <= TOP_FOLDERS | TOP_FILES
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    home = re.compile(rb"(?<![\w.:/])/(home|root|work|tmp|Users)/\w")
+    found = [
+        name
+        for name in tracked_files()
+        if not name.startswith("tests/")
+        and b"\0" not in (text := (ROOT / name).read_bytes())
+        and home.search(text)
+    ]
+    assert not found
+
+
+def test_the_wheel_carries_both_packages_their_assets_and_the_command(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    with zipfile.ZipFile(next(tmp_path.glob("layerscope-*.whl"))) as wheel:
+        names = set(wheel.namelist())
+        entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+        commands = configparser.ConfigParser()
+        commands.read_string(wheel.read(entry_points).decode())
+    tracked = tracked_files()
+    code = {name for name in tracked if name.startswith(("model_core/", "explorer_app/"))}
+    assets = {f"model_core/_{name}" for name in tracked if name.startswith("assets/")}
+    assert assets
+    assert code | assets <= names
+    assert not [name for name in names if name.startswith(("tests/", "assets/"))]
+    assert commands["console_scripts"]["layerscope"] == "explorer_app.__main__:main"
