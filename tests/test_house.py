@@ -137,6 +137,7 @@ def test_the_wheel_carries_both_packages_their_assets_and_the_command(tmp_path: 
         commands.read_string(wheel.read(entry_points).decode())
     tracked = tracked_files()
     code = {name for name in tracked if name.startswith(("model_core/", "explorer_app/"))}
+    code -= {"model_core/ruff.toml", "explorer_app/ruff.toml"}
     assets = {f"model_core/_{name}" for name in tracked if name.startswith("assets/")}
     assert assets
     assert code | assets <= names
