@@ -43,6 +43,13 @@ def no_thread_left_behind() -> Iterator[None]:
         pytest.fail(f"threads still running after the test: {', '.join(left)}", pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def no_setting_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Gives each test, and the processes it starts, empty folders for settings and state."""
+    for folder in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
+
+
 def _fail_where_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
