@@ -143,3 +143,45 @@ def test_the_wheel_carries_both_packages_their_assets_and_the_command(tmp_path: 
     assert code | assets <= names
     assert not [name for name in names if name.startswith(("tests/", "assets/"))]
     assert commands["console_scripts"]["layerscope"] == "explorer_app.__main__:main"
+
+
+def test_a_skip_a_thread_left_behind_and_a_warning_each_fail_the_run(tmp_path: Path) -> None:
+    (tmp_path / "test_breaches.py").write_text(
+        "import threading, time, warnings\n"
+        "import pytest\n"
+        "def test_fine(): pass\n"
+        "def test_skips(): pytest.skip('not here')\n"
+        "@pytest.mark.skip(reason='not now')\n"
+        "def test_is_marked_skip(): pass\n"
+        "def test_leaves_a_thread(): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "def test_warns(): warnings.warn('old')\n"
+        "def test_makes_qt_warn(qtbot): from PySide6.QtCore import qWarning; qWarning('bad')\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-c",
+            ROOT / "pyproject.toml",
+            "-p",
+            "tests.conftest",
+            "-rA",
+            "-q",
+            tmp_path,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    outcomes = set(re.findall(r"^(PASSED|FAILED|ERROR) .*::test_(\w+)", done.stdout, re.MULTILINE))
+    assert outcomes == {
+        ("PASSED", "fine"),
+        ("FAILED", "skips"),
+        ("ERROR", "is_marked_skip"),
+        ("PASSED", "leaves_a_thread"),
+        ("ERROR", "leaves_a_thread"),
+        ("FAILED", "warns"),
+        ("FAILED", "makes_qt_warn"),
+    }, done.stdout + done.stderr
