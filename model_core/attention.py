@@ -1,0 +1,94 @@
+"""Attention, written out: MHA, GQA and MQA are one class that differs in how many key/value heads it has."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from model_core.cache import LayerCache
+from model_core.position import rotate
+from model_core.tap import Tapped
+
+
+def causal_mask(start: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Additive mask [T S]: 0 where key s is not after query t, -inf elsewhere. Queries begin at position `start`."""
+    blocked = torch.full((length, start + length), -math.inf, dtype=dtype, device=device)
+    return blocked.triu(start + 1)
+
+
+def repeat_kv(x: Tensor, times: int) -> Tensor:
+    """[B G S D] -> [B H S D]: each key/value head serves `times` query heads, neighbours sharing one."""
+    return x.repeat_interleave(times, dim=1) if times > 1 else x
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor,
+    scale: float,
+    softmax_dtype: torch.dtype | None,
+    tap: Callable[[str, Tensor, str], Tensor],
+) -> Tensor:
+    """softmax(q kᵀ · scale + mask) v, every stage visible (Vaswani et al. 2017, eq. 1). All [B H · D] -> [B H T D]."""
+    scores = tap("scores", q @ k.mT * scale, "B H T S")
+    masked = tap("masked", scores + mask, "B H T S")
+    pattern = tap("pattern", masked.softmax(-1, dtype=softmax_dtype).to(q.dtype), "B H T S")
+    return pattern @ v
+
+
+class Attention(Tapped):
+    """Multi-head self-attention with `kv_heads` key/value heads (MHA: equal to heads; MQA: 1; GQA between).
+
+    softmax_dtype  where the reference rounds the softmax to another dtype (LLaMA: float32)
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        *,
+        qkv_bias: bool,
+        out_bias: bool,
+        softmax_dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.kv_heads = kv_heads or heads
+        self.head_dim = head_dim or width // heads
+        self.scale = 1 / math.sqrt(self.head_dim)
+        self.softmax_dtype = softmax_dtype
+        self.q = nn.Linear(width, self.heads * self.head_dim, bias=qkv_bias)
+        self.k = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
+        self.v = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
+        self.o = nn.Linear(self.heads * self.head_dim, width, bias=out_bias)
+
+    def split(self, x: Tensor) -> Tensor:
+        """[B T H·D] -> [B H T D]"""
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+    def forward(
+        self, x: Tensor, mask: Tensor, angles: Tensor | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        """x [B T C], mask [T S], angles [T P] -> [B T C]"""
+        q = self.tap("q", self.split(self.q(x)), "B H T D")
+        k = self.tap("k", self.split(self.k(x)), "B G S D")
+        v = self.tap("v", self.split(self.v(x)), "B G S D")
+        if angles is not None:
+            q = self.tap("q_rot", rotate(q, angles), "B H T D")
+            k = self.tap("k_rot", rotate(k, angles), "B G S D")
+        if cache is not None:
+            k, v = cache.append(k, v)
+        k, v = repeat_kv(k, self.heads // self.kv_heads), repeat_kv(v, self.heads // self.kv_heads)
+
+        mask = self.tap("mask", mask.expand(1, self.heads, *mask.shape), "B H T S")
+        # float64 is for checking: it takes the written-out path, which rounds where the reference rounds.
+        if self.watched("scores", "masked", "pattern") or q.dtype == torch.float64:
+            z = attend(q, k, v, mask, self.scale, self.softmax_dtype, self.tap)
+        else:
+            z = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
+        z = self.tap("z", z, "B H T D")
+        return self.tap("out", self.o(z.transpose(1, 2).flatten(-2)), "B T C")

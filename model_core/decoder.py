@@ -1,0 +1,85 @@
+"""The decoder-only language model that every family of the kind is built from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_core.attention import causal_mask
+from model_core.block import Block
+from model_core.cache import Cache
+from model_core.errors import InputError
+from model_core.norm import LayerNorm, RMSNorm
+from model_core.position import LearnedPositions, Rope
+from model_core.tap import Tapped
+
+
+class Embedding(Tapped):
+    """One vector for each token id. tokens [B T] -> [B T C]"""
+
+    def __init__(self, vocab_size: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocab_size, width).normal_(std=0.02))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.tap("out", nn.functional.embedding(tokens, self.weight), "B T C")
+
+
+class Decoder(Tapped):
+    """embed (+ pos) -> blocks -> norm -> head.
+
+    pos    an added table of positions, or None
+    rope   the rotation given to every attention, or None
+    tied   the head uses the embedding's weights
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        *,
+        vocab_size: int,
+        width: int,
+        context: int,
+        layers: int,
+        block: Callable[[], Block],
+        norm: LayerNorm | RMSNorm,
+        pos: LearnedPositions | None = None,
+        rope: Rope | None = None,
+        tied: bool,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.context = context
+        self.embed = Embedding(vocab_size, width)
+        self.pos = pos
+        self.rope = rope
+        self.blocks = nn.ModuleList(block() for _ in range(layers))
+        self.norm = norm
+        self.head = nn.Linear(width, vocab_size, bias=False)
+        if tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+        """tokens [B T] -> logits [B T V]. With a cache, tokens go on where it ends, and it is filled."""
+        start, length = cache.length if cache else 0, tokens.shape[1]
+        if start + length > self.context:
+            raise InputError(
+                f"{start + length} tokens are {start + length - self.context} more than the context of {self.context}: shorten the prompt"
+            )
+        positions = torch.arange(start, start + length, device=tokens.device)
+        x = self.embed(tokens)
+        if self.pos is not None:
+            x = x + self.pos(positions)
+        angles = None if self.rope is None else self.rope(positions)
+        mask = causal_mask(start, length, x.dtype, x.device)
+        for n, block in enumerate(self.blocks):
+            x = block(x, mask, angles, cache.layer(n) if cache else None)
+        if cache:
+            cache.length += length
+        return self.tap("logits", self.head(self.norm(x)), "B T V")
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that were learned; tied weights count once."""
+        return sum(parameter.numel() for parameter in self.parameters())

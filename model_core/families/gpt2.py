@@ -1,0 +1,125 @@
+"""GPT-2: LayerNorm, a learned position table, multi-head attention with biases, GELU MLP, output head tied to the embedding.
+
+Against the 2017 Transformer: decoder only, norms moved before the sublayers, one more norm at the end, learned
+positions for sinusoids, GELU (tanh form) for ReLU.
+
+Radford et al. 2019; reference: openai/gpt-2, src/model.py.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import gelu
+
+from model_core.attention import Attention
+from model_core.block import Block
+from model_core.decoder import Decoder
+from model_core.errors import InputError
+from model_core.families import Family, Source, needed, register
+from model_core.mlp import MLP
+from model_core.norm import LayerNorm
+from model_core.position import LearnedPositions
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    vocab_size: int
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    context: int
+    eps: float = 1e-5
+    tied: bool = True
+
+
+def build(config: GPT2Config) -> Decoder:
+    """The model, with weights as at the start of training."""
+
+    def block() -> Block:
+        return Block(
+            LayerNorm(config.width, config.eps),
+            Attention(config.width, config.heads, qkv_bias=True, out_bias=True),
+            LayerNorm(config.width, config.eps),
+            MLP(config.width, config.hidden, partial(gelu, approximate="tanh"), bias=True),
+        )
+
+    return Decoder(
+        config,
+        vocab_size=config.vocab_size,
+        width=config.width,
+        context=config.context,
+        layers=config.layers,
+        block=block,
+        norm=LayerNorm(config.width, config.eps),
+        pos=LearnedPositions(config.context, config.width),
+        tied=config.tied,
+    )
+
+
+def from_hf(hf: Mapping[str, Any]) -> GPT2Config:
+    """The configuration of a Hugging Face config.json. InputError names the key that is missing or not supported."""
+    if hf.get("activation_function", "gelu_new") not in ("gelu_new", "gelu_pytorch_tanh"):
+        raise InputError(f"config.json asks for activation '{hf['activation_function']}'; GPT-2 uses gelu_new")
+    for key in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
+        if hf.get(key):
+            raise InputError(f"config.json sets {key}, which is not supported")
+    width = needed(hf, "n_embd", int)
+    return GPT2Config(
+        vocab_size=needed(hf, "vocab_size", int),
+        width=width,
+        layers=needed(hf, "n_layer", int),
+        heads=needed(hf, "n_head", int),
+        hidden=needed(hf, "n_inner", int, default=4 * width),
+        context=needed(hf, "n_positions", int),
+        eps=needed(hf, "layer_norm_epsilon", float, default=1e-5),
+        tied=bool(hf.get("tie_word_embeddings", True)),
+    )
+
+
+def part(n: int, *, transpose: bool) -> Callable[[Tensor], Tensor]:
+    """Third n (q, k or v) of the joined c_attn; Conv1D stores weights as [in, out]."""
+    return lambda joined: (joined.T if transpose else joined).chunk(3)[n]
+
+
+def hf_weights(config: GPT2Config) -> dict[str, Source]:
+    """Where each parameter lies in a Hugging Face checkpoint."""
+    weights = {
+        "embed.weight": Source("wte.weight"),
+        "pos.weight": Source("wpe.weight"),
+        "norm.weight": Source("ln_f.weight"),
+        "norm.bias": Source("ln_f.bias"),
+    }
+    for n in range(config.layers):
+        ours, theirs = f"blocks.{n}", f"h.{n}"
+        for norm, ln in (("norm1", "ln_1"), ("norm2", "ln_2")):
+            for kind in ("weight", "bias"):
+                weights[f"{ours}.{norm}.{kind}"] = Source(f"{theirs}.{ln}.{kind}")
+        for i, name in enumerate("qkv"):
+            weights[f"{ours}.attn.{name}.weight"] = Source(f"{theirs}.attn.c_attn.weight", part(i, transpose=True))
+            weights[f"{ours}.attn.{name}.bias"] = Source(f"{theirs}.attn.c_attn.bias", part(i, transpose=False))
+        for linear, conv in (("attn.o", "attn.c_proj"), ("mlp.up", "mlp.c_fc"), ("mlp.down", "mlp.c_proj")):
+            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.T)
+            weights[f"{ours}.{linear}.bias"] = Source(f"{theirs}.{conv}.bias")
+    if not config.tied:
+        weights["head.weight"] = Source("lm_head.weight")
+    return weights
+
+
+register(
+    Family(
+        name="gpt2",
+        title="GPT-2",
+        about=__doc__ or "",
+        config=GPT2Config,
+        build=build,
+        hf_types=("gpt2",),
+        from_hf=from_hf,
+        hf_weights=hf_weights,
+        hf_ignored=("*.attn.bias", "*.attn.masked_bias", "lm_head.weight"),
+        hf_prefix="transformer.",
+    )
+)

@@ -1,0 +1,73 @@
+"""The names that window and engine share: axis letters, sites and globs over their keys. No torch, no Qt."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import translate
+
+from model_core.errors import InputError
+
+AXES = {
+    "B": "batch",
+    "T": "query position",
+    "S": "key position",
+    "C": "width",
+    "H": "query head",
+    "G": "key/value head",
+    "D": "head dimension",
+    "P": "rotary pair",
+    "F": "hidden unit",
+    "V": "vocabulary",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the forward pass that has a name: `key` is the module path plus a word.
+
+    dims has one axis letter for each entry of shape, in order: "B H T S".
+    """
+
+    key: str
+    dims: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def module(self) -> str:
+        """The path of the module that computes it, "" for the model itself."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def word(self) -> str:
+        """The last part of the key: "pattern" of "blocks.3.attn.pattern"."""
+        return self.key.rpartition(".")[2]
+
+
+def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
+    """A predicate: does a key match one of the globs? `*` crosses dots."""
+    patterns = [translate(glob) for glob in globs]
+    if not patterns:
+        return lambda key: False
+    known: dict[str, bool] = {}
+    match = re.compile("|".join(patterns)).match
+
+    def matches(key: str) -> bool:
+        if key not in known:
+            known[key] = match(key) is not None
+        return known[key]
+
+    return matches
+
+
+def select(globs: Iterable[str], keys: Iterable[str]) -> list[str]:
+    """The keys that match, in the order of `keys`. A glob that matches nothing raises InputError with the nearest keys."""
+    keys = list(keys)
+    globs = list(globs)
+    for glob in globs:
+        if not any(map(matcher([glob]), keys)):
+            near = difflib.get_close_matches(glob, keys, n=3, cutoff=0.4)
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            raise InputError(f"no site matches '{glob}'{hint}")
+    return [key for key in keys if matcher(globs)(key)]
