@@ -1,0 +1,370 @@
+"""Frames survive any pipe: every cut, every dtype, and whatever else was written into it."""
+
+import itertools
+import json
+import struct
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from model_core.protocol import (
+    MAGIC,
+    MAX_HEADER,
+    MAX_PAYLOAD,
+    BadFrame,
+    Frame,
+    FrameReader,
+    encode,
+    encode_bytes,
+)
+
+DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64"]
+DTYPES += ["uint8", "uint16", "uint32", "uint64", "bool"]
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+arrays = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
+frames = st.builds(
+    Frame,
+    kind=st.text(max_size=8),
+    id=st.integers(),
+    fields=st.dictionaries(st.text(max_size=4), json_values, max_size=3),
+    arrays=st.dictionaries(st.text(max_size=4), arrays, max_size=3),
+)
+near_magic = st.lists(st.sampled_from([b"L", b"LS", b"LSF", b"F1", b"\n"]), min_size=1).map(b"".join)
+garbage = st.binary(min_size=1, max_size=60) | near_magic
+
+
+def raw(header: object, payload: bytes = b"", lengths: tuple[int, int] | None = None) -> bytes:
+    """A frame on the wire with whatever header is wanted."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<4sIQ", MAGIC, *(lengths or (len(text), len(payload)))) + text + payload
+
+
+def plain(item: Frame | BadFrame) -> Any:
+    """Something with an ==, in which NaNs and dtypes count."""
+    if isinstance(item, BadFrame):
+        return item
+    arrays = {name: (a.dtype.name, a.shape, a.tobytes()) for name, a in item.arrays.items()}
+    return item.kind, item.id, item.fields, arrays
+
+
+def read(data: bytes, cuts: list[int] | None = None) -> list[Any]:
+    reader, out = FrameReader(), []
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts or []), len(data)]
+    for start, end in itertools.pairwise(edges):
+        out += reader.feed(data[start:end])
+    return [plain(item) for item in out]
+
+
+def carried(array: np.ndarray) -> np.ndarray:
+    (frame,) = FrameReader().feed(encode_bytes(Frame("a", 1, {}, {"x": array})))
+    assert isinstance(frame, Frame)
+    return frame.arrays["x"]
+
+
+def read_bytewise(data: bytes) -> list[Any]:
+    return read(data, list(range(len(data))))
+
+
+GOOD = Frame("result", 7, {"text": "héllo"}, {"x": np.arange(6, dtype=np.float32).reshape(2, 3)})
+
+
+@given(frames)
+def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
+    assert read(encode_bytes(frame)) == [plain(frame)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 4), (1,) * 32])
+def test_every_dtype_and_shape_comes_back(dtype: str, shape: tuple[int, ...]) -> None:
+    array = np.ones(shape, dtype)
+    assert carried(array).dtype == dtype
+    assert carried(array).shape == shape
+    assert np.array_equal(carried(array), array)
+
+
+def test_nan_and_infinity_travel_in_arrays_bit_for_bit() -> None:
+    array = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    assert carried(array).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12.0).reshape(3, 4).T,
+        np.arange(12.0)[::-2],
+        np.arange(3, dtype=">i4"),
+        np.zeros((2, 3), order="F"),
+    ],
+    ids=["transposed", "strided", "big-endian", "fortran"],
+)
+def test_an_array_in_another_memory_layout_comes_back_equal(array: np.ndarray) -> None:
+    assert np.array_equal(carried(array), array)
+    assert carried(array).flags.c_contiguous
+
+
+@given(st.lists(frames.map(encode_bytes) | garbage, max_size=5), st.lists(st.integers(0, 2**20), max_size=30))
+def test_any_chunking_reads_the_same(parts: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(parts)
+    whole = read(stream)
+    assert read(stream, cuts) == whole
+    assert read_bytewise(stream) == whole
+
+
+@given(st.lists(frames, max_size=5), st.lists(st.integers(0, 2**20), max_size=30))
+def test_frames_in_a_row_all_come_back_however_they_are_cut(sent: list[Frame], cuts: list[int]) -> None:
+    assert read(b"".join(map(encode_bytes, sent)), cuts) == [plain(frame) for frame in sent]
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300)))
+def test_arbitrary_bytes_never_raise(data: bytes, cuts: list[int]) -> None:
+    read(data, cuts)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=100))
+def test_an_arbitrary_header_and_payload_never_cost_the_next_frame(text: bytes, payload: bytes) -> None:
+    first, second = read(raw(text, payload) + encode_bytes(GOOD))
+    assert isinstance(first, BadFrame)
+    assert second == plain(GOOD)
+
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": json_values,
+        "dtype": st.sampled_from(DTYPES) | json_values,
+        "shape": st.lists(st.integers() | st.integers(-1, 4)) | json_values,
+    },
+)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.text() | json_values,
+        "id": st.integers() | json_values,
+        "fields": json_values,
+        "arrays": st.lists(specs) | json_values,
+    },
+)
+
+
+@given(headers, st.binary(max_size=64))
+def test_an_arbitrary_json_header_is_answered_in_one_line(header: dict[str, Any], payload: bytes) -> None:
+    first, second = read(raw(header, payload) + encode_bytes(GOOD))
+    assert second == plain(GOOD)
+    if isinstance(first, BadFrame):
+        assert len(first.reason.splitlines()) == 1
+        assert len(first.reason) < 250
+        assert first.id is None or first.id == header["id"]
+
+
+@given(garbage.filter(lambda data: MAGIC not in data))
+def test_a_stretch_of_garbage_is_reported_once_and_the_next_frame_is_read(data: bytes) -> None:
+    lost = BadFrame("bytes that belong to no frame were skipped", None)
+    expected = ([lost] if data else []) + [plain(GOOD)]
+    assert read(data + encode_bytes(GOOD)) == expected
+    assert read_bytewise(data + encode_bytes(GOOD)) == expected
+
+
+def test_two_stretches_of_garbage_are_reported_each_in_its_place() -> None:
+    good = encode_bytes(GOOD)
+    answers = read(b"Loading..." + good + b"LSLSF" + good)
+    assert [isinstance(answer, BadFrame) for answer in answers] == [True, False, True, False]
+
+
+def test_garbage_is_reported_before_a_frame_follows_it() -> None:
+    reader = FrameReader()
+    assert reader.feed(b"LS") == []
+    assert reader.feed(b"x") == [BadFrame("bytes that belong to no frame were skipped", None)]
+    assert reader.feed(b"more of the same") == []
+
+
+def spec(**changes: object) -> dict[str, object]:
+    return {"kind": "a", "id": 5, "arrays": [{"name": "x", "dtype": "uint8", "shape": [4], **changes}]}
+
+
+LIMIT = "over 2,147,483,648 bytes"
+UNUSABLE: dict[str, tuple[object, str, int | None]] = {
+    "no header": (b"", "the header is not JSON", None),
+    "not UTF-8": (b'{"kind": "\xff", "id": 1}', "the header is not JSON", None),
+    "UTF-16": ('{"kind": "a", "id": 1}'.encode("utf-16-le"), "the header is not JSON", None),
+    "not JSON": (b"{'kind': 1}", "the header is not JSON", None),
+    "NaN": (b'{"kind": "a", "id": 5, "fields": {"x": NaN}}', "the header is not JSON", None),
+    "infinity": (b'{"kind": "a", "id": 5, "fields": {"x": -Infinity}}', "the header is not JSON", None),
+    "too deep": (b"[" * 100_000, "the header is not JSON", None),
+    "too many digits": (b'{"kind": "a", "id": ' + b"1" * 5000 + b"}", "the header is not JSON", None),
+    "not an object": (b"[1, 2]", "the header is not a JSON object", None),
+    "no id": ({"kind": "a"}, "the header's id is not a whole number: None", None),
+    "text id": ({"kind": "a", "id": "5"}, "the header's id is not a whole number: '5'", None),
+    "boolean id": ({"kind": "a", "id": True}, "the header's id is not a whole number: True", None),
+    "fractional id": ({"kind": "a", "id": 5.0}, "the header's id is not a whole number: 5.0", None),
+    "no kind": ({"id": 5}, "the header's kind is not a string: None", 5),
+    "number kind": ({"kind": 3, "id": 5}, "the header's kind is not a string: 3", 5),
+    "list fields": ({"kind": "a", "id": 5, "fields": []}, "the header's fields are not an object: []", 5),
+    "object arrays": ({"kind": "a", "id": 5, "arrays": {}}, "the header's arrays are not a list: {}", 5),
+    "number array": (
+        {"kind": "a", "id": 5, "arrays": [3]},
+        "an array is not described by name, dtype and shape: 3",
+        5,
+    ),
+    "number name": (
+        spec(name=3),
+        "an array is not described by name, dtype and shape: {'dtype': 'uint8', 'name': 3, 'shape': [4]}",
+        5,
+    ),
+    "same name": (
+        {"kind": "a", "id": 5, "arrays": [{"name": "x", "dtype": "uint8", "shape": [2]}] * 2},
+        "two arrays have the name 'x'",
+        5,
+    ),
+    "unknown dtype": (
+        spec(dtype="object"),
+        f"array 'x' has the dtype 'object'; carried are {' '.join(DTYPES)}",
+        5,
+    ),
+    "list dtype": (
+        spec(dtype=["uint8"]),
+        "an array is not described by name, dtype and shape: {'dtype': ['uint8'], 'name': 'x', 'shape': [4]}",
+        5,
+    ),
+    "number shape": (
+        spec(shape=4),
+        "an array is not described by name, dtype and shape: {'dtype': 'uint8', 'name': 'x', 'shape': 4}",
+        5,
+    ),
+    "fractional shape": (spec(shape=[4.0]), "array 'x' has a shape not of whole numbers: [4.0]", 5),
+    "boolean shape": (spec(shape=[4, True]), "array 'x' has a shape not of whole numbers: [4, True]", 5),
+    "negative shape": (spec(shape=[-2, -2]), "array 'x' has a negative length in its shape [-2, -2]", 5),
+    "huge shape": (spec(shape=[2**40]), f"array 'x' of shape [1099511627776] is {LIMIT}", 5),
+    "huge product": (
+        spec(shape=[65536] * 2),
+        f"array 'x' of shape [65536, 65536] is {LIMIT}",
+        5,
+    ),
+    "huge and empty": (
+        spec(shape=[2**40, 0]),
+        f"array 'x' of shape [1099511627776, 0] is {LIMIT}",
+        5,
+    ),
+    "too many axes": (spec(shape=[1] * 33), "array 'x' has 33 axes; at most 32 are carried", 5),
+    "payload too long": (spec(shape=[3]), "the arrays take 3 bytes, but the payload has 4", 5),
+    "payload too short": (spec(shape=[5]), "the arrays take 5 bytes, but the payload has 4", 5),
+    "payload without arrays": ({"kind": "a", "id": 5}, "the arrays take 0 bytes, but the payload has 4", 5),
+}
+
+
+@pytest.mark.parametrize(("header", "reason", "id"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_an_unusable_header_is_one_clear_line_and_exactly_that_frame_is_skipped(
+    header: object, reason: str, id: int | None
+) -> None:
+    # The payload is itself a magic: whoever looked for one inside a skipped frame would be misled by it.
+    stream = raw(header, MAGIC) + encode_bytes(GOOD)
+    assert read(stream) == [BadFrame(reason, id), plain(GOOD)]
+    assert read_bytewise(stream) == [BadFrame(reason, id), plain(GOOD)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "reason"),
+    [
+        ((MAX_HEADER + 1, 0), "a frame's header of 16,777,217 bytes is over the limit of 16,777,216"),
+        ((2, MAX_PAYLOAD + 1), "a frame's payload of 2,147,483,649 bytes is over the limit of 2,147,483,648"),
+        ((2**32 - 1, 2**64 - 1), "a frame's header of 4,294,967,295 bytes is over the limit of 16,777,216"),
+    ],
+)
+def test_a_too_long_frame_is_reported_once_and_reading_resumes_at_the_next_magic(
+    lengths: tuple[int, int], reason: str
+) -> None:
+    stream = raw(b"{}", b"some of its payload", lengths) + encode_bytes(GOOD)
+    assert read(stream) == [BadFrame(reason, None), plain(GOOD)]
+    assert read_bytewise(stream) == [BadFrame(reason, None), plain(GOOD)]
+
+
+def test_a_payload_that_memory_cannot_hold_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = np.empty
+
+    def small_machine(shape: int, dtype: type) -> np.ndarray:
+        if shape > 1000:
+            raise MemoryError
+        return empty(shape, dtype)
+
+    monkeypatch.setattr(np, "empty", small_machine)
+    big = encode_bytes(Frame("a", 9, {}, {"x": np.zeros(2000, np.uint8)}))
+    no_memory = BadFrame("there is no memory for a payload of 2,000 bytes", 9)
+    assert read(big + encode_bytes(GOOD)) == [no_memory, plain(GOOD)]
+
+
+def test_a_header_without_fields_and_arrays_is_a_whole_frame() -> None:
+    assert read(raw({"kind": "cancel", "id": 3})) == [("cancel", 3, {}, {})]
+
+
+def test_received_arrays_are_read_only_aligned_views_on_one_buffer() -> None:
+    sent = {"flag": np.ones(3, bool), "half": np.ones(5, np.float16), "wide": np.ones(2), "one": np.array(1)}
+    (frame,) = FrameReader().feed(encode_bytes(Frame("a", 1, {}, sent)))
+    assert isinstance(frame, Frame)
+    owners = set()
+    for array in frame.arrays.values():
+        assert not array.flags.writeable
+        assert not array.flags.owndata
+        assert array.flags.aligned
+        owner: Any = array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        owners.add(id(owner))
+    assert len(owners) == 1
+
+
+def test_a_chunk_may_be_reused_by_the_caller_once_it_was_fed() -> None:
+    chunk = bytearray(encode_bytes(GOOD))
+    (frame,) = FrameReader().feed(memoryview(chunk))
+    chunk[:] = bytes(len(chunk))
+    assert plain(frame) == plain(GOOD)
+
+
+def test_encoding_shares_the_memory_of_contiguous_arrays() -> None:
+    array = np.arange(1000, dtype=np.float32)
+    _, buffer = encode(Frame("a", 1, {}, {"x": array}))
+    assert np.shares_memory(np.frombuffer(buffer, np.uint8), array)
+
+
+def test_encoding_leaves_the_header_in_one_piece_with_the_lengths_before_it() -> None:
+    first, *_ = encode(GOOD)
+    magic, header, payload = struct.unpack_from("<4sIQ", first)
+    assert (magic, header, payload) == (MAGIC, len(first) - 16, 24)
+    assert json.loads(bytes(first[16:]))["arrays"] == [{"name": "x", "dtype": "float32", "shape": [2, 3]}]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_encoding_refuses_nan_and_infinity_in_a_field(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode(Frame("a", 1, {"x": [value]}))
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([1j]), np.array([None])], ids=str)
+def test_encoding_refuses_a_dtype_that_is_not_carried(array: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="array 'x' has the dtype"):
+        encode(Frame("a", 1, {}, {"x": array}))
+
+
+def test_encoding_refuses_what_a_reader_would_refuse() -> None:
+    with pytest.raises(ValueError, match="33 axes"):
+        encode(Frame("a", 1, {}, {"x": np.ones((1,) * 33)}))
+    with pytest.raises(ValueError, match=r"a frame's header of .* is over the limit"):
+        encode(Frame("a", 1, {"text": "x" * MAX_HEADER}))
+    half = np.broadcast_to(np.uint8(0), (MAX_PAYLOAD // 2 + 1,))
+    with pytest.raises(ValueError, match="over 2,147,483,648 bytes"):
+        encode(Frame("a", 1, {}, {"x": np.broadcast_to(half, (2, half.size))}))
+
+
+def test_importing_the_protocol_loads_neither_torch_nor_qt() -> None:
+    code = "import sys, model_core.protocol; print(sys.modules.keys() & {'torch', 'PySide6'})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
