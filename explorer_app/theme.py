@@ -1,0 +1,321 @@
+"""Colours and fonts, light and dark. One colour per role, the same in text, graph and matrix.
+
+The colours are chosen to stay apart under the common colour vision deficiencies, and to be readable as text
+(contrast 4.5 : 1 or more) on both the window and the panels. The sequential map starts at the panel's own
+colour, so that zero reads as empty in both themes; its lightness changes in one direction only.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication
+
+from model_core.assets import asset
+
+Scheme = Literal["light", "dark"]
+Lut = NDArray[np.uint8]
+
+UI_FAMILY = "Inter"
+MONO_FAMILY = "DejaVu Sans Mono"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Named colours, each "#rrggbb" (what QColor, HTML and style sheets all read)."""
+
+    name: Scheme
+    query: str
+    key: str
+    value: str
+    output: str
+    masked: str
+    """Ground of a masked cell; the hatching over it is `masked_line`."""
+    masked_line: str
+    accent: str
+    """The locked cursor, the focused head, the keyboard focus."""
+    on_accent: str
+    text: str
+    muted: str
+    window: str
+    panel: str
+    """Ground of every drawing, and the low end of the sequential map."""
+    raised: str
+    """Ground of buttons, chips and headers."""
+    hover: str
+    border: str
+    warning: str
+    error: str
+
+    @property
+    def dark(self) -> bool:
+        return self.name == "dark"
+
+    @property
+    def sequential(self) -> Lut:
+        """[256, 3]: zero (the panel's colour) to the most, in equal perceived steps."""
+        return _sequential(self.name)
+
+    @property
+    def diverging(self) -> Lut:
+        """[256, 3]: most negative (orange), zero (the panel's colour) in the middle, most positive (blue)."""
+        return _diverging(self.name)
+
+
+LIGHT = Theme(
+    name="light",
+    query="#0b63b8",
+    key="#c2183f",
+    value="#0a7a55",
+    output="#7a3aa8",
+    masked="#dcdfe4",
+    masked_line="#b3b9c2",
+    accent="#b04a00",
+    on_accent="#ffffff",
+    text="#1a1f26",
+    muted="#586271",
+    window="#f2f4f7",
+    panel="#ffffff",
+    raised="#ffffff",
+    hover="#e4e9f0",
+    border="#cdd3dc",
+    warning="#7d5b00",
+    error="#a8181f",
+)
+
+DARK = Theme(
+    name="dark",
+    query="#6db6ff",
+    key="#ff7d92",
+    value="#52d6a4",
+    output="#cf9bff",
+    masked="#3a3f48",
+    masked_line="#59606c",
+    accent="#ffab4a",
+    on_accent="#20160a",
+    text="#e7eaf0",
+    muted="#a3acba",
+    window="#14161b",
+    panel="#1b1e25",
+    raised="#272b34",
+    hover="#303643",
+    border="#3b424f",
+    warning="#f0d060",
+    error="#ff8a80",
+)
+
+# The ramps pass through these colours; the first is the panel's.
+_RAMPS: dict[Scheme, list[str]] = {
+    "light": ["#ffffff", "#bfe0ea", "#63b0d6", "#2b6fb8", "#243a8a", "#1d1147"],
+    "dark": ["#1b1e25", "#2c3d74", "#2a6fa0", "#2fa39a", "#8fd16a", "#fdf3a8"],
+}
+_ARMS: dict[Scheme, tuple[list[str], list[str]]] = {
+    "light": (["#ffffff", "#f0a860", "#a14a00", "#5a2600"], ["#ffffff", "#7fb6e8", "#1f63ad", "#0a2f66"]),
+    "dark": (["#1b1e25", "#8a4a12", "#e08a35", "#ffe0b0"], ["#1b1e25", "#215a94", "#5fa6ea", "#d3ebff"]),
+}
+
+
+class Notifier(QObject):
+    """`changed(Theme)`: emitted after the application's colours were switched."""
+
+    changed = Signal(object)
+
+
+notifier = Notifier()
+_current = LIGHT
+_following = False
+
+
+def current() -> Theme:
+    """The theme in use. Read it when painting; `notifier.changed` says when to paint again."""
+    return _current
+
+
+def apply(app: QApplication, scheme: Scheme | None = None) -> Theme:
+    """Colour the whole application; `None` follows the system, now and whenever the system switches."""
+    global _following
+    hints = app.styleHints()
+    _listen(app)
+    _following = False  # setting the scheme below may announce a change, which is ours and not the system's
+    if scheme is None:
+        hints.unsetColorScheme()
+    else:
+        hints.setColorScheme(Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light)
+    _following = scheme is None
+    wanted = scheme or ("dark" if hints.colorScheme() == Qt.ColorScheme.Dark else "light")
+    _wear(app, DARK if wanted == "dark" else LIGHT)
+    return _current
+
+
+@cache
+def _listen(app: QApplication) -> None:
+    app.styleHints().colorSchemeChanged.connect(_system_switched)
+
+
+def _system_switched(scheme: Qt.ColorScheme) -> None:
+    app = QApplication.instance()
+    if _following and isinstance(app, QApplication):
+        _wear(app, DARK if scheme == Qt.ColorScheme.Dark else LIGHT)
+
+
+def _wear(app: QApplication, theme: Theme) -> None:
+    global _current
+    _current = theme
+    if app.style().name() != "fusion":
+        app.setStyle("Fusion")
+    app.setPalette(_palette(theme))
+    app.setStyleSheet(_style_sheet(theme))
+    notifier.changed.emit(theme)
+
+
+@cache
+def load_fonts() -> tuple[str, ...]:
+    """Register the bundled fonts and make them the application's; needs a QApplication.
+
+    Text then looks the same on every machine, and is drawn even where no font is installed at all.
+    Returns the families that were registered.
+    """
+    families: list[str] = []
+    for path in sorted(asset("fonts").glob("*.ttf")):
+        families += QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(path)))
+    font = QGuiApplication.font()
+    font.setFamilies([UI_FAMILY, MONO_FAMILY])
+    QApplication.setFont(font)
+    return tuple(dict.fromkeys(families))
+
+
+def mono_font() -> QFont:
+    """The font for tokens, numbers in columns and source, a little smaller to sit level with the text."""
+    font = QGuiApplication.font()
+    font.setFamilies([MONO_FAMILY])
+    font.setPointSizeF(font.pointSizeF() * 0.95)
+    return font
+
+
+# --- colour arithmetic --------------------------------------------------------------------------------------
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio 1..21 of two colours (WCAG 2.2, relative luminance)."""
+    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    linear = _linear(_rgb(colour))
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def _rgb(colour: str) -> NDArray[np.float64]:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def _linear(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+# Björn Ottosson, "A perceptual color space for image processing" (2020): linear sRGB -> cone -> Lab.
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def oklab(rgb: NDArray[Any]) -> NDArray[np.float64]:
+    """[..., 3] sRGB in 0..1 to OKLab, where equal distances look equally different."""
+    return np.cbrt(_linear(np.asarray(rgb, np.float64)) @ _TO_CONES.T) @ _TO_LAB.T
+
+
+def _from_oklab(lab: NDArray[np.float64]) -> Lut:
+    linear = (lab @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_CONES).T
+    linear = linear.clip(0, 1)
+    rgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+def _even_ramp(stops: list[str], count: int) -> Lut:
+    """[count, 3] through the stops, its steps equally large in OKLab."""
+    lab = oklab(np.stack([_rgb(stop) for stop in stops]))
+    fine = np.linspace(0, len(stops) - 1, 2048)
+    path = np.stack([np.interp(fine, np.arange(len(stops)), lab[:, i]) for i in range(3)], axis=1)
+    length = np.concatenate([[0.0], np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()])
+    even = np.linspace(0, length[-1], count)
+    return _from_oklab(np.stack([np.interp(even, length, path[:, i]) for i in range(3)], axis=1))
+
+
+@cache
+def _sequential(name: Scheme) -> Lut:
+    lut = _even_ramp(_RAMPS[name], 256)
+    lut.flags.writeable = False
+    return lut
+
+
+@cache
+def _diverging(name: Scheme) -> Lut:
+    negative, positive = (_even_ramp(arm, 128) for arm in _ARMS[name])
+    lut = np.concatenate([negative[::-1], positive])
+    lut.flags.writeable = False
+    return lut
+
+
+# --- Qt -----------------------------------------------------------------------------------------------------
+
+
+def _palette(theme: Theme) -> QPalette:
+    role = QPalette.ColorRole
+    palette = QPalette()
+    for which, colour in {
+        role.Window: theme.window,
+        role.WindowText: theme.text,
+        role.Base: theme.panel,
+        role.AlternateBase: theme.window,
+        role.Text: theme.text,
+        role.PlaceholderText: theme.muted,
+        role.Button: theme.raised,
+        role.ButtonText: theme.text,
+        role.BrightText: theme.error,
+        role.ToolTipBase: theme.raised,
+        role.ToolTipText: theme.text,
+        role.Highlight: theme.accent,
+        role.HighlightedText: theme.on_accent,
+        role.Accent: theme.accent,
+        role.Link: theme.query,
+        role.LinkVisited: theme.output,
+        role.Light: theme.hover,
+        role.Midlight: theme.hover,
+        role.Mid: theme.border,
+        role.Dark: theme.border,
+        role.Shadow: theme.window,
+    }.items():
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.muted))
+    palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(theme.border))
+    return palette
+
+
+def _style_sheet(theme: Theme) -> str:
+    return f"""
+        QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border};
+                    padding: 0.2em; }}
+        QMainWindow::separator {{ background: {theme.window}; width: 0.4em; height: 0.4em; }}
+        QMainWindow::separator:hover {{ background: {theme.border}; }}
+        QHeaderView::section {{ color: {theme.muted}; background: {theme.window}; border: none;
+                                border-right: 1px solid {theme.border}; border-bottom: 1px solid {theme.border};
+                                padding: 0.2em 0.4em; }}
+        QTableCornerButton::section {{ background: {theme.window}; border: none; }}
+    """

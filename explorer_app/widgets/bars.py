@@ -1,0 +1,219 @@
+"""A list of bars: what is likely next and how likely, with what it was before."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+
+from explorer_app import theme
+from explorer_app.text import tr
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: a label, a bar of `value` (0..1), and a text at the right, e.g. "62.1 %"."""
+
+    label: str
+    value: float
+    text: str
+    before: float | None = None
+    """What the value was (0..1), drawn as a thin bar below."""
+    climbed: int | None = None
+    """By how many ranks it rose (negative: fell); None draws no arrow."""
+    tip: str = ""
+
+
+class BarList(QAbstractScrollArea):
+    """Rows of label, bar and text; scrolls when they do not fit."""
+
+    clicked = Signal(int)
+    hovered = Signal(int)
+    left = Signal()
+
+    def __init__(self, role: str = "query", parent: QWidget | None = None) -> None:
+        """`role` names the colour of the bars in the theme."""
+        super().__init__(parent)
+        self._bars: list[Bar] = []
+        self._role = role
+        self._hover: int | None = None
+        self._chosen: int | None = None
+        self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.viewport().setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Bars"))
+        theme.notifier.changed.connect(self.viewport().update)
+
+    def show_bars(self, bars: Sequence[Bar]) -> None:
+        self._bars = list(bars)
+        self._hover = None
+        if self._chosen is not None and self._chosen >= len(self._bars):
+            self._chosen = None
+        self.setAccessibleDescription("\n".join(f"{bar.label} {bar.text}" for bar in self._bars))
+        self._fit_scroll()
+        self.viewport().update()
+
+    def bars(self) -> list[Bar]:
+        """The rows that are shown."""
+        return list(self._bars)
+
+    def set_chosen(self, index: int | None) -> None:
+        """Mark one row; None marks none."""
+        self._chosen = index
+        self.viewport().update()
+
+    def row_rect(self, index: int) -> QRectF:
+        """Where a row is, in the viewport."""
+        height = self._row_height()
+        return QRectF(0, index * height - self.verticalScrollBar().value(), self.viewport().width(), height)
+
+    def row_at(self, point: QPointF) -> int | None:
+        """The row at a place in the viewport."""
+        row = math.floor((point.y() + self.verticalScrollBar().value()) / self._row_height())
+        return row if 0 <= row < len(self._bars) else None
+
+    def sizeHint(self) -> QSize:
+        line = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(line * 18), self._row_height() * max(3, min(10, len(self._bars))))
+
+    def minimumSizeHint(self) -> QSize:
+        line = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(line * 10), self._row_height() * 3)
+
+    def _row_height(self) -> int:
+        return math.ceil(QFontMetricsF(self.font()).height() * 1.45)
+
+    def _fit_scroll(self) -> None:
+        bar = self.verticalScrollBar()
+        bar.setPageStep(self.viewport().height())
+        bar.setSingleStep(self._row_height())
+        bar.setRange(0, max(0, len(self._bars) * self._row_height() - self.viewport().height()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit_scroll()
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_scroll()
+        super().changeEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = theme.current()
+        painter.fillRect(self.viewport().rect(), QColor(colours.panel))
+        if not self._bars:
+            painter.setPen(QColor(colours.muted))
+            painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, tr("Nothing to show yet"))
+            return
+        plain, mono = QFontMetricsF(self.font()), QFontMetricsF(theme.mono_font())
+        pad = plain.height() * 0.4
+        total = self.viewport().width()
+        labels = min(max(mono.horizontalAdvance(bar.label) for bar in self._bars), total * 0.4)
+        texts = max(plain.horizontalAdvance(bar.text) for bar in self._bars)
+        arrows = max(plain.horizontalAdvance(_arrow(bar)) for bar in self._bars)
+        start = pad + labels + pad
+        end = total - pad - texts - (pad + arrows if arrows else 0) - pad
+        for index, bar in enumerate(self._bars):
+            row = self.row_rect(index)
+            if row.bottom() < 0 or row.top() > self.viewport().height():
+                continue
+            if index in (self._hover, self._chosen):
+                painter.fillRect(row, QColor(colours.hover))
+            if index == self._chosen:
+                painter.fillRect(QRectF(0, row.top(), pad * 0.4, row.height()), QColor(colours.accent))
+            middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
+            painter.setPen(QColor(colours.text))
+            painter.setFont(theme.mono_font())
+            label = mono.elidedText(bar.label, Qt.TextElideMode.ElideRight, labels + 1)
+            painter.drawText(QRectF(pad, row.top(), labels + 1, row.height()), middle, label)
+            self._paint_bar(painter, bar, QRectF(start, row.top(), max(0.0, end - start), row.height()))
+            painter.setFont(self.font())
+            painter.setPen(QColor(colours.text))
+            right = Qt.AlignmentFlag.AlignRight | middle
+            painter.drawText(QRectF(end + pad, row.top(), texts, row.height()), right, bar.text)
+            if bar.climbed:
+                painter.setPen(QColor(colours.value if bar.climbed > 0 else colours.key))
+                place = QRectF(end + pad + texts + pad, row.top(), arrows, row.height())
+                painter.drawText(place, middle, _arrow(bar))
+
+    def _paint_bar(self, painter: QPainter, bar: Bar, room: QRectF) -> None:
+        colours = theme.current()
+        thick = room.height() * (0.42 if bar.before is None else 0.34)
+        top = room.center().y() - (thick / 2 if bar.before is None else thick * 0.75)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colours.hover))
+        painter.drawRoundedRect(QRectF(room.left(), top, room.width(), thick), thick / 4, thick / 4)
+        painter.setBrush(QColor(getattr(colours, self._role)))
+        length = room.width() * min(1.0, max(0.0, bar.value))
+        painter.drawRoundedRect(QRectF(room.left(), top, length, thick), thick / 4, thick / 4)
+        if bar.before is not None:
+            ghost = QRectF(room.left(), top + thick * 1.2, room.width() * min(1.0, max(0.0, bar.before)), thick * 0.35)
+            painter.fillRect(ghost, QColor(colours.muted))
+
+    # Pointing and pressing
+
+    def _point(self, row: int | None) -> None:
+        if row == self._hover:
+            return
+        self._hover = row
+        self.viewport().update()
+        if row is None:
+            self.left.emit()
+        else:
+            self.hovered.emit(row)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._point(self.row_at(event.position()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._point(None)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        row = self.row_at(event.position())
+        if row is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit(row)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
+        if step is None or not self._bars:
+            super().keyPressEvent(event)
+            return
+        at = 0 if self._chosen is None else min(max(self._chosen + step, 0), len(self._bars) - 1)
+        self.set_chosen(at)
+        row = self.row_rect(at)
+        scroll = self.verticalScrollBar()
+        if row.top() < 0:
+            scroll.setValue(scroll.value() + math.floor(row.top()))
+        elif row.bottom() > self.viewport().height():
+            scroll.setValue(scroll.value() + math.ceil(row.bottom() - self.viewport().height()))
+        self.clicked.emit(at)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            row = self.row_at(QPointF(event.pos()))
+            if row is None:
+                QToolTip.hideText()
+            else:
+                area = self.row_rect(row).toAlignedRect()
+                QToolTip.showText(event.globalPos(), self.tip(row), self.viewport(), area)
+            return True
+        return super().viewportEvent(event)
+
+    def tip(self, row: int) -> str:
+        """The tooltip of a row."""
+        bar = self._bars[row]
+        lines = [bar.tip or f"{bar.label}  {bar.text}"]
+        if bar.before is not None:
+            lines.append(tr("before: {value}").format(value=f"{bar.before:.2%}"))
+        return "\n".join(lines)
+
+
+def _arrow(bar: Bar) -> str:
+    if not bar.climbed:
+        return ""
+    return f"↑{bar.climbed}" if bar.climbed > 0 else f"↓{-bar.climbed}"

@@ -1,0 +1,513 @@
+"""A matrix as coloured cells: one row a query, one column a key, every cell a number that the model computed."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent
+from PySide6.QtWidgets import QLabel, QWidget
+
+from explorer_app import theme
+from explorer_app.text import tr
+from explorer_app.widgets.colourbar import ColourBar
+from explorer_app.widgets.hatching import hatched
+from explorer_app.widgets.labels import LabelAxis
+from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plotting import pg
+
+Colours = Literal["sequential", "diverging", "symmetric"]
+Limits = tuple[float, float]
+Floats = NDArray[np.float32]
+
+_WIDEST_CELL = 2.5
+"""A cell is at most this many times wider than high, and as many times higher than wide."""
+
+
+def colour_limits(values: Floats, colours: Colours, limits: Limits | None) -> Limits:
+    """The values of the two ends of the colour bar; from the finite values where `limits` is None.
+
+    A sequential map of values that are not negative starts at zero, so that zero reads as empty.
+    """
+    if limits is None:
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        if colours == "sequential":
+            limits = (min(low, 0.0), high) if low >= 0 else (low, high)
+        elif colours == "symmetric":
+            limits = (-max(-low, high), max(-low, high))
+        else:
+            limits = (min(low, 0.0), max(high, 0.0))
+    low, high = limits
+    return (low, high) if high > low else (low - (colours != "sequential"), low + 1.0)
+
+
+def colour_map(colours: Colours, limits: Limits) -> theme.Lut:
+    """[256, 3] from the lower limit to the upper one; a signed map keeps zero at its neutral colour."""
+    if colours == "sequential":
+        return theme.current().sequential
+    full = theme.current().diverging
+    low, high = limits
+    reach = max(abs(low), abs(high))
+    if low == -high:
+        return full
+    share = (np.linspace(low, high, 256) + reach) / (2 * reach)
+    return full[np.rint(share.clip(0, 1) * 255).astype(int)]
+
+
+class Heatmap(QWidget):
+    """Cells, their labels on both sides, and a colour bar with real limits.
+
+    Masked cells (-inf) are hatched grey, NaN an X, +inf an infinity sign, clipped cells a plus or minus where a
+    sign fits. The wheel zooms, a drag moves, a double click on the labels shows everything again. Pointing at a
+    cell previews it, a click asks to lock it; the arrow keys walk from the locked cell.
+    """
+
+    hovered = Signal(int, int)
+    left = Signal()
+    clicked = Signal(int, int)
+    double_clicked = Signal(int, int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._values: Floats = np.zeros((0, 0), np.float32)
+        self._colours: Colours = "sequential"
+        self._limits: Limits = (0.0, 1.0)
+        self._describe: Callable[[int, int], str] | None = None
+        self._cursor: tuple[int | None, int | None] = (None, None)
+        self._hover: tuple[int, int] | None = None
+
+        self._row_axis = LabelAxis("left", "query", self)
+        self._col_axis = LabelAxis("top", "key", self)
+        self._bar = ColourBar(self)
+        self._readout = QLabel(self)
+        self._readout.setTextFormat(Qt.TextFormat.PlainText)
+        self._readout.setAccessibleName(tr("Value under the pointer"))
+        self._canvas = _Canvas(self)
+        self._box = _CellBox()
+        self._canvas.setCentralItem(self._box)
+        self._hatching = _Hatching(self)
+        self._image = pg.ImageItem()
+        self._broken = pg.ImageItem()
+        self._overlay = _Overlay(self)
+        for layer, item in enumerate((self._hatching, self._image, self._broken, self._overlay)):
+            item.setZValue(layer)
+            self._box.addItem(item, ignoreBounds=True)
+
+        self._box.sigRangeChanged.connect(self._follow_zoom)
+        self._box.pressed.connect(self._press)
+        self._canvas.pointed.connect(self._point)
+        self._canvas.left.connect(self._leave)
+        for axis in (self._row_axis, self._col_axis):
+            axis.reset_asked.connect(self.show_all)
+        theme.notifier.changed.connect(self._wear)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Heatmap"))
+        self._wear()
+
+    # What it shows
+
+    def show_matrix(
+        self,
+        values: NDArray[Any],
+        rows: Sequence[str],
+        cols: Sequence[str],
+        *,
+        colours: Colours = "sequential",
+        limits: Limits | None = None,
+        row_title: str = "",
+        col_title: str = "",
+        describe: Callable[[int, int], str] | None = None,
+    ) -> None:
+        """Show `values` [rows, columns]; -inf means masked.
+
+        `limits` are the values of the two ends of the colour bar; None takes them from the values.
+        `describe(row, column)` is the line that is shown while a cell is pointed at.
+        The zoom stays as long as the shape does.
+        """
+        values = np.array(values, np.float32)
+        if values.shape != (len(rows), len(cols)):
+            raise ValueError(f"a matrix of {values.shape} needs as many labels, got {len(rows)} x {len(cols)}")
+        reshaped = values.shape != self._values.shape
+        self._values, self._colours, self._describe = values, colours, describe
+        self._limits = colour_limits(values, colours, limits)
+        self._row_axis.set_labels(rows, row_title)
+        self._col_axis.set_labels(cols, col_title)
+        if row_title or col_title:
+            self.setAccessibleName(tr("Heatmap: {rows} by {columns}").format(rows=row_title, columns=col_title))
+        if reshaped:
+            self._hover = None
+            self._light(None)
+        self._place()
+        self._paint_cells()
+        if reshaped:
+            self._bound_zoom()
+        self._say()
+
+    def set_cursor(self, row: int | None, col: int | None) -> None:
+        """Draw the locked row, column or cell; None draws none."""
+        if (row, col) != self._cursor:
+            self._cursor = (row, col)
+            self._row_axis.set_locked(row)
+            self._col_axis.set_locked(col)
+            self._overlay.update()
+            self._say()
+
+    def show_all(self) -> None:
+        """Zoom out to the whole matrix."""
+        rows, cols = self._values.shape
+        self._box.setRange(xRange=(0, max(cols, 1)), yRange=(0, max(rows, 1)), padding=0)
+
+    def zoom_to(self, rows: tuple[float, float], cols: tuple[float, float]) -> None:
+        """Show the cells from and to these edges, row 0 beginning at 0.0."""
+        self._box.setRange(xRange=cols, yRange=rows, padding=0)
+
+    # What can be read back
+
+    def image_values(self) -> Floats:
+        """[rows, columns]: the very array that the image item draws; NaN where a cell is masked."""
+        image = self._image.image
+        return np.zeros((0, 0), np.float32) if image is None else image
+
+    def painted_limits(self) -> Limits:
+        """The values that the two ends of the colours stand for."""
+        low, high = self._image.getLevels()
+        return float(low), float(high)
+
+    def readout(self) -> str:
+        """The line below the cells."""
+        return self._readout.text()
+
+    def visible_range(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(rows, columns) from edge to edge, as zoomed."""
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        return (y0, y1), (x0, x1)
+
+    def cell_centre(self, row: int, col: int) -> QPointF:
+        """Where a cell is, in this widget's coordinates."""
+        (top, bottom), (first, last) = self.visible_range()
+        area = self._canvas.geometry()
+        x = area.x() + (col + 0.5 - first) / (last - first) * area.width()
+        y = area.y() + (row + 0.5 - top) / (bottom - top) * area.height()
+        return QPointF(x, y)
+
+    def cell_at(self, point: QPointF) -> tuple[int, int] | None:
+        """(row, column) of the cell at a place in this widget; None outside of the cells."""
+        area = QRectF(self._canvas.geometry())
+        if not area.contains(point):
+            return None
+        (top, bottom), (first, last) = self.visible_range()
+        row = math.floor(top + (point.y() - area.y()) / area.height() * (bottom - top))
+        col = math.floor(first + (point.x() - area.x()) / area.width() * (last - first))
+        rows, cols = self._values.shape
+        return (row, col) if 0 <= row < rows and 0 <= col < cols else None
+
+    def sizeHint(self) -> QSize:
+        unit = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(unit * 32), math.ceil(unit * 26))
+
+    def minimumSizeHint(self) -> QSize:
+        unit = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(unit * 14), math.ceil(unit * 12))
+
+    # Painting
+
+    def _wear(self) -> None:
+        colours = theme.current()
+        self._canvas.setBackground(QColor(colours.panel))
+        palette = self._readout.palette()
+        palette.setColor(self._readout.foregroundRole(), QColor(colours.text))
+        self._readout.setPalette(palette)
+        self._paint_cells()
+
+    def _paint_cells(self) -> None:
+        values = self._values
+        rows, cols = values.shape
+        empty = values.size == 0
+        for item in (self._hatching, self._image, self._overlay):
+            item.setVisible(not empty)
+        if empty:
+            self._image.clear()
+            self._broken.setVisible(False)
+            return
+        # The one place where -inf becomes NaN: pyqtgraph leaves NaN unpainted, and the hatching shows through.
+        masked = np.isneginf(values)
+        lut = colour_map(self._colours, self._limits)
+        whole = QRectF(0, 0, cols, rows)
+        self._image.setImage(np.where(masked, np.float32(np.nan), values), levels=self._limits, lut=lut)
+        self._image.setRect(whole)
+
+        broken = np.isnan(values) | np.isposinf(values)
+        self._broken.setVisible(bool(broken.any()))
+        if broken.any():
+            error = QColor(theme.current().error)
+            rgba = np.zeros((rows, cols, 4), np.uint8)
+            rgba[broken] = (error.red(), error.green(), error.blue(), 255)
+            self._broken.setImage(rgba, levels=None)
+            self._broken.setRect(whole)
+
+        finite = values[np.isfinite(values)]
+        low, high = self._limits
+        clipped = (bool((finite < low).any()), bool((finite > high).any()))
+        self._bar.show_limits(lut, self._limits, clipped, bool(masked.any()))
+        self._hatching.set_rect(whole)
+        self._overlay.set_matrix(values, self._limits, lut)
+
+    def _place(self) -> None:
+        """Lay out by hand: the labels and the cells share edges, and cells keep a sensible shape."""
+        rows, cols = self._values.shape
+        line = QFontMetricsF(self.font()).height()
+        width, height = self.width(), self.height()
+        bar = self._bar.sizeHint().width()
+        foot = math.ceil(line * 1.5)
+        left = self._row_axis.thickness(width * 0.3)
+        room_across = max(1, width - left - bar)
+        margin = math.ceil(line / 2)
+        for axis in (self._row_axis, self._col_axis):
+            axis.set_margin(margin)
+        self._col_axis.resize(room_across + 2 * margin, 1)  # whether its texts must turn depends on its length
+        top = self._col_axis.thickness(height * 0.3)
+        room_down = max(1, height - top - foot)
+        across, down = room_across, room_down
+        if rows and cols:
+            cell_w, cell_h = room_across / cols, room_down / rows
+            across = min(room_across, max(1, round(cols * cell_h * _WIDEST_CELL)))
+            down = min(room_down, max(1, round(rows * cell_w * _WIDEST_CELL)))
+        self._canvas.setGeometry(left, top, across, down)
+        self._row_axis.setGeometry(0, top - margin, left, down + 2 * margin)
+        self._col_axis.setGeometry(left - margin, 0, across + 2 * margin, top)
+        self._bar.setGeometry(left + across, top, bar, max(down, min(room_down, round(line * 6))))
+        self._readout.setGeometry(0, height - foot, width, foot)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._place()
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.FontChange:
+            self._place()
+        super().changeEvent(event)
+
+    def _bound_zoom(self) -> None:
+        rows, cols = (max(n, 1) for n in self._values.shape)
+        self._box.setLimits(
+            xMin=0, xMax=cols, yMin=0, yMax=rows,
+            minXRange=min(cols, 2), maxXRange=cols, minYRange=min(rows, 2), maxYRange=rows,
+        )  # fmt: skip
+        self.show_all()
+
+    def _follow_zoom(self) -> None:
+        (top, bottom), (first, last) = self.visible_range()
+        self._row_axis.set_span(top, bottom)
+        self._col_axis.set_span(first, last)
+        self._overlay.update()
+
+    # Pointing and pressing
+
+    def _light(self, cell: tuple[int, int] | None) -> None:
+        self._hover = cell
+        self._row_axis.set_lit(None if cell is None else cell[0])
+        self._col_axis.set_lit(None if cell is None else cell[1])
+        self._bar.set_mark(None if cell is None else float(self._values[cell]))
+        self._overlay.update()
+        self._say()
+
+    def _point(self, place: QPointF) -> None:
+        cell = self.cell_at(place + QPointF(self._canvas.pos()))
+        if cell == self._hover:
+            return
+        if cell is None:
+            self._leave()
+        else:
+            self._light(cell)
+            self.hovered.emit(*cell)
+
+    def _leave(self) -> None:
+        if self._hover is not None:
+            self._light(None)
+            self.left.emit()
+
+    def _press(self, place: QPointF, double: bool) -> None:
+        cell = self.cell_at(place + QPointF(self._canvas.pos()))
+        if cell is not None:
+            (self.double_clicked if double else self.clicked).emit(*cell)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps = {
+            Qt.Key.Key_Left: (0, -1),
+            Qt.Key.Key_Right: (0, 1),
+            Qt.Key.Key_Up: (-1, 0),
+            Qt.Key.Key_Down: (1, 0),
+        }
+        step = steps.get(Qt.Key(event.key()))
+        rows, cols = self._values.shape
+        if step is None or not self._values.size:
+            super().keyPressEvent(event)
+            return
+        row, col = (at or 0 for at in self._cursor)
+        self.clicked.emit(min(max(row + step[0], 0), rows - 1), min(max(col + step[1], 0), cols - 1))
+
+    def _say(self) -> None:
+        """Write the line below: the cell pointed at, else the locked one, else how to use the map."""
+        rows, cols = self._values.shape
+        cell = self._hover
+        if cell is None and None not in self._cursor:
+            row, col = self._cursor
+            cell = (row, col) if row is not None and col is not None and row < rows and col < cols else None
+        if cell is not None:
+            text = self._describe(*cell) if self._describe else short_number(float(self._values[cell]), 6)
+        elif not self._values.size:
+            text = tr("Nothing to show yet")
+        elif min(self._canvas.width() / max(cols, 1), self._canvas.height() / max(rows, 1)) < 1:
+            text = tr("{rows} × {columns} cells, more than pixels here: zoom in with the wheel").format(
+                rows=rows, columns=cols
+            )
+        else:
+            text = tr("Point at a cell to read it, click to lock it; the wheel zooms")
+        role = theme.current().muted if cell is None else theme.current().text
+        palette = self._readout.palette()
+        palette.setColor(self._readout.foregroundRole(), QColor(role))
+        self._readout.setPalette(palette)
+        self._readout.setText(text)
+
+
+class _Canvas(pg.GraphicsView):  # type: ignore[misc]
+    """The view that holds the cells; tells where the pointer is, in its own coordinates."""
+
+    pointed = Signal(QPointF)
+    left = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the heatmap itself takes the keys
+        self.setAccessibleName(tr("Cells"))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        self.pointed.emit(event.position())
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.left.emit()
+
+
+class _CellBox(pg.ViewBox):  # type: ignore[misc]
+    """Zoom and pan, first row at the top."""
+
+    pressed = Signal(QPointF, bool)
+
+    def __init__(self) -> None:
+        super().__init__(border=None, enableMenu=False, invertY=True, defaultPadding=0)
+
+    def mouseClickEvent(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            event.accept()
+            self.pressed.emit(QPointF(event.scenePos()), event.double())
+
+
+class _Hatching(pg.GraphicsObject):  # type: ignore[misc]
+    """The masked grey behind all cells; the image leaves it visible where nothing is painted."""
+
+    def __init__(self, owner: QWidget) -> None:
+        super().__init__()
+        self._owner = owner
+        self._rect = QRectF()
+
+    def set_rect(self, rect: QRectF) -> None:
+        self.prepareGeometryChange()
+        self._rect = rect
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._rect
+
+    def paint(self, painter: QPainter, *args: object) -> None:
+        area = painter.worldTransform().mapRect(self._rect)
+        painter.resetTransform()  # the lines keep their distance however far one zooms
+        painter.fillRect(area, hatched(self._owner))
+
+
+class _Overlay(pg.GraphicsObject):  # type: ignore[misc]
+    """What stands on the cells: numbers and signs where they fit, the pointer's cell, the locked row and column."""
+
+    def __init__(self, owner: Heatmap) -> None:
+        super().__init__()
+        self._owner = owner
+        self._values: Floats = np.zeros((0, 0), np.float32)
+        self._limits: Limits = (0.0, 1.0)
+        self._ink_is_light = np.zeros(256, bool)
+
+    def set_matrix(self, values: Floats, limits: Limits, lut: theme.Lut) -> None:
+        self.prepareGeometryChange()
+        self._values, self._limits = values, limits
+        self._ink_is_light = theme.oklab(lut / 255)[:, 0] < 0.65
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        rows, cols = self._values.shape
+        return QRectF(0, 0, cols, rows)
+
+    def paint(self, painter: QPainter, *args: object) -> None:
+        to_screen = painter.worldTransform()
+        painter.resetTransform()
+        metrics = QFontMetricsF(self._owner.font())
+        cell = to_screen.mapRect(QRectF(0, 0, 1, 1))
+        if cell.height() >= metrics.height() and cell.width() >= metrics.horizontalAdvance("0.00") * 1.2:
+            self._paint_texts(painter, to_screen.mapRect, cell.size().width())
+        self._paint_cursor(painter, to_screen.mapRect, metrics.height())
+
+    def text(self, row: int, col: int) -> str:
+        """What a large enough cell says; empty for a masked one, which the hatching explains."""
+        value = float(self._values[row, col])
+        if math.isnan(value):
+            return "X"
+        if math.isinf(value):
+            return "∞" if value > 0 else ""
+        low, high = self._limits
+        sign = "+" if value > high else "−" if value < low else ""
+        return short_number(value, 2) + (f" {sign}" if sign else "")
+
+    def _paint_texts(self, painter: QPainter, place: Callable[[QRectF], QRectF], width: float) -> None:
+        rows, cols = self._values.shape
+        (top, bottom), (first, last) = self._owner.visible_range()
+        font = self._owner.font()
+        font.setPointSizeF(font.pointSizeF() * 0.9)
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
+        low, high = self._limits
+        dark, light = QColor(theme.LIGHT.text), QColor(theme.DARK.text)
+        broken = QColor(theme.current().panel)
+        for row in range(max(0, math.floor(top)), min(rows, math.ceil(bottom))):
+            for col in range(max(0, math.floor(first)), min(cols, math.ceil(last))):
+                text = self.text(row, col)
+                if not text or metrics.horizontalAdvance(text) > width:
+                    continue
+                value = float(self._values[row, col])
+                if math.isfinite(value):
+                    share = min(1.0, max(0.0, (value - low) / (high - low)))
+                    painter.setPen(light if self._ink_is_light[round(share * 255)] else dark)
+                else:
+                    painter.setPen(broken)
+                painter.drawText(place(QRectF(col, row, 1, 1)), Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_cursor(self, painter: QPainter, place: Callable[[QRectF], QRectF], line: float) -> None:
+        colours = theme.current()
+        rows, cols = self._values.shape
+        row, col = self._owner._cursor
+        thin, thick = line * 0.08, line * 0.15
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if row is not None and row < rows:
+            painter.setPen(QPen(QColor(colours.query), thin))
+            painter.drawRect(place(QRectF(0, row, cols, 1)))
+        if col is not None and col < cols:
+            painter.setPen(QPen(QColor(colours.key), thin))
+            painter.drawRect(place(QRectF(col, 0, 1, rows)))
+        if row is not None and col is not None and row < rows and col < cols:
+            painter.setPen(QPen(QColor(colours.accent), thick))
+            painter.drawRect(place(QRectF(col, row, 1, 1)))
+        hover = self._owner._hover
+        if hover is not None:
+            painter.setPen(QPen(QColor(colours.text), thin))
+            painter.drawRect(place(QRectF(hover[1], hover[0], 1, 1)))

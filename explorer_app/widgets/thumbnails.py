@@ -1,0 +1,360 @@
+"""Every head of every layer at a glance: layers down, heads across, one small map each."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFontMetricsF,
+    QHelpEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from explorer_app import theme
+from explorer_app.text import tr
+
+Cell = tuple[int, int]
+Floats = NDArray[np.float32]
+
+
+def fit(maps: Floats, height: int, width: int) -> Floats:
+    """[..., t, s] to [..., height, width]: cells repeated where there is room, else the maximum of those that share a pixel.
+
+    Masked cells (-inf) lose against any other that shares their pixel.
+    """
+    for axis, size in ((-2, height), (-1, width)):
+        have = maps.shape[axis]
+        if size >= have:
+            maps = np.take(maps, np.arange(size) * have // size, axis=axis)
+        else:
+            maps = np.maximum.reduceat(maps, np.arange(size) * have // size, axis=axis)
+    return maps
+
+
+class ThumbnailGrid(QWidget):
+    """Small maps in a grid that is itself the control: point to preview, click or walk with the arrows to focus."""
+
+    hovered = Signal(int, int)
+    left = Signal()
+    clicked = Signal(int, int)
+    double_clicked = Signal(int, int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._maps: Floats = np.zeros((0, 0, 1, 1), np.float32)
+        self._rows: list[str] = []
+        self._cols: list[str] = []
+        self._limits = (0.0, 1.0)
+        self._signed = False
+        self._focus: Cell | None = None
+        self._hover: Cell | None = None
+        self._marks: dict[Cell, str] = {}
+        self._caption = ""
+        self._image: QImage | None = None
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Heads of all layers"))
+        theme.notifier.changed.connect(self._repaint)
+
+    def show_maps(
+        self,
+        maps: NDArray[Any],
+        row_labels: Sequence[str],
+        col_labels: Sequence[str],
+        focus: Cell | None = None,
+        *,
+        limits: tuple[float, float] = (0.0, 1.0),
+        signed: bool = False,
+        caption: str = "",
+    ) -> None:
+        """Show `maps` [layers, heads, t, s]; -inf means masked. One colour scale, `limits`, for all of them.
+
+        `signed` takes the diverging colours; `caption` says what was reduced, e.g. 'shown at 48 of 256 tokens'.
+        """
+        maps = np.array(maps, np.float32)
+        if maps.ndim != 4 or maps.shape[:2] != (len(row_labels), len(col_labels)):
+            raise ValueError(f"maps of {maps.shape} need {len(row_labels)} x {len(col_labels)} labels")
+        self._maps, self._limits, self._signed = maps, limits, signed
+        self._rows, self._cols = list(row_labels), list(col_labels)
+        self._focus, self._caption, self._hover = focus, caption, None
+        self._repaint()
+        self.updateGeometry()
+
+    def set_focus(self, layer: int, head: int) -> None:
+        """Frame one map."""
+        if self._focus != (layer, head):
+            self._focus = (layer, head)
+            self.update()
+
+    def set_marks(self, marks: Mapping[Cell, str]) -> None:
+        """Signs drawn over maps, e.g. {(3, 5): "✕"} for a head that was cut."""
+        self._marks = dict(marks)
+        self.update()
+
+    def caption(self) -> str:
+        """What the line below says, the reduction for the screen included."""
+        height, width = self._map_size()
+        rows, cols = self._maps.shape[2:]
+        if self._maps.size and (height < rows or width < cols):
+            drawn = tr("drawn at {shown} of {all}, max over cells").format(
+                shown=f"{min(height, rows)} × {min(width, cols)}", all=f"{rows} × {cols}"
+            )
+            return f"{self._caption} · {drawn}" if self._caption else drawn
+        return self._caption
+
+    def image(self) -> QImage | None:
+        """The picture of all maps as it is painted, one pixel a device pixel."""
+        return self._image
+
+    def map_rect(self, layer: int, head: int) -> QRectF:
+        """Where a map is painted, in this widget's coordinates."""
+        ratio = self.devicePixelRatioF()
+        height, width = self._map_size()
+        gap = self._gap()
+        corner = self._corner()
+        return QRectF(
+            corner.x() + head * (width + gap) / ratio,
+            corner.y() + layer * (height + gap) / ratio,
+            width / ratio,
+            height / ratio,
+        )
+
+    def map_at(self, point: QPointF) -> Cell | None:
+        """(layer, head) at a place in this widget; None in the gaps and outside."""
+        layers, heads = self._maps.shape[:2]
+        if not layers or not heads:
+            return None
+        step = self.map_rect(1, 1).topLeft() - self.map_rect(0, 0).topLeft()
+        offset = point - self.map_rect(0, 0).topLeft()
+        layer, head = math.floor(offset.y() / step.y()), math.floor(offset.x() / step.x())
+        inside = 0 <= layer < layers and 0 <= head < heads and self.map_rect(layer, head).contains(point)
+        return (layer, head) if inside else None
+
+    def sizeHint(self) -> QSize:
+        return self._size_for(2.2)
+
+    def minimumSizeHint(self) -> QSize:
+        return self._size_for(0.6)
+
+    # Geometry. Maps are laid out in device pixels, so that no cell is blurred over two of them.
+
+    def _size_for(self, lines: float) -> QSize:
+        """The size in which each map is `lines` text lines wide and high."""
+        line = QFontMetricsF(self.font()).height()
+        layers, heads = (max(n, 4) for n in self._maps.shape[:2])
+        corner = self._corner()
+        width = corner.x() + heads * lines * line * 1.15
+        return QSize(math.ceil(width), math.ceil(corner.y() + layers * lines * line * 1.15 + line * 1.5))
+
+    def _gap(self) -> int:
+        """Device pixels between two maps."""
+        return max(1, round(QFontMetricsF(self.font()).height() * 0.15 * self.devicePixelRatioF()))
+
+    def _corner(self) -> QPoint:
+        metrics = QFontMetricsF(self.font())
+        widest = max((metrics.horizontalAdvance(label) for label in self._rows), default=0.0)
+        return QPoint(math.ceil(widest + metrics.height() * 0.4), math.ceil(metrics.height() * 1.2))
+
+    def _map_size(self) -> tuple[int, int]:
+        """(height, width) of one map in device pixels; maps keep their proportions within reason."""
+        layers, heads, rows, cols = self._maps.shape
+        if not layers or not heads:
+            return 1, 1
+        ratio, gap, corner = self.devicePixelRatioF(), self._gap(), self._corner()
+        foot = QFontMetricsF(self.font()).height() * 1.5
+        width = int(((self.width() - corner.x()) * ratio - (heads - 1) * gap) / heads)
+        height = int(((self.height() - corner.y() - foot) * ratio - (layers - 1) * gap) / layers)
+        shape = min(2.0, max(0.5, cols / max(rows, 1)))
+        width = min(width, round(height * shape))
+        height = min(height, round(width / shape))
+        return max(1, height), max(1, width)
+
+    # Painting
+
+    def _repaint(self) -> None:
+        self._image = None
+        self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._image = None
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        self._image = None
+        super().changeEvent(event)
+
+    def _compose(self) -> QImage:
+        """All maps and the gaps between them as one picture."""
+        layers, heads = self._maps.shape[:2]
+        height, width = self._map_size()
+        gap = self._gap()
+        small = fit(self._maps, height, width)
+        low, high = self._limits
+        colours = theme.current()
+        lut = colours.diverging if self._signed else colours.sequential
+        finite = np.nan_to_num(small, nan=low, posinf=high, neginf=low)
+        level = np.rint((finite.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
+        pixels = lut[level]
+        for where, colour in ((np.isneginf(small), colours.masked), (np.isnan(small), colours.error)):
+            pixels[where] = QColor(colour).getRgb()[:3]
+        ground = QColor(colours.border).getRgb()[:3]
+        sheet = np.empty((layers, height + gap, heads, width + gap, 3), np.uint8)
+        sheet[:] = ground
+        sheet[:, :height, :, :width] = pixels.transpose(0, 2, 1, 3, 4)
+        flat = np.ascontiguousarray(sheet.reshape(layers * (height + gap), heads * (width + gap), 3)[:-gap, :-gap])
+        picture = QImage(flat, flat.shape[1], flat.shape[0], flat.strides[0], QImage.Format.Format_RGB888).copy()
+        picture.setDevicePixelRatio(self.devicePixelRatioF())
+        return picture
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colours = theme.current()
+        metrics = QFontMetricsF(self.font())
+        line = metrics.height()
+        layers, heads = self._maps.shape[:2]
+        painter.setPen(QColor(colours.muted))
+        if not layers or not heads or not self._maps.size:
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, tr("Nothing to show yet"))
+            return
+        if self._image is None:
+            self._image = self._compose()
+        first = self.map_rect(0, 0)
+        painter.drawImage(first.topLeft(), self._image)
+        self._paint_labels(painter, line)
+        for (layer, head), sign in self._marks.items():
+            if layer < layers and head < heads:
+                self._paint_mark(painter, self.map_rect(layer, head), sign)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if self._hover is not None:
+            painter.setPen(QPen(QColor(colours.text), line * 0.1))
+            painter.drawRect(self.map_rect(*self._hover))
+        if self._focus is not None and self._focus[0] < layers and self._focus[1] < heads:
+            painter.setPen(QPen(QColor(colours.accent), line * (0.22 if self.hasFocus() else 0.16)))
+            painter.drawRect(self.map_rect(*self._focus).adjusted(-1, -1, 1, 1))
+        painter.setPen(QColor(colours.muted))
+        foot = QRectF(0, self.map_rect(layers - 1, 0).bottom() + line * 0.25, self.width(), line * 1.2)
+        text = metrics.elidedText(self.caption(), Qt.TextElideMode.ElideRight, foot.width())
+        painter.drawText(foot, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, text)
+
+    def _paint_labels(self, painter: QPainter, line: float) -> None:
+        colours = theme.current()
+        metrics = QFontMetricsF(self.font())
+        lit = {at for at in (self._hover, self._focus) if at is not None}
+        last = -math.inf
+        for layer, label in enumerate(self._rows):
+            box = self.map_rect(layer, 0)
+            middle = box.center().y()
+            if middle - last < line and not any(at[0] == layer for at in lit):
+                continue
+            last = middle
+            painter.setPen(QColor(colours.text if any(at[0] == layer for at in lit) else colours.muted))
+            row = QRectF(0, middle - line / 2, box.left() - line * 0.3, line)
+            painter.drawText(row, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, label)
+        widest = max(metrics.horizontalAdvance(label) for label in self._cols) + line * 0.3
+        last = -math.inf
+        for head, label in enumerate(self._cols):
+            box = self.map_rect(0, head)
+            middle = box.center().x()
+            if middle - last < widest:
+                continue
+            last = middle
+            painter.setPen(QColor(colours.text if any(at[1] == head for at in lit) else colours.muted))
+            column = QRectF(middle - widest / 2, 0, widest, box.top() - line * 0.1)
+            painter.drawText(column, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, label)
+
+    def _paint_mark(self, painter: QPainter, box: QRectF, sign: str) -> None:
+        colours = theme.current()
+        veil = QColor(colours.panel)
+        veil.setAlphaF(0.6)
+        painter.fillRect(box, veil)
+        painter.save()
+        font = self.font()
+        font.setPointSizeF(font.pointSizeF() * max(0.6, box.height() * 0.7 / QFontMetricsF(font).height()))
+        painter.setFont(font)
+        painter.setPen(QColor(colours.error))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, sign)
+        painter.restore()
+
+    # Pointing and pressing
+
+    def _point(self, cell: Cell | None) -> None:
+        if cell == self._hover:
+            return
+        self._hover = cell
+        self.update()
+        if cell is None:
+            self.left.emit()
+        else:
+            self.hovered.emit(*cell)
+
+    def describe(self, layer: int, head: int) -> str:
+        """The tooltip of a map."""
+        text = tr("{layer}, {head}").format(layer=self._rows[layer], head=self._cols[head])
+        mark = self._marks.get((layer, head))
+        return f"{text} {mark}" if mark else text
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._point(self.map_at(event.position()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._point(None)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        cell = self.map_at(event.position())
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit(*cell)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        cell = self.map_at(event.position())
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.double_clicked.emit(*cell)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps = {
+            Qt.Key.Key_Left: (0, -1),
+            Qt.Key.Key_Right: (0, 1),
+            Qt.Key.Key_Up: (-1, 0),
+            Qt.Key.Key_Down: (1, 0),
+        }
+        step = steps.get(Qt.Key(event.key()))
+        layers, heads = self._maps.shape[:2]
+        if step is None or not layers or not heads:
+            super().keyPressEvent(event)
+            return
+        layer, head = self._focus or (0, 0)
+        cell = (min(max(layer + step[0], 0), layers - 1), min(max(head + step[1], 0), heads - 1))
+        if cell != self._focus:
+            self._focus = cell
+            self.update()
+            self.clicked.emit(*cell)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            cell = self.map_at(QPointF(event.pos()))
+            if cell is None:
+                QToolTip.hideText()
+            else:
+                area: QRect = self.map_rect(*cell).toAlignedRect()
+                QToolTip.showText(event.globalPos(), self.describe(*cell), self, area)
+            return True
+        return super().event(event)
