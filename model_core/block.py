@@ -6,10 +6,10 @@ from model_core.attention import Attention
 from model_core.cache import LayerCache
 from model_core.mlp import MLP, GatedMLP
 from model_core.norm import LayerNorm, RMSNorm
-from model_core.tap import Tapped
+from model_core.tap import Stage
 
 
-class Block(Tapped):
+class Block(Stage):
     """Pre-norm block: each sublayer reads a normed copy of the stream and adds to it. x [B T C] -> [B T C]
 
     A run keeps its input and can replay it later with every tap on.

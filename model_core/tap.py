@@ -50,13 +50,17 @@ class Tapped(nn.Module):
         return recorder is not None and any(recorder.watches(self, word) for word in words)
 
 
+class Stage(Tapped):
+    """A part that a run can call again on its own: its call is remembered, and all its taps come on in a replay."""
+
+
 class Recorder:
     """What one `record` block sees. `visit` is called by every tap of the model, in the order of the forward pass."""
 
     def __init__(
         self,
         model: nn.Module,
-        keep: Iterable[str],
+        keep: Iterable[str] | Callable[[str], bool],
         edits: Sequence[Edit],
         cancelled: Callable[[], bool],
         visited: Callable[[str], None],
@@ -65,7 +69,7 @@ class Recorder:
         prefix = root + "." if root else ""
         self.paths = {module: prefix + name if name else root for name, module in model.named_modules()}
         self.trace = Trace()
-        self.keeps = matcher(keep)
+        self.keeps = keep if callable(keep) else matcher(keep)
         self.edits = [(matcher([edit.sites]), edit) for edit in edits]
         self.cancelled = cancelled
         self.visited = visited
@@ -101,7 +105,7 @@ _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 @contextmanager
 def record(
     model: nn.Module,
-    keep: Iterable[str] = ("*",),
+    keep: Iterable[str] | Callable[[str], bool] = ("*",),
     edits: Sequence[Edit] = (),
     *,
     cancelled: Callable[[], bool] = lambda: False,
@@ -110,7 +114,7 @@ def record(
 ) -> Iterator[Trace]:
     """Record the forward passes of `model` inside the block; nothing is left on the model afterwards.
 
-    keep       globs of the keys whose values are kept ("*.resid_pre", "blocks.3.attn.*")
+    keep       globs of the keys whose values are kept ("*.resid_pre", "blocks.3.attn.*"), or a predicate
     edits      applied at their sites, in order, before the value is kept
     cancelled  asked at every tap; True raises Cancelled there
     visited    told every key in the order of computation (progress)

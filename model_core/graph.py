@@ -1,0 +1,92 @@
+"""The model graph is measured: a dry run follows every operation from site to site."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import networkx as nx
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from model_core.decoder import Decoder
+from model_core.tap import Recorder, using
+
+TOKENS = "tokens"
+
+
+class Provenance(TorchDispatchMode):
+    """While active, knows for each tensor the sites that it was computed from, directly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources = WeakTensorKeyDictionary()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = tree_leaves((args, kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        origins = frozenset[str]().union(*(self.of(value) for value in given))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self.sources[value] = origins | self.of(value)
+        return result
+
+    def of(self, value: Any) -> frozenset[str]:
+        known = self.sources.get(value) if isinstance(value, Tensor) else None
+        return known if known is not None else frozenset()
+
+
+class Cartographer(Recorder):
+    """A recorder that draws: at each tap, an edge from every site that the value was computed from."""
+
+    def __init__(self, model: nn.Module, provenance: Provenance) -> None:
+        super().__init__(model, ["*"], (), lambda: False, lambda key: None, "")
+        self.provenance = provenance
+        self.graph = nx.DiGraph()
+
+    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str) -> Tensor:
+        value = super().visit(module, word, value, dims)
+        site = self.trace.sites[self.key(module, word)]
+        self.graph.add_node(site.key, module=site.module, word=word, dims=dims, shape=site.shape)
+        self.graph.add_edges_from((source, site.key) for source in sorted(self.provenance.of(value)))
+        # A tensor of its own, so that a tap that returns its input is a site like any other.
+        alias = value.view_as(value)
+        self.provenance.sources[alias] = frozenset([site.key])
+        return alias
+
+
+def graph(model: Decoder, length: int) -> nx.DiGraph:
+    """Sites as nodes (module, word, dims, shape), an edge A -> B where B's value was computed from A's.
+
+    The node "tokens" is where it begins. Sites that depend on no token (a mask, rotation angles) have no edge into them.
+    Works on the meta device: no weights are read, nothing is computed.
+    """
+    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    tokens = torch.zeros(1, length, dtype=torch.long, device="meta")
+    provenance = Provenance()
+    cartographer = Cartographer(model, provenance)
+    cartographer.graph.add_node(TOKENS, module="", word=TOKENS, dims="B T", shape=(1, length))
+    with torch.no_grad(), using(cartographer), provenance:
+        provenance.sources[tokens] = frozenset([TOKENS])
+        torch.func.functional_call(model, meta, tokens)
+    return cartographer.graph
+
+
+def collapse(sites: nx.DiGraph, folded: Iterable[str]) -> nx.DiGraph:
+    """The graph with every module path in `folded` drawn as one node; edges between the same two nodes are joined."""
+    paths = sorted(folded, key=len)
+
+    def owner(key: str) -> str:
+        return next((path for path in paths if key.startswith(path + ".")), key)
+
+    drawn = nx.DiGraph()
+    for key, data in sites.nodes(data=True):
+        if owner(key) == key:
+            drawn.add_node(key, **data)
+        else:
+            drawn.add_node(owner(key), module=owner(key).rpartition(".")[0], word="", dims="", shape=())
+    for source, target in sites.edges:
+        if owner(source) != owner(target):
+            drawn.add_edge(owner(source), owner(target))
+    return drawn

@@ -1,0 +1,111 @@
+"""A run keeps little and can show everything: each block's input is kept, the rest is computed again when asked for."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_core import edits as edits_
+from model_core.decoder import Decoder
+from model_core.edits import AnyEdit
+from model_core.errors import InputError
+from model_core.names import Site
+from model_core.tap import Stage, record
+from model_core.trace import Trace
+
+REPLAY_BYTES = 1 << 30
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Run:
+    """One forward pass: model, tokens and edits, with every value of every site at hand.
+
+    The pass itself uses the fused attention and keeps what lies outside the blocks (embedding, logits, ...) and each
+    block's input. `value` replays the block that a site belongs to, by the same forward, edits and cache, with all
+    its taps on; replayed blocks stay within `REPLAY_BYTES`.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        tokens: Sequence[int],
+        edits: Sequence[AnyEdit] = (),
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+        visited: Callable[[str], None] = lambda key: None,
+    ) -> None:
+        if not tokens:
+            raise InputError("the prompt is empty: type some text")
+        edits_.check(edits, len(model.blocks), model.config.heads)
+        self.model = model
+        self.tokens = list(tokens)
+        self.edits = tuple(edits)
+        self.stages = {path: module for path, module in model.named_modules() if isinstance(module, Stage)}
+        self.replays: OrderedDict[str, Trace] = OrderedDict()
+        device = next(model.parameters()).device
+        with (
+            torch.inference_mode(),
+            calls_of(self.stages) as self.calls,
+            record(model, self.keeps, edits, cancelled=cancelled, visited=visited) as self.trace,
+        ):
+            model(torch.tensor([self.tokens], device=device))
+
+    def keeps(self, key: str) -> bool:
+        return key.endswith(".resid_pre") or self.stage_of(key) is None
+
+    def stage_of(self, key: str) -> str | None:
+        """The path of the stage that computes a site, None for what lies outside."""
+        return next((path for path in self.stages if key.startswith(path + ".")), None)
+
+    def value(self, key: str, cancelled: Callable[[], bool] = lambda: False) -> Tensor:
+        """The tensor at a site. InputError where the model has no such site."""
+        if key in self.trace:
+            return self.trace[key]
+        stage = self.stage_of(key)
+        if stage is None or key not in (trace := self.replay(stage, cancelled)):
+            raise InputError(f"there is no site '{key}' in this model")
+        return trace[key]
+
+    def replay(self, stage: str, cancelled: Callable[[], bool] = lambda: False) -> Trace:
+        """Every value of one stage, computed again from its stored input."""
+        if stage not in self.replays:
+            args, kwargs = self.calls[stage]
+            module = self.stages[stage]
+            with torch.inference_mode(), record(module, ["*"], self.edits, cancelled=cancelled, root=stage) as trace:
+                module(*args, **kwargs)
+            self.replays[stage] = trace
+            while len(self.replays) > 1 and sum(trace.nbytes for trace in self.replays.values()) > REPLAY_BYTES:
+                self.replays.popitem(last=False)
+        self.replays.move_to_end(stage)
+        return self.replays[stage]
+
+    @property
+    def logits(self) -> Tensor:
+        """[T V], of the whole prompt"""
+        return self.trace["logits"][0]
+
+
+@contextmanager
+def calls_of(stages: dict[str, Stage]) -> Iterator[dict[str, Call]]:
+    """The arguments with which each stage is called inside the block, by path."""
+    calls: dict[str, Call] = {}
+
+    def note(path: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        return lambda module, args, kwargs: calls.__setitem__(path, (args, kwargs))
+
+    with ExitStack() as hooks:
+        for path, stage in stages.items():
+            hooks.callback(stage.register_forward_pre_hook(note(path), with_kwargs=True).remove)
+        yield calls
+
+
+def sites(model: Decoder, length: int) -> list[Site]:
+    """Every site with its shape for a prompt of `length` tokens, in order; a dry run without weights or compute."""
+    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    with torch.inference_mode(), record(model, ["*"]) as trace:
+        torch.func.functional_call(model, meta, torch.zeros(1, length, dtype=torch.long, device="meta"))
+    return list(trace.sites.values())
