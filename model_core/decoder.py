@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from model_core.attention import causal_mask
 from model_core.block import Block
 from model_core.cache import Cache
-from model_core.errors import InputError
+from model_core.errors import TooLong
 from model_core.norm import LayerNorm, RMSNorm
 from model_core.position import LearnedPositions, Rope
 from model_core.tap import Tapped
@@ -64,9 +64,7 @@ class Decoder(Tapped):
         """tokens [B T] -> logits [B T V]. With a cache, tokens go on where it ends, and it is filled."""
         start, length = cache.length if cache else 0, tokens.shape[1]
         if start + length > self.context:
-            raise InputError(
-                f"{start + length} tokens are {start + length - self.context} more than the context of {self.context}: shorten the prompt"
-            )
+            raise TooLong(start + length, self.context)
         positions = torch.arange(start, start + length, device=tokens.device)
         x = self.embed(tokens)
         if self.pos is not None:

@@ -3,8 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 
+import networkx as nx
 import torch
 from torch import Tensor, nn
 
@@ -12,11 +14,12 @@ from model_core import edits as edits_
 from model_core.decoder import Decoder
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
+from model_core.graph import graph
 from model_core.names import Site
 from model_core.tap import Stage, record
 from model_core.trace import Trace
 
-REPLAY_BYTES = 1 << 30
+REPLAY_BYTES = 256 << 20
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -82,6 +85,17 @@ class Run:
                 self.replays.popitem(last=False)
         self.replays.move_to_end(stage)
         return self.replays[stage]
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """Every site that has a value, in order of computation."""
+        return {site.key: site for site in sites(self.model, len(self.tokens))}
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The measured graph, for a prompt of this length."""
+        with torch.inference_mode(False):
+            return graph(self.model, len(self.tokens))
 
     @property
     def logits(self) -> Tensor:

@@ -2,9 +2,11 @@
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from reprlib import repr as short
+from typing import Any, TypeVar, get_type_hints
 
 from torch import Tensor
 
@@ -59,9 +61,45 @@ def needed(config: Mapping[str, Any], key: str, kind: type[Number], default: Num
         if default is None:
             raise InputError(f"config.json has no '{key}'")
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0 or kind(value) != value:
-        raise InputError(f"config.json: '{key}' is {value!r}, not a positive {'whole ' if kind is int else ''}number")
+    check_number(f"config.json: '{key}'", value, kind)
     return kind(value)
+
+
+def flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
+    """A true or false from a config.json; InputError names the key that is neither."""
+    value = config.get(key, default)
+    if not isinstance(value, bool):
+        raise InputError(f"config.json: '{key}' is {short(value)}, not true or false")
+    return value
+
+
+# More than any axis of a real model; products of two such sizes can still be counted.
+LARGEST = 2**28
+
+
+def check_number(what: str, value: object, kind: type) -> None:
+    """InputError unless the value is a positive number, whole and of a sensible size where `kind` is int."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int and not (real and value == value and 0 < value <= LARGEST and int(value) == value):
+        raise InputError(f"{what} is {short(value)}, not a whole number from 1 to {LARGEST}")
+    if kind is float and not (real and 0 < value <= sys.float_info.max):
+        raise InputError(f"{what} is {short(value)}, not a positive number")
+
+
+def check_config(config: Any) -> None:
+    """For a configuration's `__post_init__`. InputError for a field of the wrong type, or sizes that do not go together."""
+    for name, kind in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if kind in (int, float):
+            check_number(f"'{name}'", value, kind)
+        elif isinstance(kind, type) and not isinstance(value, kind):
+            raise InputError(f"'{name}' is {short(value)}, not of type {kind.__name__}")
+    heads = config.heads
+    kv_heads = getattr(config, "kv_heads", heads)
+    if not hasattr(config, "head_dim") and config.width % heads:
+        raise InputError(f"a width of {config.width} cannot be split into {heads} heads")
+    if heads % kv_heads:
+        raise InputError(f"{heads} query heads cannot share {kv_heads} key/value heads evenly")
 
 
 for _, _name, _ in pkgutil.iter_modules(__path__):

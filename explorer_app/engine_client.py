@@ -1,0 +1,256 @@
+"""The window's end of the engine: a child process that is asked, watched, restarted and ended.
+
+    client.ask()      ask for what the visible panels miss; called after any change, sends at most one request a turn
+    client.cancel()   stop the request under way; an engine that does not obey in time is restarted
+    client.close()    end the process, before the window is gone
+
+An engine that dies is started again and gets the last request once more; if it dies of the same request again, that
+request is given up with a message, and the window goes on as it was.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from explorer_app.session import Session
+from explorer_app.text import tr
+from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.queries import Answer, Query, Scene, query
+
+SLOW_MS = 200
+OBEY_MS = 3000
+LOG_CHARACTERS = 1 << 20
+
+Wanted = Callable[[], list[Query]]
+
+
+class EngineClient(QObject):
+    """Keeps an engine running for a session and moves what it says into it.
+
+    wanted  the queries that the visible panels want answered for the present selection, most urgent first
+    """
+
+    log_grew = Signal(str)
+    idle = Signal()
+
+    def __init__(self, session: Session, wanted: Wanted, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.wanted = wanted
+        self.log = ""
+        self._id = 0
+        self._pending: tuple[int, Scene, set[Query]] | None = None
+        self._failed: set[tuple[Scene, Query]] = set()
+        self._given_up: Scene | None = None
+        self._deaths = 0
+        self._closing = False
+        self._process: QProcess | None = None
+        self._reader = FrameReader()
+        self._soon = QTimer(self, interval=0, singleShot=True)
+        self._soon.timeout.connect(self._ask)
+        self._slow = QTimer(self, interval=SLOW_MS, singleShot=True)
+        self._slow.timeout.connect(self._show_progress)
+        self._obey = QTimer(self, interval=OBEY_MS, singleShot=True)
+        self._obey.timeout.connect(self._kill)
+        self._said = ("running", 0.0)
+        session.scene_changed.connect(self.ask)
+        session.selection_changed.connect(self.ask)
+
+    def start(self) -> None:
+        """Start the engine and ask at once: the pipe keeps the request until torch is there."""
+        self.session.set_engine("starting")
+        self._reader = FrameReader()
+        self._launch()
+        self._send(Frame("hello", 0))
+        self.ask()
+
+    def restart(self) -> None:
+        """A fresh engine, whatever the old one was doing."""
+        self._deaths = 0
+        self._given_up = None
+        self._failed.clear()
+        self._end()
+        self.start()
+
+    def ask(self, _: Any = None) -> None:
+        """Ask, once, when the event loop is free."""
+        if not self._closing:
+            self._soon.start()
+
+    @property
+    def busy(self) -> bool:
+        """True while an answer is awaited."""
+        return self._pending is not None or self._soon.isActive()
+
+    def cancel(self) -> None:
+        """Give up the request under way; the pictures on screen stay."""
+        if self._pending is not None:
+            self._given_up = self._pending[1]
+            self._send(Frame("cancel", self._pending[0]))
+            self._obey.start()
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+        self._closing = True
+        for timer in (self._soon, self._slow, self._obey):
+            timer.stop()
+        self.session.scene_changed.disconnect(self.ask)
+        self.session.selection_changed.disconnect(self.ask)
+        self._end()
+
+    def _launch(self) -> None:
+        process = QProcess(self)
+        environment = QProcessEnvironment.systemEnvironment()
+        environment.insert("PYTHONUNBUFFERED", "1")
+        process.setProcessEnvironment(environment)
+        process.readyReadStandardOutput.connect(self._read)
+        process.readyReadStandardError.connect(self._read_log)
+        process.finished.connect(self._died)
+        process.errorOccurred.connect(self._did_not_start)
+        process.start(sys.executable, ["-m", "model_core.cli", "engine"])
+        self._process = process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.blockSignals(True)
+        process.closeWriteChannel()
+        if process.state() != QProcess.ProcessState.NotRunning and not process.waitForFinished(500):
+            process.kill()
+            process.waitForFinished(5000)
+        process.deleteLater()
+
+    def _send(self, frame: Frame) -> None:
+        if self._process is not None:
+            self._process.write(QByteArray(encode_bytes(frame)))
+
+    def _ask(self) -> None:
+        scene = self.session.scene
+        if self._closing or scene == self._given_up or self.session.engine == "stopped":
+            return
+        missing = [q for q in self.session.missing(self.wanted()) if (scene, q) not in self._failed]
+        if not missing:
+            if self._pending is None:
+                self.idle.emit()
+            return
+        if self._pending is not None and self._pending[1] == scene and self._pending[2].issuperset(missing):
+            return
+        self._id += 1
+        self._pending = (self._id, scene, set(missing))
+        if not self._slow.isActive():
+            self._slow.start()
+        fields = {"scene": scene.to_json(), "queries": [q.to_json() for q in missing]}
+        self._send(Frame("ask", self._id, fields))
+
+    def _read(self) -> None:
+        if self._process is not None:
+            for frame in self._reader.feed(self._process.readAllStandardOutput().data()):
+                self._receive(frame)
+
+    def _receive(self, frame: Frame | BadFrame) -> None:
+        if isinstance(frame, BadFrame):
+            self._note(f"unreadable frame from the engine: {frame.reason}\n")
+            return
+        if frame.kind == "hello":
+            self.session.set_engine("ready")
+            self.session.greet(frame.fields)
+            return
+        # What an outdated request still brings is dropped by its number.
+        if self._pending is None or frame.id != self._pending[0]:
+            return
+        _, scene, awaited = self._pending
+        if frame.kind == "answer":
+            asked = _query(frame.fields["query"])
+            awaited.discard(asked)
+            self.session.take(scene, asked, Answer(frame.fields["facts"], frame.arrays))
+        elif frame.kind == "progress":
+            self._said = (frame.fields["what"], frame.fields["share"])
+            if not self._slow.isActive():
+                self._show_progress()
+        elif frame.kind == "error":
+            self._refused(frame, scene)
+        if frame.kind == "done" or (frame.kind == "error" and frame.fields["query"] is None):
+            self._finished(cancelled=frame.fields.get("cancelled", False))
+
+    def _refused(self, frame: Frame, scene: Scene) -> None:
+        asked = frame.fields["query"]
+        if asked is None:
+            self._given_up = scene
+        else:
+            self._failed.add((scene, _query(asked)))
+        self.session.tell(frame.fields["message"], frame.fields["fix"])
+
+    def _finished(self, cancelled: bool) -> None:
+        self._pending = None
+        self._slow.stop()
+        self._obey.stop()
+        self._deaths = 0
+        self.session.set_engine("ready")
+        self.session.set_progress("", 1.0)
+        if cancelled and self._given_up == self.session.scene:
+            self.session.tell(tr("Cancelled. Change the prompt, or choose Run again."))
+        self.ask()
+
+    def run_again(self) -> None:
+        """Ask once more for a scene that was cancelled or refused."""
+        self._given_up = None
+        self._failed.clear()
+        self.session.tell("")
+        self.ask()
+
+    def _show_progress(self) -> None:
+        if self._pending is not None:
+            if self.session.engine == "ready":
+                self.session.set_engine("running")
+            self.session.set_progress(*self._said)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _did_not_start(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self.session.set_engine("stopped")
+            self.session.tell(tr("The engine could not be started; see its log in the Help menu."))
+
+    def _died(self) -> None:
+        """The process is gone and nobody asked it to."""
+        self._read()
+        self._read_log()
+        self._note("the engine process ended\n")
+        self._obey.stop()
+        self._slow.stop()
+        self.session.set_progress("", 1.0)
+        died_of, self._pending = self._pending, None
+        process, self._process = self._process, None
+        if process is not None:
+            process.deleteLater()
+        self._deaths += 1
+        if self._deaths > 3 or (self.session.engine == "starting" and self._deaths > 1 and died_of is None):
+            self.session.set_engine("stopped")
+            self.session.tell(tr("The engine stopped again and again; see its log, then choose Run > Restart engine."))
+            return
+        if died_of is not None and self._deaths > 1:
+            self._given_up = died_of[1]
+            self.session.tell(tr("The engine stopped twice on this request (out of memory?). Change it, or run it again."))
+        elif self._given_up == self.session.scene:
+            self.session.tell(tr("Cancelled. The engine did not answer and was restarted."))
+        else:
+            self.session.tell(tr("The engine stopped and is being restarted."))
+        self.start()
+
+    def _read_log(self) -> None:
+        if self._process is not None:
+            self._note(bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace"))
+
+    def _note(self, text: str) -> None:
+        if text:
+            self.log = (self.log + text)[-LOG_CHARACTERS:]
+            self.log_grew.emit(text)
+
+
+def _query(fields: dict[str, Any]) -> Query:
+    return query(fields["kind"], **fields["arguments"])

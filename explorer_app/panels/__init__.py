@@ -1,0 +1,120 @@
+"""Panels: one file each, found by looking, registered by `@panel`.
+
+A panel asks and draws, and knows nothing of the engine:
+
+    @panel("norms", "Norms", area="centre", order=40)
+    class Norms(Panel):
+        def needs(self) -> list[Query]: ...          what it wants to know of the present selection
+        def draw(self, answers: Answers) -> None: ...   paint; called when every need is answered, safe to repeat
+
+`draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing and draws once when
+it is shown. While something is missing the last picture stays.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
+
+from explorer_app import theme
+from explorer_app.session import RUN, Session
+from model_core.queries import Answer, Query
+
+Answers = dict[Query, Answer]
+
+
+class Panel(QWidget):
+    """A view of the session. Subclasses build their widgets in __init__ and override `needs` and `draw`."""
+
+    asks = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._soon = QTimer(self, interval=0, singleShot=True)
+        self._soon.timeout.connect(self._update)
+        session.shown_changed.connect(self.refresh)
+        session.selection_changed.connect(self.refresh)
+        session.answered.connect(self.refresh)
+        session.hovered_changed.connect(self.hovered)
+        theme.notifier.changed.connect(self.refresh)
+
+    def needs(self) -> list[Query]:
+        """The queries whose answers `draw` gets; RUN is always among them."""
+        return []
+
+    def draw(self, answers: Answers) -> None:
+        """Paint the answers for the present selection."""
+
+    def preview(self, query: int | None, key: int | None) -> None:
+        """Show the token positions under the pointer (None: nothing hovered); cheap, nothing is asked for."""
+
+    def hovered(self, _: Any = None) -> None:
+        if self.isVisible():
+            self.preview(*self.session.hovered)
+
+    def wanted(self) -> list[Query]:
+        """What this panel wants answered now; nothing while it is hidden."""
+        return [RUN, *self.needs()] if self.isVisible() else []
+
+    def refresh(self, _: Any = None) -> None:
+        """Draw, once, when the event loop is free."""
+        if self.isVisible():
+            self._soon.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+        self.asks.emit()
+
+    def _update(self) -> None:
+        if not self.isVisible():
+            return
+        needs = [RUN, *self.needs()]
+        answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
+        if len(answers) == len(set(needs)):
+            self.draw(answers)
+
+    def detach(self) -> None:
+        """Stop listening; called before the panel is deleted, since a signal would outlive it."""
+        self._soon.stop()
+        for signal in (self.session.shown_changed, self.session.selection_changed, self.session.answered):
+            signal.disconnect(self.refresh)
+        self.session.hovered_changed.disconnect(self.hovered)
+        theme.notifier.changed.disconnect(self.refresh)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """area: "left", "centre" (tabs), "right" or "bottom"; order: place within it."""
+
+    name: str
+    title: str
+    area: str
+    order: int
+    build: Callable[[Session], Panel]
+
+
+PANELS: dict[str, Registered] = {}
+
+
+def panel(name: str, title: str, *, area: str, order: int) -> Callable[[type[Panel]], type[Panel]]:
+    """Register a Panel class under a name."""
+
+    def registered(cls: type[Panel]) -> type[Panel]:
+        PANELS[name] = Registered(name, title, area, order, cls)
+        return cls
+
+    return registered
+
+
+def load_panels() -> list[Registered]:
+    """Every panel, by area and order."""
+    for _, name, _ in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{name}")
+    return sorted(PANELS.values(), key=lambda p: (p.area, p.order))

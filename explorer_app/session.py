@@ -1,0 +1,222 @@
+"""The state of the window, without Qt: what is run, what is selected, what the engine answered.
+
+Panels write to it and read from it, never to each other:
+
+    session.change(prompt="...")          a new scene; its answers are asked for by whoever listens to `scene_changed`
+    session.select(layer=3, head=2)       the one selection that every panel follows
+    session.answer(query)                 what is known for the scene that is shown, or None
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from psygnal import Signal
+
+from model_core.edits import toggled
+from model_core.queries import Answer, Query, Scene, layer_of, query
+
+STORE_BYTES = 512 << 20
+
+RUN = query("run")
+SITES = query("sites")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """layer, head  the focused head
+    query, key   the locked token positions, None where no token is chosen
+    step         position in the forward pass: an index into the sites in order of computation
+    site         the key of that step
+    """
+
+    layer: int = 0
+    head: int = 0
+    query: int | None = None
+    key: int | None = None
+    step: int = 0
+    site: str = "tokens"
+
+
+class Store:
+    """Answers by scene and query; the least recently used make room beyond `STORE_BYTES`."""
+
+    def __init__(self, limit: int = STORE_BYTES) -> None:
+        self.limit = limit
+        self.size = 0
+        self.answers: OrderedDict[tuple[Scene, Query], Answer] = OrderedDict()
+
+    def get(self, scene: Scene, asked: Query) -> Answer | None:
+        if (scene, asked) in self.answers:
+            self.answers.move_to_end((scene, asked))
+        return self.answers.get((scene, asked))
+
+    def put(self, scene: Scene, asked: Query, answer: Answer) -> None:
+        old = self.answers.pop((scene, asked), None)
+        self.size += answer.nbytes - (old.nbytes if old else 0)
+        self.answers[scene, asked] = answer
+        while self.size > self.limit and len(self.answers) > 1:
+            self.size -= self.answers.popitem(last=False)[1].nbytes
+
+
+class Session:
+    """One window's state. Every change of it is told by a signal; an equal value tells nothing.
+
+    scene   what the person asked for
+    shown   the newest scene whose run has been answered: what every picture on screen shows
+    engine  "starting", "ready", "running" or "stopped"
+    """
+
+    scene_changed = Signal(Scene)
+    shown_changed = Signal(Scene)
+    selection_changed = Signal(Selection)
+    hovered_changed = Signal(object)
+    answered = Signal(Query)
+    message_changed = Signal(str)
+    engine_changed = Signal(str)
+    progress_changed = Signal(str, float)
+    greeted = Signal(dict)
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.shown = scene
+        self.before: Scene | None = None
+        self.selection = Selection()
+        self.hovered: tuple[int | None, int | None] = (None, None)
+        self.store = Store()
+        self.message = ""
+        self.fix: dict[str, str] = {}
+        self.engine = "starting"
+        self.progress: tuple[str, float] = ("", 1.0)
+        self.greeting: dict[str, Any] = {}
+
+    def change(self, **fields: Any) -> None:
+        """Ask for another scene: `change(prompt="...")`, `change(edits=("mask off",))`."""
+        scene = replace(self.scene, **fields)
+        if scene != self.scene:
+            self.scene = scene
+            self.tell("")
+            self.scene_changed.emit(scene)
+            self.reveal()
+
+    def toggle_edit(self, edit: str) -> None:
+        """Add an edit to the scene, or remove it."""
+        self.change(edits=toggled(self.scene.edits, edit))
+
+    def take(self, scene: Scene, asked: Query, answer: Answer) -> None:
+        """Keep an answer of the engine; if it is of the present scene, it is shown."""
+        self.store.put(scene, asked, answer)
+        if scene == self.scene:
+            self.reveal()
+            self.answered.emit(asked)
+
+    def reveal(self) -> None:
+        """Show the present scene as soon as its run is known."""
+        if self.shown == self.scene or self.store.get(self.scene, RUN) is None:
+            return
+        # What an edit changed is read against the same prompt without it.
+        same_text = replace(self.shown, edits=()) == replace(self.scene, edits=())
+        self.before = self.shown if same_text else None
+        self.shown = self.scene
+        self.clamp()
+        self.shown_changed.emit(self.shown)
+
+    def answer(self, asked: Query) -> Answer | None:
+        """What is known for the scene that is shown."""
+        return self.store.get(self.shown, asked)
+
+    def answer_before(self, asked: Query) -> Answer | None:
+        """The same for the scene that was shown before an edit, None where the last change was no edit."""
+        return self.store.get(self.before, asked) if self.before else None
+
+    def missing(self, queries: Iterable[Query]) -> list[Query]:
+        """Those that the present scene has no answer to yet, once each, in order."""
+        return [q for q in dict.fromkeys(queries) if self.store.get(self.scene, q) is None]
+
+    @property
+    def run(self) -> Answer | None:
+        """Tokens, strings and the model's shape of the scene that is shown."""
+        return self.answer(RUN)
+
+    @property
+    def sites(self) -> list[dict[str, Any]]:
+        """The steps of the forward pass, in order; empty until the engine has said."""
+        answer = self.answer(SITES)
+        return [] if answer is None else list(answer["sites"])
+
+    def select(self, **fields: Any) -> None:
+        """Move the selection. Numbers beyond the model's are brought back to its edge."""
+        self._set(self._clamped(replace(self.selection, **fields)))
+
+    def go_to(self, site: str) -> None:
+        """Move every panel to a site: its step, and its layer where it lies in one."""
+        keys = [s["key"] for s in self.sites]
+        if site in keys:
+            self.go_to_step(keys.index(site))
+
+    def go_to_step(self, step: int) -> None:
+        """Move every panel to a step of the forward pass; beyond an end is that end."""
+        sites = self.sites
+        if sites:
+            step = min(max(step, 0), len(sites) - 1)
+            key = sites[step]["key"]
+            layer = layer_of(key)
+            self.select(step=step, site=key, **({} if layer is None else {"layer": layer}))
+
+    def hover(self, query: int | None, key: int | None = None) -> None:
+        """The token positions under the pointer: previewed everywhere, locked by a click."""
+        if self.hovered != (query, key):
+            self.hovered = (query, key)
+            self.hovered_changed.emit(self.hovered)
+
+    def tell(self, message: str, fix: dict[str, str] | None = None) -> None:
+        """One line for the person, by the prompt; "" takes it away. `fix`: a change of the scene that would help."""
+        if message != self.message:
+            self.message = message
+            self.fix = fix or {}
+            self.message_changed.emit(message)
+
+    def set_engine(self, state: str) -> None:
+        if state != self.engine:
+            self.engine = state
+            self.engine_changed.emit(state)
+
+    def set_progress(self, what: str, share: float) -> None:
+        """What the engine is doing, and how much of it is done; 1.0 when it is idle."""
+        if (what, share) != self.progress:
+            self.progress = (what, share)
+            self.progress_changed.emit(what, share)
+
+    def greet(self, greeting: dict[str, Any]) -> None:
+        self.greeting = greeting
+        self.greeted.emit(greeting)
+
+    def clamp(self) -> None:
+        self._set(self._clamped(self.selection))
+
+    def _set(self, selection: Selection) -> None:
+        if selection != self.selection:
+            self.selection = selection
+            self.selection_changed.emit(selection)
+
+    def _clamped(self, selection: Selection) -> Selection:
+        run = self.run
+        if run is None:
+            return selection
+        length = len(run["tokens"])
+
+        def token(position: int | None) -> int | None:
+            return None if position is None else min(max(position, 0), length - 1)
+
+        sites = self.sites
+        step = min(max(selection.step, 0), len(sites) - 1) if sites else selection.step
+        return replace(
+            selection,
+            layer=min(max(selection.layer, 0), run["layers"] - 1),
+            head=min(max(selection.head, 0), run["heads"] - 1),
+            query=token(selection.query),
+            key=token(selection.key),
+            step=step,
+            site=sites[step]["key"] if sites else selection.site,
+        )

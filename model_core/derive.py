@@ -1,0 +1,79 @@
+"""Numbers that are derived from a run and never stored. Each says exactly what it computes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core.norm import LayerNorm, RMSNorm
+
+HISTOGRAM_BINS = 40
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """logits [V] of the last position as ids and probabilities, likeliest first; and how well the prompt was foreseen."""
+
+    ids: Tensor  # [k]
+    probabilities: Tensor  # [k]
+    log_probs: Tensor  # [T-1], nats, of tokens 1..T-1 given those before
+    ranks: Tensor  # [T-1], 0 where the token was the likeliest
+
+
+def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
+    """logits [T V] of a prompt and its T tokens."""
+    top = logits[-1].float().softmax(-1).topk(min(k, logits.shape[-1]))
+    ahead, actual = logits[:-1].float(), torch.tensor(tokens[1:], device=logits.device)[:, None]
+    chosen = ahead.gather(-1, actual)
+    return NextToken(
+        ids=top.indices,
+        probabilities=top.values,
+        log_probs=(chosen - ahead.logsumexp(-1, keepdim=True))[:, 0],
+        ranks=(ahead > chosen).sum(-1),
+    )
+
+
+def norm_statistics(norm: LayerNorm | RMSNorm, x: Tensor) -> dict[str, Tensor]:
+    """What the norm divides by, for each token of x [T C]: mean and variance (LayerNorm) or rms (RMSNorm); [T] each.
+
+    rms is sqrt(mean(x²) + eps), the divisor itself; variance is the biased one, without eps.
+    """
+    x = x.float()
+    if isinstance(norm, RMSNorm):
+        return {"rms": (x.pow(2).mean(-1) + norm.eps).sqrt()}
+    return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
+
+
+def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
+    """Of the finite values: smallest, largest, mean, standard deviation; and how many are -inf, +inf and NaN."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    counts = {
+        "count": int(values.size),
+        "minus_infinite": int(np.isneginf(values).sum()),
+        "plus_infinite": int(np.isposinf(values).sum()),
+        "nan": int(np.isnan(values).sum()),
+    }
+    if not finite.size:
+        return counts
+    return counts | {
+        "min": float(finite.min()),
+        "max": float(finite.max()),
+        "mean": float(finite.mean()),
+        "std": float(finite.std()),
+    }
+
+
+def histogram(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Counts [40] of the finite values, and the 41 edges between the smallest and the largest."""
+    counts, edges = np.histogram(values[np.isfinite(values)].astype(np.float64), HISTOGRAM_BINS)
+    return counts, edges
+
+
+def shrink(maps: Tensor, side: int) -> Tensor:
+    """maps [... T S] no larger than side x side: each cell the largest of those it covers, so that no peak is lost."""
+    rows, columns = (min(side, n) for n in maps.shape[-2:])
+    if (rows, columns) == tuple(maps.shape[-2:]):
+        return maps
+    return torch.nn.functional.adaptive_max_pool2d(maps.float(), (rows, columns))

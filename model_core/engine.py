@@ -1,0 +1,446 @@
+"""The engine: the models in a process of their own, answering queries over stdin and stdout.
+
+    layerscope engine        reads frames, writes frames (protocol.py); prints and logs go to stderr
+
+    ->  hello                               <-  hello     devices, dtypes, presets, families
+    ->  ask     scene, queries              <-  progress  what, share
+                                            <-  answer    query, facts + arrays      one for each query
+                                            <-  error     message, query (or null), fault
+                                            <-  done      milliseconds
+    ->  cancel                              stops the request under way
+
+The newest `ask` wins: a running one stops at its next tap, except that a model being loaded goes on when the newer
+request wants the same one. What it can answer is a registry of small functions: `@answers("value")`.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+# A spinning OpenMP thread beside any busy process makes a pass 20 times slower; read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core import derive
+from model_core.checkpoint import Loaded
+from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
+from model_core.edits import parse, within
+from model_core.errors import Cancelled, InputError, TooLong
+from model_core.families import FAMILIES
+from model_core.names import Site
+from model_core.norm import LayerNorm, RMSNorm
+from model_core.presets import PRESETS, open_model
+from model_core.protocol import BadFrame, Frame, FrameReader, encode
+from model_core.queries import Answer, Scene, axis_index, left_axes
+from model_core.replay import Run
+from model_core.trace import to_array
+
+LOADED_MODELS = 2
+KEPT_RUNS = 4
+
+Question = Callable[..., Answer]
+QUESTIONS: dict[str, Question] = {}
+
+
+def answers(kind: str) -> Callable[[Question], Question]:
+    """Register a function (context, **arguments) -> Answer as what answers queries of a kind."""
+
+    def registered(function: Question) -> Question:
+        QUESTIONS[kind] = function
+        return function
+
+    return registered
+
+
+class Context:
+    """What a question is asked about: a loaded model, its run, and whether somebody wants it to stop."""
+
+    def __init__(self, loaded: Loaded, run: Run, cancelled: Callable[[], bool], milliseconds: float) -> None:
+        self.loaded = loaded
+        self.run = run
+        self.cancelled = cancelled
+        self.milliseconds = milliseconds
+
+    def value(self, site: str) -> Tensor:
+        """The tensor at a site, without its batch axis where it has one. InputError for an unknown site."""
+        value, dims = self.run.value(site, self.cancelled), self.site(site).dims
+        return value[0] if dims.startswith("B ") else value
+
+    def site(self, key: str) -> Site:
+        if (site := self.run.sites.get(key)) is None:
+            raise InputError(f"there is no site '{key}' in this model")
+        return site
+
+
+class Engine:
+    """Answers requests one after the other; `send` gets every frame that goes back, in order."""
+
+    def __init__(self, send: Callable[[Frame], None]) -> None:
+        self.send = send
+        self.models: OrderedDict[tuple[str, str, str], Loaded] = OrderedDict()
+        self.runs: OrderedDict[Scene, tuple[Run, float]] = OrderedDict()
+
+    def handle(self, request: Frame, cancelled: Callable[[], bool], other_model: Callable[[], bool]) -> None:
+        """Answer one request. `other_model` is asked while a model loads: is it still wanted?"""
+        try:
+            if request.kind == "hello":
+                self.send(Frame("hello", request.id, greeting()))
+            elif request.kind == "ask":
+                self.ask(request, cancelled, other_model)
+            else:
+                self.fail(request.id, f"frames of kind '{request.kind}' are not known here")
+        except Cancelled:
+            self.send(Frame("done", request.id, {"cancelled": True, "milliseconds": 0.0}))
+        except InputError as error:
+            self.fail(request.id, str(error), fix=error.fix)
+        except Exception:
+            self.fault(request.id)
+
+    def ask(self, request: Frame, cancelled: Callable[[], bool], other_model: Callable[[], bool]) -> None:
+        begun = time.perf_counter()
+        try:
+            scene = Scene.from_json(request.fields["scene"])
+            queries = [(str(query["kind"]), dict(query["arguments"])) for query in request.fields["queries"]]
+        except (KeyError, TypeError, ValueError):
+            self.fail(request.id, "this request has no readable scene and queries")
+            return
+        with memory_errors("this run"):
+            loaded = self.loaded(scene, request.id, other_model)
+            context = self.context(scene, loaded, request.id, cancelled)
+        for kind, arguments in queries:
+            if cancelled():
+                raise Cancelled
+            self.answer(request.id, context, kind, arguments)
+        milliseconds = (time.perf_counter() - begun) * 1000
+        self.send(Frame("done", request.id, {"cancelled": False, "milliseconds": milliseconds}))
+
+    def answer(self, id: int, context: Context, kind: str, arguments: dict[str, Any]) -> None:
+        asked = {"kind": kind, "arguments": arguments}
+        if kind not in QUESTIONS:
+            self.fail(id, f"queries of kind '{kind}' are not known here", asked)
+            return
+        try:
+            with memory_errors("this view"), torch.inference_mode():
+                answer = QUESTIONS[kind](context, **arguments)
+            self.send(Frame("answer", id, {"query": asked, "facts": answer.facts}, answer.arrays))
+        except InputError as error:
+            self.fail(id, str(error), asked)
+        except Cancelled:
+            raise
+        except Exception:
+            self.fault(id, asked)
+
+    def loaded(self, scene: Scene, id: int, other_model: Callable[[], bool]) -> Loaded:
+        """The model of a scene; loaded once, the least recently used makes room."""
+        key = (scene.model, scene.device, scene.dtype)
+        if key not in self.models:
+            check(scene.device, scene.dtype)
+            self.models[key] = open_model(
+                scene.model,
+                scene.device,
+                scene.dtype,
+                progress=lambda share: self.progress(id, "loading", share),
+                cancelled=other_model,
+            )
+            while len(self.models) > LOADED_MODELS:
+                old, _ = self.models.popitem(last=False)
+                for run in [s for s in self.runs if (s.model, s.device, s.dtype) == old]:
+                    del self.runs[run]
+        self.models.move_to_end(key)
+        return self.models[key]
+
+    def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
+        """The run of a scene, computed now or a moment ago."""
+        if scene not in self.runs:
+            tokens = loaded.tokenizer.encode(scene.prompt)
+            if len(tokens) > loaded.model.context:
+                error = TooLong(len(tokens), loaded.model.context)
+                error.fix = {"prompt": loaded.tokenizer.decode(tokens[: loaded.model.context])}
+                raise error
+            total, passed = 12 * len(loaded.model.blocks), 0
+
+            def visited(key: str) -> None:
+                nonlocal passed
+                passed += 1
+                if passed % 12 == 0:
+                    self.progress(id, "running", min(1.0, passed / total))
+
+            begun = time.perf_counter()
+            run = Run(
+                loaded.model, tokens, [parse(edit) for edit in scene.edits], cancelled=cancelled, visited=visited
+            )
+            self.runs[scene] = run, (time.perf_counter() - begun) * 1000
+            while len(self.runs) > KEPT_RUNS:
+                self.runs.popitem(last=False)
+        self.runs.move_to_end(scene)
+        run, milliseconds = self.runs[scene]
+        return Context(loaded, run, cancelled, milliseconds)
+
+    def progress(self, id: int, what: str, share: float) -> None:
+        self.send(Frame("progress", id, {"what": what, "share": share}))
+
+    def fail(
+        self, id: int, message: str, asked: dict[str, Any] | None = None, fix: dict[str, Any] | None = None
+    ) -> None:
+        """What the person did wrong. `fix`: fields of a scene that would work, to be offered."""
+        self.send(Frame("error", id, {"message": message, "query": asked, "fault": False, "fix": fix}))
+
+    def fault(self, id: int, asked: dict[str, Any] | None = None) -> None:
+        """An error of ours: the whole story goes to the log, one line to the window."""
+        traceback.print_exc(file=sys.stderr)
+        kind, error, _ = sys.exc_info()
+        message = f"the engine failed ({kind.__name__ if kind else 'unknown'}: {str(error).splitlines()[:1]}); see its log"
+        self.send(Frame("error", id, {"message": message, "query": asked, "fault": True, "fix": None}))
+
+
+def greeting() -> dict[str, Any]:
+    """What this engine has: devices with their memory, dtypes, presets and families."""
+    return {
+        "devices": [device.__dict__ for device in devices()],
+        "dtypes": list(DTYPES),
+        "presets": {name: preset.about for name, preset in PRESETS.items()},
+        "families": {name: family.title for name, family in FAMILIES.items()},
+        "pid": os.getpid(),
+    }
+
+
+def number(value: Any, count: int, what: str) -> int:
+    """A layer, head or token of a query; InputError where there is none of that number."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{what} {value!r} is not a whole number")
+    within(value, count, what, "query")
+    return value
+
+
+def attention_facts(context: Context) -> dict[str, Any]:
+    config = context.loaded.model.config
+    attn = context.loaded.model.blocks[0].attn
+    return {
+        "layers": len(context.loaded.model.blocks),
+        "heads": attn.heads,
+        "kv_heads": attn.kv_heads,
+        "head_dim": attn.head_dim,
+        "context": config.context,
+        "vocab_size": config.vocab_size,
+    }
+
+
+@answers("run")
+def run_(context: Context) -> Answer:
+    """Tokens with their strings, the model's shape, and what the run took."""
+    tokenizer, run = context.loaded.tokenizer, context.run
+    return Answer(
+        {
+            "tokens": run.tokens,
+            "strings": [tokenizer.token(token) for token in run.tokens],
+            "model": context.loaded.name,
+            "family": context.loaded.family.name,
+            "family_title": context.loaded.family.title,
+            "parameters": context.loaded.model.parameter_count,
+            "milliseconds": context.milliseconds,
+            "kept_bytes": run.trace.nbytes,
+            "edits": [str(edit) for edit in run.edits],
+            **attention_facts(context),
+        }
+    )
+
+
+@answers("sites")
+def sites_(context: Context) -> Answer:
+    """Every site in the order of computation: key, axis letters, shape, dtype, and the module that computes it."""
+    return Answer({"sites": [{**site.__dict__, "module": site.module} for site in context.run.sites.values()]})
+
+
+@answers("value")
+def value(context: Context, site: str, at: dict[str, int] | None = None) -> Answer:
+    """The tensor at a site as float32, at the given positions of some axes ({"H": 3}); the batch axis is dropped."""
+    at = at or {}
+    whole, dims = context.value(site), context.site(site).dims.removeprefix("B ")
+    for letter, position in at.items():
+        if letter not in dims.split():
+            raise InputError(f"{site} has axes {dims}, not {letter}")
+        number(position, whole.shape[dims.split().index(letter)], letter)
+    return Answer(
+        {"dims": " ".join(left_axes(dims, at)), "dtype": context.site(site).dtype},
+        {"values": to_array(whole[axis_index(dims, at)])},
+    )
+
+
+@answers("overview")
+def overview(context: Context, word: str = "pattern", side: int = 48) -> Answer:
+    """The [T S] maps of every layer and head, [L H t s]; longer maps shrunk to `side`, each cell the largest it covers."""
+    maps = [
+        derive.shrink(context.value(f"blocks.{layer}.attn.{word}"), max(1, side))
+        for layer in range(len(context.run.model.blocks))
+    ]
+    length = len(context.run.tokens)
+    return Answer({"length": length, "shown": min(side, length)}, {"maps": to_array(torch.stack(maps))})
+
+
+@answers("next_token")
+def next_token(context: Context, k: int = 20) -> Answer:
+    """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first."""
+    run, tokenizer = context.run, context.loaded.tokenizer
+    result = derive.next_token(run.logits, run.tokens, k)
+    return Answer(
+        {"ids": result.ids.tolist(), "strings": [tokenizer.token(int(id)) for id in result.ids]},
+        {
+            "probabilities": to_array(result.probabilities),
+            "log_probs": to_array(result.log_probs),
+            "ranks": result.ranks.cpu().numpy(),
+        },
+    )
+
+
+@answers("norm")
+def norm(context: Context, module: str) -> Answer:
+    """One norm: statistics of each token, what went in and came out [T C], the gain (and bias) [C]."""
+    part = dict(context.run.model.named_modules()).get(module)
+    if not isinstance(part, LayerNorm | RMSNorm):
+        raise InputError(f"there is no norm '{module}' in this model")
+    sources = [source for source, _ in context.run.graph.in_edges(f"{module}.out")]
+    before = context.value(sources[0])
+    arrays = {"before": before, "after": context.value(f"{module}.out"), "gain": part.weight}
+    if isinstance(part, LayerNorm):
+        arrays["bias"] = part.bias
+    arrays |= derive.norm_statistics(part, before)
+    return Answer(
+        {"kind": type(part).__name__, "eps": part.eps, "source": sources[0]},
+        {name: to_array(array) for name, array in arrays.items()},
+    )
+
+
+@answers("rope")
+def rope(context: Context, layer: int, head: int) -> Answer:
+    """Angles [T P] and frequencies [P] (radians a position), q and k of a head before and after rotation [T D]."""
+    model = context.run.model
+    if model.rope is None:
+        raise InputError("this model has no rotary positions")
+    attn = model.blocks[number(layer, len(model.blocks), "layer")].attn
+    head = number(head, attn.heads, "head")
+    group = head // (attn.heads // attn.kv_heads)
+    at = f"blocks.{layer}.attn"
+    arrays = {
+        "angles": context.value("rope.angles"),
+        "frequencies": model.rope.frequencies(torch.device("cpu")),
+        "q": context.value(f"{at}.q")[head],
+        "q_rot": context.value(f"{at}.q_rot")[head],
+        "k": context.value(f"{at}.k")[group],
+        "k_rot": context.value(f"{at}.k_rot")[group],
+    }
+    return Answer({"theta": model.rope.theta, "group": group}, {name: to_array(a) for name, a in arrays.items()})
+
+
+@answers("positions")
+def positions(context: Context) -> Answer:
+    """How the model knows where a token stands: "rotary", "table" with its rows [T C], or "none"."""
+    model = context.run.model
+    if model.rope is not None:
+        return Answer({"kind": "rotary"})
+    if model.pos is None:
+        return Answer({"kind": "none"})
+    return Answer({"kind": "table"}, {"table": to_array(context.value("pos.out"))})
+
+
+@answers("inspect")
+def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit: int = 512) -> Answer:
+    """A site's slice as a table [rows columns] of at most `limit` each, statistics and histogram of the whole slice."""
+    whole = value(context, site, at)
+    values: np.ndarray[Any, Any] = whole.arrays["values"]
+    axes = whole.facts["dims"].split()
+    flat = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+    counts, edges = derive.histogram(values)
+    described = context.site(site)
+    return Answer(
+        {
+            "site_dims": described.dims,
+            "site_shape": list(described.shape),
+            "dtype": described.dtype,
+            "axes": axes,
+            "shape": list(values.shape),
+            "statistics": derive.statistics(values),
+        },
+        {"table": np.ascontiguousarray(flat[:limit, :limit]), "counts": counts, "edges": edges},
+    )
+
+
+@answers("graph")
+def graph_(context: Context) -> Answer:
+    """The measured graph: nodes (site, module, word, axis letters, shape) and edges, as positions in the list of nodes."""
+    measured = context.run.graph
+    index = {key: n for n, key in enumerate(measured)}
+    nodes = [{"key": key, **data, "shape": list(data["shape"])} for key, data in measured.nodes(data=True)]
+    return Answer({"nodes": nodes, "edges": [[index[a], index[b]] for a, b in measured.edges]})
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Read frames from `source` until it ends, answer on `sink`. The reading thread lets newer requests stop older ones."""
+    configure_threads()
+    writing = threading.Lock()
+
+    def send(frame: Frame) -> None:
+        with writing:
+            for buffer in encode(frame):
+                sink.write(buffer)
+            sink.flush()
+
+    waiting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+    newest = Frame("none", -1)
+    stopped = -1
+
+    def read() -> None:
+        nonlocal newest, stopped
+        reader = FrameReader()
+        while data := os.read(source.fileno(), 1 << 20):
+            for frame in reader.feed(data):
+                if isinstance(frame, BadFrame):
+                    message = f"unreadable frame: {frame.reason}"
+                    send(Frame("error", frame.id or 0, {"message": message, "query": None, "fault": False, "fix": None}))
+                elif frame.kind == "cancel":
+                    stopped = newest.id
+                else:
+                    newest = frame if frame.kind == "ask" else newest
+                    waiting.put(frame)
+        stopped = newest.id
+        waiting.put(None)
+
+    def model_of(frame: Frame) -> str:
+        scene = frame.fields.get("scene")
+        wanted = [scene.get(name) for name in ("model", "device", "dtype")] if isinstance(scene, dict) else None
+        return json.dumps(wanted)
+
+    threading.Thread(target=read, name="reader", daemon=True).start()
+    engine = Engine(send)
+    with contextlib.suppress(BrokenPipeError):
+        while (request := waiting.get()) is not None:
+            current = request
+
+            def cancelled(current: Frame = current) -> bool:
+                return current.kind == "ask" and (current is not newest or stopped >= current.id)
+
+            def other_model(current: Frame = current) -> bool:
+                return stopped >= current.id or (current is not newest and model_of(current) != model_of(newest))
+
+            if current.kind == "ask" and other_model():
+                send(Frame("done", current.id, {"cancelled": True, "milliseconds": 0.0}))
+            else:
+                engine.handle(current, cancelled, other_model)
+
+
+def main() -> int:
+    """`layerscope engine`. The real stdout is taken aside for frames; whatever prints goes to stderr."""
+    frames = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(sys.stdin.buffer, frames)
+    return 0

@@ -1,0 +1,66 @@
+"""The models that come with the program, and how any model is opened: by a preset's name or a path."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_core.assets import asset
+from model_core.checkpoint import Loaded, open_checkpoint
+from model_core.errors import InputError
+from model_core.families.llama import LlamaConfig
+from model_core.train import Recipe
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers) and training recipe."""
+
+    about: str
+    family: str
+    config: Any
+    tokenizer: str
+    recipe: Recipe
+
+
+PRESETS: Mapping[str, Preset] = {
+    "tales-llama": Preset(
+        about="LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
+        family="llama",
+        config=LlamaConfig(
+            vocab_size=2048,
+            width=192,
+            layers=6,
+            heads=6,
+            kv_heads=2,
+            hidden=512,
+            context=256,
+            head_dim=32,
+            tied=True,
+        ),
+        tokenizer="tales-2048",
+        # Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
+        recipe=Recipe(steps=2400, held_out=(14, 15), autocast="bfloat16"),
+    ),
+}
+DEFAULT = "tales-llama"
+
+
+def folder_of(name: str) -> Path:
+    """Where a preset's trained weights are."""
+    return asset("presets", name)
+
+
+def open_model(
+    model: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    *,
+    progress: Callable[[float], None] = lambda share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Loaded:
+    """A preset by name, or a checkpoint by path. InputError where it is neither, or cannot be opened."""
+    path = folder_of(model) if model in PRESETS else Path(model).expanduser()
+    if not path.exists():
+        raise InputError(f"there is no model '{model}': name a preset ({', '.join(PRESETS)}) or a checkpoint's path")
+    return open_checkpoint(path, device, dtype, progress=progress, cancelled=cancelled)

@@ -1,0 +1,86 @@
+"""What window and engine say to each other about a run: scenes, queries and answers. No torch, no Qt."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is run: a model (preset name or path) on a device, a prompt, and edits in words.
+
+    Equal scenes give equal answers, whoever asks and whenever.
+    """
+
+    model: str
+    prompt: str
+    device: str = "cpu"
+    dtype: str = "float32"
+    edits: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The scene as a frame carries it."""
+        return {**self.__dict__, "edits": list(self.edits)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Scene":
+        """The scene of a frame. Raises TypeError or KeyError where it is none."""
+        words = {name: fields[name] for name in ("model", "prompt", "device", "dtype")}
+        edits = tuple(fields["edits"])
+        if not all(isinstance(value, str) for value in (*words.values(), *edits)):
+            raise TypeError("a scene is made of strings")
+        return cls(**words, edits=edits)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question about a run: a kind that the engine registers, and its arguments as canonical JSON.
+
+    Made with `query("value", site="blocks.3.attn.pattern", at={"H": 2})`; hashable, so that answers are kept by it.
+    """
+
+    kind: str
+    arguments: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The query as a frame carries it."""
+        return {"kind": self.kind, "arguments": json.loads(self.arguments)}
+
+
+def query(kind: str, **arguments: Any) -> Query:
+    """A query; the order of the arguments does not matter."""
+    return Query(kind, json.dumps(arguments, sort_keys=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Facts (JSON) and arrays (read-only numpy) that answer a query."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arrays[name] if name in self.arrays else self.facts[name]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays.values()) + 256
+
+
+def layer_of(site: str) -> int | None:
+    """The block that a site lies in: 3 for "blocks.3.attn.q", None outside the blocks."""
+    parts = site.split(".")
+    return next((int(b) for a, b in zip(parts, parts[1:], strict=False) if a == "blocks" and b.isdigit()), None)
+
+
+def axis_index(dims: str, at: Mapping[str, int]) -> tuple[int | slice, ...]:
+    """The numpy or torch index that picks `at` (letter -> position) from axes `dims`, keeping the other axes."""
+    return tuple(at.get(letter, slice(None)) for letter in dims.split())
+
+
+def left_axes(dims: str, at: Mapping[str, int]) -> Sequence[str]:
+    """The letters that are left after picking `at`."""
+    return [letter for letter in dims.split() if letter not in at]
