@@ -10,12 +10,11 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+from model_core.assets import asset
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
-
-from model_core.assets import asset
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
@@ -315,7 +314,7 @@ def _style_sheet(theme: Theme) -> str:
         QMainWindow::separator {{ background: {theme.window}; width: 0.4em; height: 0.4em; }}
         QMainWindow::separator:hover {{ background: {theme.border}; }}
         QHeaderView::section {{ color: {theme.muted}; background: {theme.window}; border: none;
-                                border-right: 1px solid {theme.border}; border-bottom: 1px solid {theme.border};
-                                padding: 0.2em 0.4em; }}
+                                border-right: 1px solid {theme.border};
+                                border-bottom: 1px solid {theme.border}; padding: 0.2em 0.4em; }}
         QTableCornerButton::section {{ background: {theme.window}; border: none; }}
     """

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
 
 from explorer_app import theme
@@ -152,7 +161,8 @@ class BarList(QAbstractScrollArea):
         length = room.width() * min(1.0, max(0.0, bar.value))
         painter.drawRoundedRect(QRectF(room.left(), top, length, thick), thick / 4, thick / 4)
         if bar.before is not None:
-            ghost = QRectF(room.left(), top + thick * 1.2, room.width() * min(1.0, max(0.0, bar.before)), thick * 0.35)
+            length = room.width() * min(1.0, max(0.0, bar.before))
+            ghost = QRectF(room.left(), top + thick * 1.2, length, thick * 0.35)
             painter.fillRect(ghost, QColor(colours.muted))
 
     # Pointing and pressing

@@ -7,7 +7,7 @@ _SIGNS = str.maketrans({" ": SPACE, "\n": NEWLINE, "\t": TAB, "\r": RETURN, "\u0
 
 
 def visible_blanks(text: str) -> str:
-    """The text with its blanks drawn (space ·, newline ⏎, tab ⇥, return ␍) and control signs as code points."""
+    """The text with its blanks drawn (space ·, newline ⏎, tab ⇥, return ␍), control signs as code points."""
     if not text:
         return tr("(empty)")
     signs = text.translate(_SIGNS)

@@ -185,7 +185,8 @@ class TokenStrip(QAbstractScrollArea):
                 painter.setBrush(fill)
             if role is not None:
                 painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(border, line * (0.12 if role is not None else 0.06)))
+            focused = index == self._query and self.hasFocus()
+            painter.setPen(QPen(border, line * (0.2 if focused else 0.12 if role is not None else 0.06)))
             painter.drawRoundedRect(box, line * 0.25, line * 0.25)
             top = QRectF(box.left(), box.top(), box.width(), box.height() * 0.6)
             painter.setFont(mono)

@@ -2,15 +2,15 @@
 
 import math
 
-import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.pixels import to_image
 
 
 class ColourBar(QWidget):
@@ -33,7 +33,7 @@ class ColourBar(QWidget):
         clipped: tuple[bool, bool] = (False, False),
         masked: bool = False,
     ) -> None:
-        """`clipped` says whether values lie below or above the limits, `masked` whether hatched cells exist."""
+        """`clipped`: whether values lie below, above the limits; `masked`: whether hatched cells exist."""
         self._lut, self._limits, self._clipped, self._masked = lut, limits, clipped, masked
         low, high = (short_number(limit) for limit in limits)
         self.setAccessibleDescription(tr("colours from {low} to {high}").format(low=low, high=high))
@@ -71,9 +71,7 @@ class ColourBar(QWidget):
         bar = QRectF(line * 0.5, line / 2, line * 0.8, self.height() - line - foot)
         if bar.height() <= 0:
             return
-        column = np.ascontiguousarray(self._lut[::-1, None, :])
-        ramp = QImage(column, 1, len(column), column.strides[0], QImage.Format.Format_RGB888)
-        painter.drawImage(bar, ramp)
+        painter.drawImage(bar, to_image(self._lut[::-1, None, :]))
         painter.setPen(QPen(QColor(colours.border), 0))
         painter.drawRect(bar)
 

@@ -1,14 +1,25 @@
-"""A matrix as coloured cells: one row a query, one column a key, every cell a number that the model computed."""
+"""A matrix as coloured cells: one row a query, one column a key, every cell a number of the model."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
@@ -16,7 +27,9 @@ from explorer_app.widgets.colourbar import ColourBar
 from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import pg
+from explorer_app.widgets.pixels import rgb
+from explorer_app.widgets.plotting import Canvas, CellBox, pg
+from explorer_app.widgets.readout import Readout
 
 Colours = Literal["sequential", "diverging", "symmetric"]
 Limits = tuple[float, float]
@@ -35,7 +48,7 @@ def colour_limits(values: Floats, colours: Colours, limits: Limits | None) -> Li
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         if colours == "sequential":
-            limits = (min(low, 0.0), high) if low >= 0 else (low, high)
+            limits = (0.0 if low >= 0 else low, high)
         elif colours == "symmetric":
             limits = (-max(-low, high), max(-low, high))
         else:
@@ -60,9 +73,9 @@ def colour_map(colours: Colours, limits: Limits) -> theme.Lut:
 class Heatmap(QWidget):
     """Cells, their labels on both sides, and a colour bar with real limits.
 
-    Masked cells (-inf) are hatched grey, NaN an X, +inf an infinity sign, clipped cells a plus or minus where a
-    sign fits. The wheel zooms, a drag moves, a double click on the labels shows everything again. Pointing at a
-    cell previews it, a click asks to lock it; the arrow keys walk from the locked cell.
+    Masked cells (-inf) are hatched grey, NaN an X, +inf an infinity sign; clipped cells have a marked
+    corner, the upper or the lower. The wheel zooms, a drag moves, a double click on the labels shows everything
+    again. Pointing at a cell previews it, a click asks to lock it; the arrow keys walk from the locked cell.
     """
 
     hovered = Signal(int, int)
@@ -82,11 +95,9 @@ class Heatmap(QWidget):
         self._row_axis = LabelAxis("left", "query", self)
         self._col_axis = LabelAxis("top", "key", self)
         self._bar = ColourBar(self)
-        self._readout = QLabel(self)
-        self._readout.setTextFormat(Qt.TextFormat.PlainText)
-        self._readout.setAccessibleName(tr("Value under the pointer"))
-        self._canvas = _Canvas(self)
-        self._box = _CellBox()
+        self._readout = Readout(tr("Value under the pointer"), self)
+        self._canvas = Canvas(self)
+        self._box = CellBox(invertY=True)
         self._canvas.setCentralItem(self._box)
         self._hatching = _Hatching(self)
         self._image = pg.ImageItem()
@@ -129,14 +140,15 @@ class Heatmap(QWidget):
         """
         values = np.array(values, np.float32)
         if values.shape != (len(rows), len(cols)):
-            raise ValueError(f"a matrix of {values.shape} needs as many labels, got {len(rows)} x {len(cols)}")
+            raise ValueError(f"a matrix of {values.shape} has {len(rows)} row and {len(cols)} column labels")
         reshaped = values.shape != self._values.shape
         self._values, self._colours, self._describe = values, colours, describe
         self._limits = colour_limits(values, colours, limits)
         self._row_axis.set_labels(rows, row_title)
         self._col_axis.set_labels(cols, col_title)
         if row_title or col_title:
-            self.setAccessibleName(tr("Heatmap: {rows} by {columns}").format(rows=row_title, columns=col_title))
+            name = tr("Heatmap: {rows} by {columns}").format(rows=row_title, columns=col_title)
+            self.setAccessibleName(name)
         if reshaped:
             self._hover = None
             self._light(None)
@@ -215,11 +227,7 @@ class Heatmap(QWidget):
     # Painting
 
     def _wear(self) -> None:
-        colours = theme.current()
-        self._canvas.setBackground(QColor(colours.panel))
-        palette = self._readout.palette()
-        palette.setColor(self._readout.foregroundRole(), QColor(colours.text))
-        self._readout.setPalette(palette)
+        self._canvas.setBackground(QColor(theme.current().panel))
         self._paint_cells()
 
     def _paint_cells(self) -> None:
@@ -232,7 +240,7 @@ class Heatmap(QWidget):
             self._image.clear()
             self._broken.setVisible(False)
             return
-        # The one place where -inf becomes NaN: pyqtgraph leaves NaN unpainted, and the hatching shows through.
+        # The one place where -inf becomes NaN: pyqtgraph leaves NaN unpainted, the hatching shows through.
         masked = np.isneginf(values)
         lut = colour_map(self._colours, self._limits)
         whole = QRectF(0, 0, cols, rows)
@@ -242,9 +250,8 @@ class Heatmap(QWidget):
         broken = np.isnan(values) | np.isposinf(values)
         self._broken.setVisible(bool(broken.any()))
         if broken.any():
-            error = QColor(theme.current().error)
             rgba = np.zeros((rows, cols, 4), np.uint8)
-            rgba[broken] = (error.red(), error.green(), error.blue(), 255)
+            rgba[broken] = (*rgb(theme.current().error), 255)
             self._broken.setImage(rgba, levels=None)
             self._broken.setRect(whole)
 
@@ -267,7 +274,7 @@ class Heatmap(QWidget):
         margin = math.ceil(line / 2)
         for axis in (self._row_axis, self._col_axis):
             axis.set_margin(margin)
-        self._col_axis.resize(room_across + 2 * margin, 1)  # whether its texts must turn depends on its length
+        self._col_axis.resize(room_across + 2 * margin, 1)  # its length decides whether texts must turn
         top = self._col_axis.thickness(height * 0.3)
         room_down = max(1, height - top - foot)
         across, down = room_across, room_down
@@ -346,8 +353,26 @@ class Heatmap(QWidget):
         if step is None or not self._values.size:
             super().keyPressEvent(event)
             return
-        row, col = (at or 0 for at in self._cursor)
-        self.clicked.emit(min(max(row + step[0], 0), rows - 1), min(max(col + step[1], 0), cols - 1))
+        row, col = self._cursor
+        if row is None or col is None:
+            self.clicked.emit(row or 0, col or 0)
+        else:
+            self.clicked.emit(min(max(row + step[0], 0), rows - 1), min(max(col + step[1], 0), cols - 1))
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Only the frame that says: the keyboard is here."""
+        if self.hasFocus():
+            painter = QPainter(self)
+            painter.setPen(QPen(QColor(theme.current().accent), 0))
+            painter.drawRect(self._canvas.geometry().adjusted(-1, -1, 0, 0))
 
     def _say(self) -> None:
         """Write the line below: the cell pointed at, else the locked one, else how to use the map."""
@@ -366,48 +391,10 @@ class Heatmap(QWidget):
             )
         else:
             text = tr("Point at a cell to read it, click to lock it; the wheel zooms")
-        role = theme.current().muted if cell is None else theme.current().text
-        palette = self._readout.palette()
-        palette.setColor(self._readout.foregroundRole(), QColor(role))
-        self._readout.setPalette(palette)
-        self._readout.setText(text)
+        self._readout.say(text, hint=cell is None)
 
 
-class _Canvas(pg.GraphicsView):  # type: ignore[misc]
-    """The view that holds the cells; tells where the pointer is, in its own coordinates."""
-
-    pointed = Signal(QPointF)
-    left = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the heatmap itself takes the keys
-        self.setAccessibleName(tr("Cells"))
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        self.pointed.emit(event.position())
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self.left.emit()
-
-
-class _CellBox(pg.ViewBox):  # type: ignore[misc]
-    """Zoom and pan, first row at the top."""
-
-    pressed = Signal(QPointF, bool)
-
-    def __init__(self) -> None:
-        super().__init__(border=None, enableMenu=False, invertY=True, defaultPadding=0)
-
-    def mouseClickEvent(self, event: Any) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            event.accept()
-            self.pressed.emit(QPointF(event.scenePos()), event.double())
-
-
-class _Hatching(pg.GraphicsObject):  # type: ignore[misc]
+class _Hatching(pg.GraphicsObject):
     """The masked grey behind all cells; the image leaves it visible where nothing is painted."""
 
     def __init__(self, owner: QWidget) -> None:
@@ -429,8 +416,8 @@ class _Hatching(pg.GraphicsObject):  # type: ignore[misc]
         painter.fillRect(area, hatched(self._owner))
 
 
-class _Overlay(pg.GraphicsObject):  # type: ignore[misc]
-    """What stands on the cells: numbers and signs where they fit, the pointer's cell, the locked row and column."""
+class _Overlay(pg.GraphicsObject):
+    """What stands on the cells: numbers where they fit, the cell pointed at, the locked row and column."""
 
     def __init__(self, owner: Heatmap) -> None:
         super().__init__()
@@ -454,6 +441,8 @@ class _Overlay(pg.GraphicsObject):  # type: ignore[misc]
         painter.resetTransform()
         metrics = QFontMetricsF(self._owner.font())
         cell = to_screen.mapRect(QRectF(0, 0, 1, 1))
+        if min(cell.width(), cell.height()) >= metrics.height() * 0.6:
+            self._paint_clipped(painter, to_screen.mapRect, metrics.height() * 0.35)
         if cell.height() >= metrics.height() and cell.width() >= metrics.horizontalAdvance("0.00") * 1.2:
             self._paint_texts(painter, to_screen.mapRect, cell.size().width())
         self._paint_cursor(painter, to_screen.mapRect, metrics.height())
@@ -465,13 +454,9 @@ class _Overlay(pg.GraphicsObject):  # type: ignore[misc]
             return "X"
         if math.isinf(value):
             return "∞" if value > 0 else ""
-        low, high = self._limits
-        sign = "+" if value > high else "−" if value < low else ""
-        return short_number(value, 2) + (f" {sign}" if sign else "")
+        return short_number(value, 2)
 
     def _paint_texts(self, painter: QPainter, place: Callable[[QRectF], QRectF], width: float) -> None:
-        rows, cols = self._values.shape
-        (top, bottom), (first, last) = self._owner.visible_range()
         font = self._owner.font()
         font.setPointSizeF(font.pointSizeF() * 0.9)
         metrics = QFontMetricsF(font)
@@ -479,18 +464,40 @@ class _Overlay(pg.GraphicsObject):  # type: ignore[misc]
         low, high = self._limits
         dark, light = QColor(theme.LIGHT.text), QColor(theme.DARK.text)
         broken = QColor(theme.current().panel)
-        for row in range(max(0, math.floor(top)), min(rows, math.ceil(bottom))):
-            for col in range(max(0, math.floor(first)), min(cols, math.ceil(last))):
-                text = self.text(row, col)
-                if not text or metrics.horizontalAdvance(text) > width:
-                    continue
-                value = float(self._values[row, col])
-                if math.isfinite(value):
-                    share = min(1.0, max(0.0, (value - low) / (high - low)))
-                    painter.setPen(light if self._ink_is_light[round(share * 255)] else dark)
-                else:
-                    painter.setPen(broken)
-                painter.drawText(place(QRectF(col, row, 1, 1)), Qt.AlignmentFlag.AlignCenter, text)
+        for row, col in self._in_sight():
+            text = self.text(row, col)
+            if not text or metrics.horizontalAdvance(text) > width:
+                continue
+            value = float(self._values[row, col])
+            if math.isfinite(value):
+                share = min(1.0, max(0.0, (value - low) / (high - low)))
+                painter.setPen(light if self._ink_is_light[round(share * 255)] else dark)
+            else:
+                painter.setPen(broken)
+            painter.drawText(place(QRectF(col, row, 1, 1)), Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_clipped(self, painter: QPainter, place: Callable[[QRectF], QRectF], size: float) -> None:
+        """A corner in the cells that are more (upper right) or less (lower right) than their colour says."""
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.current().accent))
+        low, high = self._limits
+        outside = np.isfinite(self._values) & ((self._values < low) | (self._values > high))
+        for row, col in self._in_sight():
+            if outside[row, col]:
+                box = place(QRectF(col, row, 1, 1))
+                above = self._values[row, col] > high
+                corner = box.topRight() if above else box.bottomRight()
+                down = QPointF(0, size if above else -size)
+                painter.drawPolygon(QPolygonF([corner, corner - QPointF(size, 0), corner + down]))
+
+    def _in_sight(self) -> Iterator[tuple[int, int]]:
+        """The cells (row, column) that the zoom shows."""
+        rows, cols = self._values.shape
+        (top, bottom), (first, last) = self._owner.visible_range()
+        return product(
+            range(max(0, math.floor(top)), min(rows, math.ceil(bottom))),
+            range(max(0, math.floor(first)), min(cols, math.ceil(last))),
+        )
 
     def _paint_cursor(self, painter: QPainter, place: Callable[[QRectF], QRectF], line: float) -> None:
         colours = theme.current()

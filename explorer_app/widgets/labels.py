@@ -15,7 +15,7 @@ _STEPS = (1, 2, 5)
 
 
 def label_step(pitch: float, extent: float) -> int:
-    """Every how many-th label fits when labels stand `pitch` apart and each takes `extent`: 1, 2, 5, 10, 20, ..."""
+    """Of labels `pitch` apart that take `extent` each, every 1st, 2nd, 5th, 10th, 20th ... fits: which."""
     if not pitch > 0:
         raise ValueError(f"the pitch of labels must be positive, got {pitch}")
     power = 1
@@ -31,9 +31,9 @@ def visible_labels(
 ) -> list[int]:
     """Which of `count` labels to draw, in the order of importance, so that no two overlap.
 
-    Label i stands at i + 0.5; `span` (first, last) of that axis is stretched over `length` pixels, and a label
-    takes `extent` pixels. Labels in `keep` (the hovered, the locked) come before the regular ones, and the
-    earlier ones among them before the later.
+    Label i stands at i + 0.5; `span` (first, last) of that axis is stretched over `length` pixels, and a
+    label takes `extent` pixels. Labels in `keep` (the hovered, the locked) come before the regular ones,
+    and the earlier among them before the later.
     """
     first, last = span
     if count == 0 or length <= 0 or last <= first:
@@ -55,8 +55,8 @@ def visible_labels(
 class LabelAxis(QWidget):
     """Strings along one side of a drawing whose cells are one unit wide.
 
-    `set_span` follows the drawing's zoom, `set_lit` lights the label under the pointer, `set_locked` the locked
-    one. A double click asks for the whole axis again (`reset_asked`).
+    `set_span` follows the drawing's zoom, `set_lit` lights the label under the pointer, `set_locked` the
+    locked one. A double click asks for the whole axis again (`reset_asked`).
     """
 
     reset_asked = Signal()
@@ -98,7 +98,7 @@ class LabelAxis(QWidget):
             self.update()
 
     def set_margin(self, margin: int) -> None:
-        """How far the widget reaches past both ends of the drawing, so that the outermost labels are whole."""
+        """How far the widget reaches past both ends of the drawing: the outermost labels are then whole."""
         self._margin = margin
         self.update()
 

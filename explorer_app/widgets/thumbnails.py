@@ -24,13 +24,14 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.pixels import rgb, to_image
 
 Cell = tuple[int, int]
 Floats = NDArray[np.float32]
 
 
 def fit(maps: Floats, height: int, width: int) -> Floats:
-    """[..., t, s] to [..., height, width]: cells repeated where there is room, else the maximum of those that share a pixel.
+    """[..., t, s] to [..., height, width]: cells repeat where there is room, else a pixel shows the largest.
 
     Masked cells (-inf) lose against any other that shares their pixel.
     """
@@ -44,7 +45,7 @@ def fit(maps: Floats, height: int, width: int) -> Floats:
 
 
 class ThumbnailGrid(QWidget):
-    """Small maps in a grid that is itself the control: point to preview, click or walk with the arrows to focus."""
+    """Small maps in a grid that is the control itself: point to preview, click or use the arrow keys."""
 
     hovered = Signal(int, int)
     left = Signal()
@@ -79,9 +80,9 @@ class ThumbnailGrid(QWidget):
         signed: bool = False,
         caption: str = "",
     ) -> None:
-        """Show `maps` [layers, heads, t, s]; -inf means masked. One colour scale, `limits`, for all of them.
+        """Show `maps` [layers, heads, t, s]; -inf means masked. One colour scale, `limits`, for all.
 
-        `signed` takes the diverging colours; `caption` says what was reduced, e.g. 'shown at 48 of 256 tokens'.
+        `signed` takes the diverging colours; `caption` says what was reduced, e.g. 'shown at 48 of 256'.
         """
         maps = np.array(maps, np.float32)
         if maps.ndim != 4 or maps.shape[:2] != (len(row_labels), len(col_labels)):
@@ -208,15 +209,12 @@ class ThumbnailGrid(QWidget):
         level = np.rint((finite.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
         pixels = lut[level]
         for where, colour in ((np.isneginf(small), colours.masked), (np.isnan(small), colours.error)):
-            pixels[where] = QColor(colour).getRgb()[:3]
-        ground = QColor(colours.border).getRgb()[:3]
+            pixels[where] = rgb(colour)
         sheet = np.empty((layers, height + gap, heads, width + gap, 3), np.uint8)
-        sheet[:] = ground
+        sheet[:] = rgb(colours.border)
         sheet[:, :height, :, :width] = pixels.transpose(0, 2, 1, 3, 4)
-        flat = np.ascontiguousarray(sheet.reshape(layers * (height + gap), heads * (width + gap), 3)[:-gap, :-gap])
-        picture = QImage(flat, flat.shape[1], flat.shape[0], flat.strides[0], QImage.Format.Format_RGB888).copy()
-        picture.setDevicePixelRatio(self.devicePixelRatioF())
-        return picture
+        flat = sheet.reshape(layers * (height + gap), heads * (width + gap), 3)
+        return to_image(flat[:-gap, :-gap], self.devicePixelRatioF())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

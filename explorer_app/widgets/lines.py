@@ -1,0 +1,309 @@
+"""Values along the tokens as lines: norms, entropies, surprisal, one series or several."""
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPen, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
+
+from explorer_app import theme
+from explorer_app.text import tr
+from explorer_app.widgets.labels import LabelAxis
+from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plotting import Canvas, CellBox, pg
+from explorer_app.widgets.readout import Readout
+
+_SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
+_DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+_MOST_SIGNS = 200
+"""With more points than this a line is drawn without a sign on each: they would only be a thicker line."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One named line; `values` [n] has one number a label, `role` names its colour in the theme."""
+
+    name: str
+    values: ArrayLike
+    role: str = "query"
+
+
+class SeriesPlot(QWidget):
+    """Several series over the same labels, told apart by colour, sign and dash; hovering reads them all."""
+
+    hovered = Signal(int)
+    left = Signal()
+    clicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._series: list[tuple[Series, NDArray[np.float64]]] = []
+        self._labels: list[str] = []
+        self._cursor: int | None = None
+        self._hover: int | None = None
+
+        self._legend = QLabel(self)
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend.setWordWrap(True)
+        self._log = QCheckBox(tr("log scale"), self)
+        self._log.setAccessibleName(tr("Logarithmic scale"))
+        self._canvas = Canvas(self)
+        self._canvas.setAccessibleName(tr("Lines"))
+        self._box = CellBox()
+        self._plot = pg.PlotItem(viewBox=self._box, enableMenu=False)
+        self._plot.hideButtons()
+        self._plot.hideAxis("bottom")
+        self._canvas.setCentralItem(self._plot)
+        self._box.setMouseEnabled(x=True, y=False)
+        self._axis = LabelAxis("bottom", "query", self)
+        self._readout = Readout(tr("Values under the pointer"), self)
+
+        self._log.checkStateChanged.connect(self._draw)
+        self._box.sigRangeChanged.connect(self._follow_zoom)
+        self._box.sigResized.connect(self._align)
+        self._box.pressed.connect(self._press)
+        self._canvas.pointed.connect(self._point)
+        self._canvas.left.connect(self._leave)
+        self._axis.reset_asked.connect(self.show_all)
+        theme.notifier.changed.connect(self._draw)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Plot over the tokens"))
+        self._draw()
+
+    def show_series(
+        self,
+        series: Sequence[Series],
+        labels: Sequence[str],
+        *,
+        x_title: str = "",
+        y_title: str = "",
+        log: bool | None = None,
+    ) -> None:
+        """Show the series over the labels; `log` sets the scale, None leaves what the user chose.
+
+        A value that is not finite, or not positive on a logarithmic scale, leaves a gap.
+        """
+        arrays = [np.array(one.values, np.float64) for one in series]
+        for one, values in zip(series, arrays, strict=True):
+            if values.shape != (len(labels),):
+                raise ValueError(f"{one.name}: {len(labels)} labels need as many values, got {values.shape}")
+        count = max(1, len(labels))
+        recount = len(labels) != len(self._labels)
+        self._series = list(zip(series, arrays, strict=True))
+        self._labels = list(labels)
+        self._plot.setLabel("left", y_title)
+        self._axis.set_labels(labels, x_title)
+        if y_title:
+            self.setAccessibleName(tr("{what} over the tokens").format(what=y_title))
+        if recount:
+            self._hover = None
+            self._box.setLimits(xMin=0, xMax=count, minXRange=min(2, count), maxXRange=count)
+            self.show_all()
+        if log is not None:
+            self._log.setChecked(log)
+        self._draw()
+        self._place()
+
+    def set_cursor(self, index: int | None) -> None:
+        """Draw the locked position; None draws none."""
+        if index != self._cursor:
+            self._cursor = index
+            self._axis.set_locked(index)
+            self._mark()
+
+    def set_log(self, log: bool) -> None:
+        """Choose the scale, as the switch does."""
+        self._log.setChecked(log)
+
+    def show_all(self) -> None:
+        """Zoom out to all labels."""
+        self._box.setRange(xRange=(0, max(1, len(self._labels))), padding=0)
+
+    def drawn_values(self, name: str) -> NDArray[np.float64]:
+        """[n]: the values of a series as drawn; NaN where it has a gap."""
+        for one, values in self._series:
+            if one.name == name:
+                return self._drawable(values)
+        raise KeyError(name)
+
+    def painted_limits(self) -> tuple[float, float]:
+        """The values at the lower and upper end of the axis."""
+        low, high = self._box.viewRange()[1]
+        return (10.0**low, 10.0**high) if self._log.isChecked() else (float(low), float(high))
+
+    def readout(self) -> str:
+        """The line below the plot."""
+        return self._readout.text()
+
+    def position(self, index: int) -> QPointF:
+        """A place in this widget at which a click means this label."""
+        area = self._canvas.mapFromScene(self._box.sceneBoundingRect()).boundingRect()
+        first, last = self._box.viewRange()[0]
+        x = area.x() + (index + 0.5 - first) / (last - first) * area.width()
+        return QPointF(self._canvas.x() + x, self._canvas.y() + area.center().y())
+
+    def sizeHint(self) -> QSize:
+        line = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(line * 30), math.ceil(line * 16))
+
+    def minimumSizeHint(self) -> QSize:
+        line = QFontMetricsF(self.font()).height()
+        return QSize(math.ceil(line * 14), math.ceil(line * 9))
+
+    # Painting
+
+    def _drawable(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        shown = np.isfinite(values) & ((values > 0) | (not self._log.isChecked()))
+        return np.where(shown, values, np.nan)
+
+    def _draw(self) -> None:
+        colours = theme.current()
+        log = self._log.isChecked()
+        line = QFontMetricsF(self.font()).height()
+        self._canvas.setBackground(QColor(colours.panel))
+        axis = self._plot.getAxis("left")
+        axis.setPen(QPen(QColor(colours.border), 0))
+        axis.setTextPen(QColor(colours.muted))
+        axis.setTickFont(self.font())
+        axis.setGrid(40)
+        self._plot.clear()
+        self._plot.setLogMode(x=False, y=log)
+        places = np.arange(len(self._labels)) + 0.5
+        legend = []
+        finite: list[NDArray[np.float64]] = []
+        for number, (one, values) in enumerate(self._series):
+            colour = QColor(getattr(colours, one.role))
+            symbol, sign = list(_SIGNS.items())[number % len(_SIGNS)]
+            drawn = self._drawable(values)
+            finite.append(drawn[np.isfinite(drawn)])
+            pen = QPen(colour, line * 0.1)
+            pen.setStyle(_DASHES[number % len(_DASHES)])
+            pen.setCosmetic(True)
+            few = len(places) <= _MOST_SIGNS
+            self._plot.plot(
+                places, drawn, pen=pen, connect="finite", symbol=symbol if few else None,
+                symbolSize=line * 0.4, symbolBrush=colour, symbolPen=None,
+            )  # fmt: skip
+            name = html.escape(one.name).replace(" ", "&nbsp;")
+            legend.append(f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{name}')
+        self._legend.setText("&nbsp; ".join(legend))
+        self._show_values(np.concatenate(finite) if finite else np.zeros(0), log)
+        self._cursor_line = pg.InfiniteLine(angle=90, pen=QPen(QColor(colours.accent), 0))
+        self._hover_line = pg.InfiniteLine(angle=90, pen=QPen(QColor(colours.text), 0))
+        for item in (self._cursor_line, self._hover_line):
+            self._plot.addItem(item, ignoreBounds=True)
+        self._mark()
+
+    def _show_values(self, values: NDArray[np.float64], log: bool) -> None:
+        """Stretch the axis over what is drawn, with a little air above and below."""
+        if not values.size:
+            low, high = 0.0, 1.0
+        else:
+            low, high = float(values.min()), float(values.max())
+            if log:
+                low, high = math.log10(low), math.log10(high)
+            if low == high:
+                low, high = low - 0.5, high + 0.5
+        self._box.setRange(yRange=(low, high), padding=0.06)
+
+    def _place(self) -> None:
+        line = QFontMetricsF(self.font()).height()
+        width, height = self.width(), self.height()
+        foot = math.ceil(line * 1.5)
+        switch = self._log.sizeHint()
+        room = max(1, width - switch.width() - math.ceil(line))
+        head = max(switch.height(), self._legend.heightForWidth(room), foot)
+        self._legend.setGeometry(0, 0, room, head)
+        self._log.setGeometry(width - switch.width(), 0, switch.width(), switch.height())
+        self._axis.set_margin(foot // 2)
+        below = self._axis.thickness(height * 0.3)
+        self._canvas.setGeometry(0, head, max(1, width - foot // 2), max(1, height - head - foot - below))
+        self._readout.setGeometry(0, height - foot, width, foot)
+        self._align()
+
+    def _align(self) -> None:
+        """Put the labels under the drawing, wherever the axis at the left makes it begin."""
+        area = self._canvas.mapFromScene(self._box.sceneBoundingRect()).boundingRect()
+        line = QFontMetricsF(self.font()).height()
+        margin = math.ceil(line * 1.5) // 2
+        below = max(0, self._readout.y() - self._canvas.geometry().bottom() - 1)
+        top = self._canvas.geometry().bottom() + 1
+        self._axis.setGeometry(area.x() - margin, top, area.width() + 2 * margin, below)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._place()
+        super().resizeEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._place()
+        super().showEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.FontChange:
+            self._place()
+        super().changeEvent(event)
+
+    def _follow_zoom(self) -> None:
+        self._axis.set_span(*self._box.viewRange()[0])
+
+    def _mark(self) -> None:
+        count = len(self._labels)
+        for item, index in ((self._cursor_line, self._cursor), (self._hover_line, self._hover)):
+            item.setVisible(index is not None and index < count)
+            if index is not None:
+                item.setValue(index + 0.5)
+        self._say()
+
+    def _say(self) -> None:
+        index = self._cursor if self._hover is None else self._hover
+        if index is None or index >= len(self._labels):
+            self._readout.say("")
+            return
+        parts = [f"{one.name} {short_number(float(values[index]), 6)}" for one, values in self._series]
+        self._readout.say(f"{index} {self._labels[index]}:  " + ",  ".join(parts))
+
+    # Pointing and pressing
+
+    def _index_at(self, place: QPointF) -> int | None:
+        area = self._canvas.mapFromScene(self._box.sceneBoundingRect()).boundingRect()
+        if not self._labels or not area.contains(place.toPoint()):
+            return None
+        first, last = self._box.viewRange()[0]
+        index = math.floor(first + (place.x() - area.x()) / area.width() * (last - first))
+        return min(max(index, 0), len(self._labels) - 1)
+
+    def _point(self, place: QPointF) -> None:
+        index = self._index_at(place)
+        if index == self._hover:
+            return
+        if index is None:
+            self._leave()
+            return
+        self._hover = index
+        self._axis.set_lit(index)
+        self._mark()
+        self.hovered.emit(index)
+
+    def _leave(self) -> None:
+        if self._hover is not None:
+            self._hover = None
+            self._axis.set_lit(None)
+            self._mark()
+            self.left.emit()
+
+    def _press(self, place: QPointF, double: bool) -> None:
+        index = self._index_at(place)
+        if index is not None and not double:
+            self.clicked.emit(index)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
+        if step is None or not self._labels:
+            super().keyPressEvent(event)
+            return
+        self.clicked.emit(min(max((self._cursor or 0) + step, 0), len(self._labels) - 1))
