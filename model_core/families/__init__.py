@@ -1,4 +1,4 @@
-"""The families: one file each, found by looking. A family says what it is, how it is built and where its weights lie."""
+"""The families: one file each, found by looking: what it is, how it is built, where its weights lie."""
 
 import importlib
 import pkgutil
@@ -24,7 +24,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Family:
-    """hf_ignored: globs of stored tensors that are not parameters. hf_prefix: what some files put before each name."""
+    """hf_ignored: globs of stored tensors that are no parameters. hf_prefix: what may stand before names."""
 
     name: str
     title: str
@@ -77,7 +77,7 @@ def flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
 LARGEST = 2**28
 
 
-def check_number(what: str, value: object, kind: type) -> None:
+def check_number(what: str, value: Any, kind: type) -> None:
     """InputError unless the value is a positive number, whole and of a sensible size where `kind` is int."""
     real = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int and not (real and value == value and 0 < value <= LARGEST and int(value) == value):
@@ -87,7 +87,7 @@ def check_number(what: str, value: object, kind: type) -> None:
 
 
 def check_config(config: Any) -> None:
-    """For a configuration's `__post_init__`. InputError for a field of the wrong type, or sizes that do not go together."""
+    """For a configuration's `__post_init__`: InputError for a wrong type, or sizes that do not fit."""
     for name, kind in get_type_hints(type(config)).items():
         value = getattr(config, name)
         if kind in (int, float):
@@ -102,5 +102,5 @@ def check_config(config: Any) -> None:
         raise InputError(f"{heads} query heads cannot share {kv_heads} key/value heads evenly")
 
 
-for _, _name, _ in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_name}")
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -1,7 +1,7 @@
-"""GPT-2: LayerNorm, a learned position table, multi-head attention with biases, GELU MLP, output head tied to the embedding.
+"""GPT-2: LayerNorm, a learned position table, attention with biases, GELU MLP, head tied to the embedding.
 
-Against the 2017 Transformer: decoder only, norms moved before the sublayers, one more norm at the end, learned
-positions for sinusoids, GELU (tanh form) for ReLU.
+Against the 2017 Transformer: decoder only, norms moved before the sublayers, one more norm at the end,
+learned positions for sinusoids, GELU (tanh form) for ReLU.
 
 Radford et al. 2019; reference: openai/gpt-2, src/model.py.
 """
@@ -9,6 +9,7 @@ Radford et al. 2019; reference: openai/gpt-2, src/model.py.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from reprlib import repr as short
 from typing import Any
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from model_core.attention import Attention
 from model_core.block import Block
 from model_core.decoder import Decoder
 from model_core.errors import InputError
-from model_core.families import Family, Source, needed, register
+from model_core.families import Family, Source, check_config, flag, needed, register
 from model_core.mlp import MLP
 from model_core.norm import LayerNorm
 from model_core.position import LearnedPositions
@@ -34,6 +35,9 @@ class GPT2Config:
     context: int
     eps: float = 1e-5
     tied: bool = True
+
+    def __post_init__(self) -> None:
+        check_config(self)
 
 
 def build(config: GPT2Config) -> Decoder:
@@ -61,12 +65,15 @@ def build(config: GPT2Config) -> Decoder:
 
 
 def from_hf(hf: Mapping[str, Any]) -> GPT2Config:
-    """The configuration of a Hugging Face config.json. InputError names the key that is missing or not supported."""
-    if hf.get("activation_function", "gelu_new") not in ("gelu_new", "gelu_pytorch_tanh"):
-        raise InputError(f"config.json asks for activation '{hf['activation_function']}'; GPT-2 uses gelu_new")
+    """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
+    act = hf.get("activation_function", "gelu_new")
+    if act not in ("gelu_new", "gelu_pytorch_tanh"):
+        raise InputError(f"config.json asks for the activation {short(act)}; GPT-2 uses gelu_new")
     for key in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         if hf.get(key):
             raise InputError(f"config.json sets {key}, which is not supported")
+    if not flag(hf, "scale_attn_weights", True):
+        raise InputError("config.json turns scale_attn_weights off, which is not supported")
     width = needed(hf, "n_embd", int)
     return GPT2Config(
         vocab_size=needed(hf, "vocab_size", int),
@@ -76,13 +83,13 @@ def from_hf(hf: Mapping[str, Any]) -> GPT2Config:
         hidden=needed(hf, "n_inner", int, default=4 * width),
         context=needed(hf, "n_positions", int),
         eps=needed(hf, "layer_norm_epsilon", float, default=1e-5),
-        tied=bool(hf.get("tie_word_embeddings", True)),
+        tied=flag(hf, "tie_word_embeddings", True),
     )
 
 
 def part(n: int, *, transpose: bool) -> Callable[[Tensor], Tensor]:
     """Third n (q, k or v) of the joined c_attn; Conv1D stores weights as [in, out]."""
-    return lambda joined: (joined.T if transpose else joined).chunk(3)[n]
+    return lambda joined: (joined.mT if transpose else joined).chunk(3)[n]
 
 
 def hf_weights(config: GPT2Config) -> dict[str, Source]:
@@ -99,10 +106,14 @@ def hf_weights(config: GPT2Config) -> dict[str, Source]:
             for kind in ("weight", "bias"):
                 weights[f"{ours}.{norm}.{kind}"] = Source(f"{theirs}.{ln}.{kind}")
         for i, name in enumerate("qkv"):
-            weights[f"{ours}.attn.{name}.weight"] = Source(f"{theirs}.attn.c_attn.weight", part(i, transpose=True))
-            weights[f"{ours}.attn.{name}.bias"] = Source(f"{theirs}.attn.c_attn.bias", part(i, transpose=False))
+            weights[f"{ours}.attn.{name}.weight"] = Source(
+                f"{theirs}.attn.c_attn.weight", part(i, transpose=True)
+            )
+            weights[f"{ours}.attn.{name}.bias"] = Source(
+                f"{theirs}.attn.c_attn.bias", part(i, transpose=False)
+            )
         for linear, conv in (("attn.o", "attn.c_proj"), ("mlp.up", "mlp.c_fc"), ("mlp.down", "mlp.c_proj")):
-            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.T)
+            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.mT)
             weights[f"{ours}.{linear}.bias"] = Source(f"{theirs}.{conv}.bias")
     if not config.tied:
         weights["head.weight"] = Source("lm_head.weight")

@@ -1,13 +1,15 @@
 """LLaMA 2: RMSNorm, rotary positions, grouped-query attention, SwiGLU; no bias anywhere.
 
-Against GPT-2: RMSNorm for LayerNorm, a rotation of q and k for the learned position table, SwiGLU for the GELU
-MLP, key/value heads shared by groups of query heads, no biases, and by default an output head of its own.
+Against GPT-2: RMSNorm for LayerNorm, a rotation of q and k for the learned position table, SwiGLU for the
+GELU MLP, key/value heads shared by groups of query heads, no biases, by default an output head of its own.
 
-Touvron et al. 2023; reference: meta-llama/llama, llama/model.py. Rotary pairs are adjacent, as Meta stores them.
+Touvron et al. 2023; reference: meta-llama/llama, llama/model.py.
+Rotary pairs are adjacent, as Meta stores them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from model_core.attention import Attention
 from model_core.block import Block
 from model_core.decoder import Decoder
 from model_core.errors import InputError
-from model_core.families import Family, Source, needed, register
+from model_core.families import Family, Source, check_config, flag, needed, register
 from model_core.mlp import GatedMLP
 from model_core.norm import RMSNorm
 from model_core.position import Rope
@@ -37,6 +39,11 @@ class LlamaConfig:
     theta: float = 10000.0
     eps: float = 1e-5
     tied: bool = False
+
+    def __post_init__(self) -> None:
+        check_config(self)
+        if self.head_dim % 2:
+            raise InputError(f"a head width of {self.head_dim} is odd: rotary positions turn pairs")
 
 
 def build(config: LlamaConfig) -> Decoder:
@@ -72,15 +79,28 @@ def build(config: LlamaConfig) -> Decoder:
 
 
 def from_hf(hf: Mapping[str, Any]) -> LlamaConfig:
-    """The configuration of a Hugging Face config.json. InputError names the key that is missing or not supported."""
+    """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
     heads = needed(hf, "num_attention_heads", int)
     width = needed(hf, "hidden_size", int)
-    rope = hf.get("rope_parameters") or {"rope_theta": hf.get("rope_theta", 10000.0), **(hf.get("rope_scaling") or {})}
+    if hf.get("head_dim") is None and width % heads:
+        raise InputError(f"config.json: a hidden_size of {width} cannot be split into {heads} heads")
+    rope = {"rope_theta": hf.get("rope_theta")}
+    for key in ("rope_scaling", "rope_parameters"):
+        given = hf.get(key) or {}
+        if not isinstance(given, Mapping):
+            raise InputError(f"config.json: '{key}' is {short(given)}, not an object")
+        rope |= given
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
-        raise InputError(f"config.json asks for rope scaling '{kind}'; only unscaled rope is supported")
+        raise InputError(
+            f"config.json asks for the rope scaling {short(kind)}; only unscaled rope is supported"
+        )
     if hf.get("attention_bias") or hf.get("mlp_bias"):
-        raise InputError("config.json asks for biases (attention_bias, mlp_bias), which LLaMA 2 does not have")
+        raise InputError(
+            "config.json asks for biases (attention_bias, mlp_bias), which LLaMA 2 does not have"
+        )
+    if hf.get("hidden_act", "silu") != "silu":
+        raise InputError(f"config.json asks for the activation {short(hf['hidden_act'])}; LLaMA 2 uses silu")
     return LlamaConfig(
         vocab_size=needed(hf, "vocab_size", int),
         width=width,
@@ -92,7 +112,7 @@ def from_hf(hf: Mapping[str, Any]) -> LlamaConfig:
         head_dim=needed(hf, "head_dim", int, default=width // heads),
         theta=needed(rope, "rope_theta", float, default=10000.0),
         eps=needed(hf, "rms_norm_eps", float, default=1e-6),
-        tied=bool(hf.get("tie_word_embeddings", False)),
+        tied=flag(hf, "tie_word_embeddings", False),
     )
 
 
@@ -107,7 +127,10 @@ def hf_weights(config: LlamaConfig) -> dict[str, Source]:
     def rotary(name: str) -> Source:
         return Source(name, lambda weight: adjacent_pairs(weight, config.head_dim))
 
-    weights = {"embed.weight": Source("model.embed_tokens.weight"), "norm.weight": Source("model.norm.weight")}
+    weights = {
+        "embed.weight": Source("model.embed_tokens.weight"),
+        "norm.weight": Source("model.norm.weight"),
+    }
     for n in range(config.layers):
         ours, theirs = f"blocks.{n}", f"model.layers.{n}"
         weights |= {

@@ -1,0 +1,202 @@
+"""Opening checkpoints. One file a format, found by looking, says what lies where; the model is built here.
+
+    loaded = open_checkpoint("folder/of/a/model", device="cpu", dtype="float32")
+    loaded.model(tokens)
+
+Nothing of a checkpoint is ever run or unpickled, and what it claims is checked against what it stores before
+any memory is taken.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_core import devices
+from model_core.checkpoint.files import Stored
+from model_core.decoder import Decoder
+from model_core.errors import Cancelled, InputError
+from model_core.families import Family
+from model_core.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a reader found, before anything is allocated.
+
+    tensors    our parameter name -> the stored tensor, already in our layout when it is read
+    missing    stored names that the configuration needs and that are not there
+    extra      stored names that nobody needs
+    tokenizer  called once the weights are known to fit the configuration
+    """
+
+    name: str
+    family: Family
+    config: Any
+    tensors: Mapping[str, Stored]
+    missing: Sequence[str]
+    extra: Sequence[str]
+    tokenizer: Callable[[], Tokenizer]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A checkpoint format. `marks` names the files it is known by, for the message when none is there."""
+
+    marks: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], Blueprint]
+
+
+READERS: list[Reader] = []
+
+
+def register(reader: Reader) -> None:
+    """Called once at the end of each format's file."""
+    READERS.append(reader)
+
+
+@dataclass
+class Loaded:
+    """A model ready to run: in eval mode, on its device, in its dtype, asking for no gradients."""
+
+    model: Decoder
+    tokenizer: Tokenizer
+    family: Family
+    name: str
+    path: Path | None
+
+
+def open_checkpoint(
+    path: str | Path,
+    device: str = "cpu",
+    dtype: str = "float32",
+    *,
+    progress: Callable[[float], None] = lambda done: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Loaded:
+    """The model of a checkpoint. Peak memory is the model and one tensor.
+
+    progress   told the share of the weights that is in place, 0 to 1
+    cancelled  asked before each tensor; True raises Cancelled
+
+    InputError, in one line, for everything that is wrong with the path, the files, the device or the dtype.
+    """
+    where, kind = devices.check(device, dtype)
+    path = Path(path).expanduser()
+    blueprint = reader_of(path).read(path)
+    model = empty_model(blueprint.family, blueprint.config)
+    check_tensors(blueprint, model)
+    check_memory(blueprint, model, device, dtype)
+    tokenizer = blueprint.tokenizer()
+    with devices.memory_errors(f"opening {blueprint.name}", "a smaller dtype or another device"):
+        fill(model, blueprint.tensors, where, kind, progress, cancelled)
+    return Loaded(model, tokenizer, blueprint.family, blueprint.name, path)
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader that recognises what lies at the path."""
+    try:
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        for reader in READERS:
+            if reader.recognises(path):
+                return reader
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    marks = " or ".join(reader.marks for reader in READERS)
+    if path.is_dir():
+        raise InputError(f"{path} has no {marks}: give the folder of a checkpoint")
+    raise InputError(f"{path} is a file of no format known here: give the folder that has {marks}")
+
+
+def empty_model(family: Family, config: Any) -> Decoder:
+    """The model on the meta device: every shape, no memory."""
+    with torch.device("meta"):
+        return family.build(config)
+
+
+def check_tensors(blueprint: Blueprint, model: nn.Module) -> None:
+    """InputError unless the files store exactly the model's parameters, in its shapes, as numbers."""
+    name = blueprint.name
+    if blueprint.missing:
+        raise InputError(f"{name} lacks {some(blueprint.missing)}, which its configuration needs")
+    if blueprint.extra:
+        raise InputError(f"{name} stores {some(blueprint.extra)}, for which its configuration has no place")
+    wrong = []
+    for ours, parameter in model.named_parameters():
+        stored, shape = blueprint.tensors[ours], tuple(parameter.shape)
+        if stored.shape != shape:
+            wrong.append(f"{stored.name} (makes {ours} {stored.shape}, not {shape})")
+    if wrong:
+        raise InputError(f"{name} does not fit its configuration: {some(wrong)}")
+
+
+def check_memory(blueprint: Blueprint, model: nn.Module, device: str, dtype: str) -> None:
+    """InputError where the device could never hold the model: some systems kill rather than refuse."""
+    memory = devices.find(device).memory_bytes
+    size = sum(parameter.numel() for parameter in model.parameters()) * devices.DTYPES[dtype].itemsize
+    if memory is not None and size > memory:
+        raise InputError(
+            f"{blueprint.name} in {dtype} takes {size / 1e9:.1f} GB, but {device} has {memory / 1e9:.1f} GB: "
+            "choose a smaller dtype or another device"
+        )
+
+
+def fill(
+    model: nn.Module,
+    tensors: Mapping[str, Stored],
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Callable[[float], None],
+    cancelled: Callable[[], bool],
+) -> None:
+    """Give each parameter its stored values, one by one. Names that share a parameter go on sharing it."""
+    total = sum(parameter.numel() for parameter in model.parameters())
+    done = 0
+    state: dict[str, Tensor] = {}
+    new: dict[nn.Parameter, nn.Parameter] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if parameter not in new:
+            if cancelled():
+                raise Cancelled
+            new[parameter] = nn.Parameter(taken(tensors[name], device, dtype), requires_grad=False)
+            done += parameter.numel()
+            progress(done / total)
+        state[name] = new[parameter]
+    model.load_state_dict(state, assign=True)
+    model.requires_grad_(False)
+    model.eval()
+
+
+def taken(stored: Stored, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The stored values as a tensor of their own. InputError where one is not finite, or not in the dtype."""
+    source = stored.read()
+    if not is_finite(source):
+        raise InputError(f"{stored.name} holds NaN or infinite weights: the checkpoint is damaged")
+    values = torch.empty(stored.shape, dtype=dtype, device=device).copy_(source)
+    if not is_finite(values):
+        name = str(dtype).removeprefix("torch.")
+        raise InputError(f"{stored.name} holds weights too large for {name}: choose float32 or bfloat16")
+    return values
+
+
+def is_finite(values: Tensor) -> bool:
+    """No NaN and no infinity, found without a temporary of the tensor's size."""
+    low, high = values.aminmax()
+    return bool(low.isfinite() and high.isfinite())
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

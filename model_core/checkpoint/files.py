@@ -1,0 +1,120 @@
+"""What the readers share: stored tensors, known by shape before they are read; JSON; vocabularies."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from model_core.errors import InputError
+from model_core.families import Source
+from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
+from model_core.vocabulary import load_ranks
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a file: `read` maps it, and copies nothing where it can."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], Tensor]
+
+    def converted(self, convert: Callable[[Tensor], Tensor]) -> "Stored":
+        """The same tensor after `convert`. InputError where that cannot be done to a tensor of its shape."""
+        try:
+            shape = tuple(convert(torch.empty(self.shape, device="meta")).shape)
+        except (RuntimeError, IndexError, TypeError, ValueError):
+            raise InputError(f"{self.name} has the shape {self.shape}, which cannot be right") from None
+        return Stored(self.name, shape, self.dtype, lambda: convert(self.read()))
+
+
+def read_safetensors(path: Path) -> dict[str, Stored]:
+    """Every tensor of a safetensors file by its name; only the header is read."""
+    try:
+        file: Any = safe_open(path, framework="pt")
+        return {name: stored_in(file, name) for name in file.keys()}  # noqa: SIM118, it cannot be iterated
+    except FileNotFoundError:
+        raise InputError(f"{path.parent} has no {path.name}") from None
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].removeprefix("Error while deserializing header: ")
+        raise InputError(f"{path} is no whole safetensors file: {reason}") from None
+
+
+def stored_in(file: Any, name: str) -> Stored:
+    header = file.get_slice(name)
+    return Stored(name, tuple(header.get_shape()), header.get_dtype(), lambda: file.get_tensor(name))
+
+
+def match(
+    sources: Mapping[str, Source], stored: Mapping[str, Stored], ignored: Sequence[str] = ()
+) -> tuple[dict[str, Stored], list[str], list[str]]:
+    """Our parameters by name; stored names that are missing; those nobody needs, `ignored` globs aside."""
+    wanted = {source.name for source in sources.values()}
+    missing = sorted(wanted - stored.keys())
+    others = [name for name in stored if name not in wanted]
+    extra = [name for name in others if not any(fnmatchcase(name, glob) for glob in ignored)]
+    for name in sorted(wanted & stored.keys()):
+        if stored[name].dtype not in FLOATS:
+            raise InputError(f"{name} is stored as {stored[name].dtype}; weights must be {', '.join(FLOATS)}")
+    tensors = {
+        ours: stored[source.name].converted(source.convert)
+        for ours, source in sources.items()
+        if source.name in stored
+    }
+    return tensors, missing, extra
+
+
+def check_layers(config: Any, stored: Mapping[str, Stored]) -> None:
+    """InputError where a configuration claims more layers than there are tensors, before any is built."""
+    for field in fields(config):
+        count = getattr(config, field.name)
+        if field.name.endswith("layers") and count > len(stored):
+            raise InputError(
+                f"the configuration has {count} layers, but only {len(stored)} tensors are stored"
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. InputError for anything else."""
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object")
+    return content
+
+
+def is_plain(name: object) -> bool:
+    """Is it the name of a file in the same folder, leading nowhere else?"""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and name.strip(". ") != ""
+        and not set("/\\:") & set(name)
+    )
+
+
+def ranks_tokenizer(path: Path, vocab_size: int) -> TiktokenTokenizer:
+    """The tokenizer of a ranks file, with one token for each id of the model. InputError where it has more.
+
+    Ids behind the ranks and <|endoftext|>, which pad a vocabulary, are named <|unused0|>, <|unused1|>, ...
+    """
+    ranks = load_ranks(path)
+    if len(ranks) > vocab_size:
+        raise InputError(f"{path} belongs to another model: {len(ranks)} tokens, where this has {vocab_size}")
+    special = [END_OF_TEXT, *(f"<|unused{n}|>" for n in range(vocab_size - len(ranks) - 1))]
+    return TiktokenTokenizer(path.stem, ranks, special[: vocab_size - len(ranks)])

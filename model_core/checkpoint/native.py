@@ -1,0 +1,171 @@
+"""Layerscope's own folders: layerscope.json says what the model is, model.safetensors has its parameters.
+
+{"format": 1, "family": "llama", "config": {"width": 192, ...}, "tokenizer": "tales-2048", "name": ...}
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model_core.assets import asset
+from model_core.checkpoint import Blueprint, Reader, empty_model, is_finite, register
+from model_core.checkpoint.files import (
+    check_layers,
+    is_plain,
+    match,
+    ranks_tokenizer,
+    read_json,
+    read_safetensors,
+)
+from model_core.decoder import Decoder
+from model_core.errors import InputError
+from model_core.families import FAMILIES, Family, Source
+from model_core.tokenizer import IdTokenizer, Tokenizer
+
+MANIFEST = "layerscope.json"
+WEIGHTS = "model.safetensors"
+FORMAT = 1
+SAVED_DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+def recognises(path: Path) -> bool:
+    return (path / MANIFEST).is_file()
+
+
+def read(path: Path) -> Blueprint:
+    """What the folder holds. Its parameters have our names already."""
+    manifest = read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            f"{path / MANIFEST} has the format {short(manifest.get('format'))}; this version reads {FORMAT}"
+        )
+    family = FAMILIES.get(text(manifest, "family"))
+    if family is None:
+        raise InputError(
+            f"{MANIFEST} has the family {short(manifest['family'])}; known are {', '.join(sorted(FAMILIES))}"
+        )
+    config = config_of(family, manifest.get("config"))
+    name = manifest.get("tokenizer")
+    if name is not None and not is_plain(name):
+        raise InputError(f"{MANIFEST}: 'tokenizer' is {short(name)}, which is no tokenizer's name")
+    stored = read_safetensors(path / WEIGHTS)
+    check_layers(config, stored)
+    parameters = [parameter for parameter, _ in empty_model(family, config).named_parameters()]
+    tensors, missing, extra = match({parameter: Source(parameter) for parameter in parameters}, stored)
+    return Blueprint(
+        name=text(manifest, "name"),
+        family=family,
+        config=config,
+        tensors=tensors,
+        missing=missing,
+        extra=extra,
+        tokenizer=lambda: tokenizer_of(path, name, config.vocab_size),
+    )
+
+
+def text(manifest: Mapping[str, Any], key: str) -> str:
+    """A line of text from the manifest; InputError names the key that has none."""
+    value = manifest.get(key)
+    if not isinstance(value, str):
+        raise InputError(f"{MANIFEST}: '{key}' is {short(value)}, not text")
+    return value
+
+
+def config_of(family: Family, values: object) -> Any:
+    """The family's configuration. InputError names a field that is missing, unknown or of the wrong type."""
+    if not isinstance(values, dict):
+        raise InputError(f"{MANIFEST}: 'config' is {short(values)}, not an object")
+    fields = {field.name: field for field in dataclasses.fields(family.config)}
+    for key in values:
+        if key not in fields:
+            raise InputError(f"{MANIFEST}: the config has {short(key)}, which {family.title} does not know")
+    for key, field in fields.items():
+        if key not in values and field.default is dataclasses.MISSING:
+            raise InputError(f"{MANIFEST}: the config has no '{key}'")
+    try:
+        return family.config(**values)
+    except InputError as error:
+        raise InputError(f"{MANIFEST}: in the config, {error}") from None
+
+
+def tokenizer_of(path: Path, name: str | None, vocab_size: int) -> Tokenizer:
+    """The named ranks file, from the folder or among the bundled ones; token ids where none is named."""
+    if name is None:
+        return IdTokenizer(vocab_size)
+    places = [path / f"{name}.tiktoken", asset("tokenizers", f"{name}.tiktoken")]
+    for place in places:
+        if place.is_file():
+            return ranks_tokenizer(place, vocab_size)
+    raise InputError(
+        f"{MANIFEST} names the tokenizer {name}: {places[0]} does not exist, and none such is bundled"
+    )
+
+
+def save(
+    folder: str | Path,
+    model: Decoder,
+    family: Family,
+    *,
+    tokenizer: str | None,
+    name: str,
+    about: str,
+    dtype: str = "float16",
+) -> None:
+    """Write the model so that `open_checkpoint` opens it. Weights that share a parameter are written once.
+
+    Both files are complete on disk before the first takes its name. InputError, with the previous files as
+    they were, where the folder cannot be written, the disk is full, or a weight is not finite in the dtype.
+    """
+    if dtype not in SAVED_DTYPES:
+        raise InputError(f"weights are saved as {' or '.join(SAVED_DTYPES)}, not as '{dtype}'")
+    manifest = {
+        "format": FORMAT,
+        "family": family.name,
+        "config": dataclasses.asdict(model.config),
+        "tokenizer": tokenizer,
+        "name": name,
+        "about": about,
+    }
+    weights = {key: saved(key, parameter, dtype) for key, parameter in model.named_parameters()}
+    folder = Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_together(folder, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", weights)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(f"the model could not be saved in {folder}: {reason}") from None
+
+
+def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:
+    """The parameter as it goes to disk."""
+    values = parameter.detach().to("cpu", SAVED_DTYPES[dtype]).contiguous()
+    if not is_finite(values):
+        raise InputError(
+            f"{key} is not finite in {dtype}, so nothing was saved: training diverged, or use float32"
+        )
+    return values
+
+
+def write_together(folder: Path, manifest: str, weights: Mapping[str, Tensor]) -> None:
+    """Both files under temporary names first, then both renamed; the temporary ones never stay."""
+    temporary = {final: folder / f".{final}.{os.getpid()}.part" for final in (WEIGHTS, MANIFEST)}
+    try:
+        save_file(dict(weights), temporary[WEIGHTS])
+        temporary[MANIFEST].write_text(manifest, encoding="utf-8")
+        for final, written in temporary.items():
+            written.replace(folder / final)
+    finally:
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
+
+
+register(Reader(MANIFEST, recognises, read))
