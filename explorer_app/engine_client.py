@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.queries import Answer, Query, Scene, query
 from PySide6.QtCore import QByteArray, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from explorer_app.session import Session
 from explorer_app.text import tr
-from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.queries import Answer, Query, Scene, query
 
 SLOW_MS = 200
 OBEY_MS = 3000
@@ -147,7 +147,7 @@ class EngineClient(QObject):
 
     def _read(self) -> None:
         if self._process is not None:
-            for frame in self._reader.feed(self._process.readAllStandardOutput().data()):
+            for frame in self._reader.feed(bytes(self._process.readAllStandardOutput().data())):
                 self._receive(frame)
 
     def _receive(self, frame: Frame | BadFrame) -> None:
@@ -231,11 +231,15 @@ class EngineClient(QObject):
         self._deaths += 1
         if self._deaths > 3 or (self.session.engine == "starting" and self._deaths > 1 and died_of is None):
             self.session.set_engine("stopped")
-            self.session.tell(tr("The engine stopped again and again; see its log, then choose Run > Restart engine."))
+            self.session.tell(
+                tr("The engine stopped again and again; see its log, then choose Run > Restart engine.")
+            )
             return
         if died_of is not None and self._deaths > 1:
             self._given_up = died_of[1]
-            self.session.tell(tr("The engine stopped twice on this request (out of memory?). Change it, or run it again."))
+            self.session.tell(
+                tr("The engine stopped twice on this request (out of memory?). Change it, or run it again.")
+            )
         elif self._given_up == self.session.scene:
             self.session.tell(tr("Cancelled. The engine did not answer and was restarted."))
         else:

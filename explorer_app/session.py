@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from psygnal import Signal
-
 from model_core.edits import toggled
 from model_core.queries import Answer, Query, Scene, layer_of, query
+from psygnal import Signal
 
 STORE_BYTES = 512 << 20
 

@@ -68,7 +68,8 @@ class Attention(Tapped):
 
     def split(self, x: Tensor) -> Tensor:
         """[B T H·D] -> [B H T D]"""
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        batch, length, _ = x.shape
+        return x.view(batch, length, -1, self.head_dim).transpose(1, 2)
 
     def forward(
         self, x: Tensor, mask: Tensor, angles: Tensor | None = None, cache: LayerCache | None = None

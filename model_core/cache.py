@@ -37,7 +37,7 @@ class Cache:
     @classmethod
     def empty(cls, model: "Decoder", batch: int, capacity: int) -> "Cache":
         """Room for `capacity` positions in the dtype and on the device of the model."""
-        attn = model.blocks[0].attn
+        attn = model.attention
         shape = (len(model.blocks), batch, attn.kv_heads, capacity, attn.head_dim)
         like = model.embed.weight
         keys, values = (torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in "kv")

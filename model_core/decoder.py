@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model_core.attention import causal_mask
+from model_core.attention import Attention, causal_mask
 from model_core.block import Block
 from model_core.cache import Cache
 from model_core.errors import TooLong
@@ -76,6 +76,13 @@ class Decoder(Tapped):
         if cache:
             cache.length += length
         return self.tap("logits", self.head(self.norm(x)), "B T V")
+
+    @property
+    def attention(self) -> Attention:
+        """The attention of the first block; all blocks have as many heads."""
+        attention = self.blocks[0].attn
+        assert isinstance(attention, Attention)
+        return attention
 
     @property
     def parameter_count(self) -> int:

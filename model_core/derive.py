@@ -14,7 +14,7 @@ HISTOGRAM_BINS = 40
 
 @dataclass(frozen=True)
 class NextToken:
-    """logits [V] of the last position as ids and probabilities, likeliest first; and how well the prompt was foreseen."""
+    """The likeliest tokens after the prompt, and how well each token of the prompt was foreseen."""
 
     ids: Tensor  # [k]
     probabilities: Tensor  # [k]
@@ -49,7 +49,7 @@ def norm_statistics(norm: LayerNorm | RMSNorm, x: Tensor) -> dict[str, Tensor]:
 def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
     """Of the finite values: smallest, largest, mean, standard deviation; and how many are -inf, +inf and NaN."""
     finite = values[np.isfinite(values)].astype(np.float64)
-    counts = {
+    counts: dict[str, float | int] = {
         "count": int(values.size),
         "minus_infinite": int(np.isneginf(values).sum()),
         "plus_infinite": int(np.isposinf(values).sum()),

@@ -26,8 +26,10 @@ class MaskOff:
     """The causal mask replaced by zeros: in all layers, one layer, or one head."""
 
     words: ClassVar[str] = "mask off, mask off L3, mask off L3H5"
-    form: ClassVar[re.Pattern[str]] = re.compile(r"mask off(?: L(?P<layer>\d{1,6})(?:H(?P<head>\d{1,6}))?)?", re.I)
-    # A token that sees the future changes when the text grows, so keys and values of earlier steps are no longer its own.
+    form: ClassVar[re.Pattern[str]] = re.compile(
+        r"mask off(?: L(?P<layer>\d{1,6})(?:H(?P<head>\d{1,6}))?)?", re.I
+    )
+    # A token that sees the future changes when the text grows: keys and values of earlier steps are stale then.
     needs_whole_text: ClassVar[bool] = True
 
     layer: int | None = None
@@ -44,7 +46,9 @@ class MaskOff:
         return value
 
     def __str__(self) -> str:
-        where = "" if self.layer is None else f" L{self.layer}" + ("" if self.head is None else f"H{self.head}")
+        where = (
+            "" if self.layer is None else f" L{self.layer}" + ("" if self.head is None else f"H{self.head}")
+        )
         return "mask off" + where
 
 
@@ -82,7 +86,9 @@ def parse(text: str) -> AnyEdit:
     plain = " ".join(text.split())
     for kind in KINDS:
         if found := kind.form.fullmatch(plain):
-            return kind(**{name: int(number) for name, number in found.groupdict().items() if number is not None})
+            return kind(
+                **{name: int(number) for name, number in found.groupdict().items() if number is not None}
+            )
     raise InputError(f"no edit reads '{text}': try {' or '.join(kind.words for kind in KINDS)}")
 
 

@@ -178,7 +178,11 @@ class Engine:
 
             begun = time.perf_counter()
             run = Run(
-                loaded.model, tokens, [parse(edit) for edit in scene.edits], cancelled=cancelled, visited=visited
+                loaded.model,
+                tokens,
+                [parse(edit) for edit in scene.edits],
+                cancelled=cancelled,
+                visited=visited,
             )
             self.runs[scene] = run, (time.perf_counter() - begun) * 1000
             while len(self.runs) > KEPT_RUNS:
@@ -200,7 +204,8 @@ class Engine:
         """An error of ours: the whole story goes to the log, one line to the window."""
         traceback.print_exc(file=sys.stderr)
         kind, error, _ = sys.exc_info()
-        message = f"the engine failed ({kind.__name__ if kind else 'unknown'}: {str(error).splitlines()[:1]}); see its log"
+        what = kind.__name__ if kind else "unknown"
+        message = f"the engine failed ({what}: {' '.join(str(error).split())[:200]}); see its log"
         self.send(Frame("error", id, {"message": message, "query": asked, "fault": True, "fix": None}))
 
 
@@ -225,7 +230,7 @@ def number(value: Any, count: int, what: str) -> int:
 
 def attention_facts(context: Context) -> dict[str, Any]:
     config = context.loaded.model.config
-    attn = context.loaded.model.blocks[0].attn
+    attn = context.loaded.model.attention
     return {
         "layers": len(context.loaded.model.blocks),
         "heads": attn.heads,
@@ -259,7 +264,12 @@ def run_(context: Context) -> Answer:
 @answers("sites")
 def sites_(context: Context) -> Answer:
     """Every site in the order of computation: key, axis letters, shape, dtype, and the module that computes it."""
-    return Answer({"sites": [{**site.__dict__, "module": site.module} for site in context.run.sites.values()]})
+    return Answer({"sites": [described(site) for site in context.run.sites.values()]})
+
+
+def described(site: Site) -> dict[str, Any]:
+    """A site as a frame carries it."""
+    return {**site.__dict__, "module": site.module, "word": site.word}
 
 
 @answers("value")
@@ -279,7 +289,7 @@ def value(context: Context, site: str, at: dict[str, int] | None = None) -> Answ
 
 @answers("overview")
 def overview(context: Context, word: str = "pattern", side: int = 48) -> Answer:
-    """The [T S] maps of every layer and head, [L H t s]; longer maps shrunk to `side`, each cell the largest it covers."""
+    """The maps of every layer and head, [L H t s]; longer ones shrunk to `side`, each cell the largest it covers."""
     maps = [
         derive.shrink(context.value(f"blocks.{layer}.attn.{word}"), max(1, side))
         for layer in range(len(context.run.model.blocks))
@@ -327,7 +337,7 @@ def rope(context: Context, layer: int, head: int) -> Answer:
     model = context.run.model
     if model.rope is None:
         raise InputError("this model has no rotary positions")
-    attn = model.blocks[number(layer, len(model.blocks), "layer")].attn
+    attn, layer = model.attention, number(layer, len(model.blocks), "layer")
     head = number(head, attn.heads, "head")
     group = head // (attn.heads // attn.kv_heads)
     at = f"blocks.{layer}.attn"
@@ -339,7 +349,9 @@ def rope(context: Context, layer: int, head: int) -> Answer:
         "k": context.value(f"{at}.k")[group],
         "k_rot": context.value(f"{at}.k_rot")[group],
     }
-    return Answer({"theta": model.rope.theta, "group": group}, {name: to_array(a) for name, a in arrays.items()})
+    return Answer(
+        {"theta": model.rope.theta, "group": group}, {name: to_array(a) for name, a in arrays.items()}
+    )
 
 
 @answers("positions")
@@ -377,15 +389,15 @@ def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit
 
 @answers("graph")
 def graph_(context: Context) -> Answer:
-    """The measured graph: nodes (site, module, word, axis letters, shape) and edges, as positions in the list of nodes."""
-    measured = context.run.graph
-    index = {key: n for n, key in enumerate(measured)}
-    nodes = [{"key": key, **data, "shape": list(data["shape"])} for key, data in measured.nodes(data=True)]
-    return Answer({"nodes": nodes, "edges": [[index[a], index[b]] for a, b in measured.edges]})
+    """The measured graph: sites as nodes, and edges as pairs of positions in the list of nodes."""
+    graph, length = context.run.graph, len(context.run.tokens)
+    index = {key: n for n, key in enumerate(graph)}
+    nodes = [described(site.at_length(length)) for _, site in graph.nodes(data="site")]
+    return Answer({"nodes": nodes, "edges": [[index[a], index[b]] for a, b in graph.edges]})
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Read frames from `source` until it ends, answer on `sink`. The reading thread lets newer requests stop older ones."""
+    """Answer the frames of `source` on `sink` until it ends. A thread reads, so that a newer request stops an older."""
     configure_threads()
     writing = threading.Lock()
 
@@ -406,7 +418,13 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             for frame in reader.feed(data):
                 if isinstance(frame, BadFrame):
                     message = f"unreadable frame: {frame.reason}"
-                    send(Frame("error", frame.id or 0, {"message": message, "query": None, "fault": False, "fix": None}))
+                    send(
+                        Frame(
+                            "error",
+                            frame.id or 0,
+                            {"message": message, "query": None, "fault": False, "fix": None},
+                        )
+                    )
                 elif frame.kind == "cancel":
                     stopped = newest.id
                 else:
@@ -417,7 +435,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
     def model_of(frame: Frame) -> str:
         scene = frame.fields.get("scene")
-        wanted = [scene.get(name) for name in ("model", "device", "dtype")] if isinstance(scene, dict) else None
+        wanted = (
+            [scene.get(name) for name in ("model", "device", "dtype")] if isinstance(scene, dict) else None
+        )
         return json.dumps(wanted)
 
     threading.Thread(target=read, name="reader", daemon=True).start()
@@ -430,7 +450,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 return current.kind == "ask" and (current is not newest or stopped >= current.id)
 
             def other_model(current: Frame = current) -> bool:
-                return stopped >= current.id or (current is not newest and model_of(current) != model_of(newest))
+                return stopped >= current.id or (
+                    current is not newest and model_of(current) != model_of(newest)
+                )
 
             if current.kind == "ask" and other_model():
                 send(Frame("done", current.id, {"cancelled": True, "milliseconds": 0.0}))

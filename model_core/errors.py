@@ -14,7 +14,9 @@ class TooLong(InputError):
     """A prompt of `length` tokens does not fit a context of `limit`."""
 
     def __init__(self, length: int, limit: int) -> None:
-        super().__init__(f"the prompt has {length} tokens, {length - limit} more than the context of {limit}: shorten it")
+        super().__init__(
+            f"the prompt has {length} tokens, {length - limit} more than the context of {limit}: shorten it"
+        )
         self.length = length
         self.limit = limit
 

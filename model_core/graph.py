@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from model_core.decoder import Decoder
+from model_core.names import Site
 from model_core.tap import Recorder, using
 
 TOKENS = "tokens"
@@ -20,8 +21,8 @@ class Provenance(TorchDispatchMode):
     """While active, knows for each tensor the sites that it was computed from, directly."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.sources = WeakTensorKeyDictionary()
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sources: Any = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = tree_leaves((args, kwargs or {}))
@@ -48,7 +49,7 @@ class Cartographer(Recorder):
     def visit(self, module: nn.Module, word: str, value: Tensor, dims: str) -> Tensor:
         value = super().visit(module, word, value, dims)
         site = self.trace.sites[self.key(module, word)]
-        self.graph.add_node(site.key, module=site.module, word=word, dims=dims, shape=site.shape)
+        self.graph.add_node(site.key, site=site)
         self.graph.add_edges_from((source, site.key) for source in sorted(self.provenance.of(value)))
         # A tensor of its own, so that a tap that returns its input is a site like any other.
         alias = value.view_as(value)
@@ -57,16 +58,16 @@ class Cartographer(Recorder):
 
 
 def graph(model: Decoder, length: int) -> nx.DiGraph:
-    """Sites as nodes (module, word, dims, shape), an edge A -> B where B's value was computed from A's.
+    """Sites as nodes (each with its `site`), an edge A -> B where B's value was computed from A's.
 
-    The node "tokens" is where it begins. Sites that depend on no token (a mask, rotation angles) have no edge into them.
+    The node "tokens" is where it begins; sites that depend on no token (a mask, rotation angles) begin by themselves.
     Works on the meta device: no weights are read, nothing is computed.
     """
     meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     tokens = torch.zeros(1, length, dtype=torch.long, device="meta")
     provenance = Provenance()
     cartographer = Cartographer(model, provenance)
-    cartographer.graph.add_node(TOKENS, module="", word=TOKENS, dims="B T", shape=(1, length))
+    cartographer.graph.add_node(TOKENS, site=Site(TOKENS, "B T", (1, length), "int64"))
     with torch.no_grad(), using(cartographer), provenance:
         provenance.sources[tokens] = frozenset([TOKENS])
         torch.func.functional_call(model, meta, tokens)

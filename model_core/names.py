@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 
 from model_core.errors import InputError
@@ -39,6 +39,11 @@ class Site:
         """The path of the module that computes it, "" for the model itself."""
         return self.key.rpartition(".")[0]
 
+    def at_length(self, length: int) -> "Site":
+        """The same site for a prompt of `length` tokens."""
+        sizes = zip(self.dims.split(), self.shape, strict=True)
+        return replace(self, shape=tuple(length if letter in "TS" else size for letter, size in sizes))
+
     @property
     def word(self) -> str:
         """The last part of the key: "pattern" of "blocks.3.attn.pattern"."""
@@ -62,7 +67,7 @@ def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
 
 
 def select(globs: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """The keys that match, in the order of `keys`. A glob that matches nothing raises InputError with the nearest keys."""
+    """The keys that match, in the order of `keys`. InputError, with the nearest keys, where a glob matches none."""
     keys = list(keys)
     globs = list(globs)
     for glob in globs:

@@ -62,5 +62,7 @@ def open_model(
     """A preset by name, or a checkpoint by path. InputError where it is neither, or cannot be opened."""
     path = folder_of(model) if model in PRESETS else Path(model).expanduser()
     if not path.exists():
-        raise InputError(f"there is no model '{model}': name a preset ({', '.join(PRESETS)}) or a checkpoint's path")
+        raise InputError(
+            f"there is no model '{model}': name a preset ({', '.join(PRESETS)}) or a checkpoint's path"
+        )
     return open_checkpoint(path, device, dtype, progress=progress, cancelled=cancelled)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Answer:
 def layer_of(site: str) -> int | None:
     """The block that a site lies in: 3 for "blocks.3.attn.q", None outside the blocks."""
     parts = site.split(".")
-    return next((int(b) for a, b in zip(parts, parts[1:], strict=False) if a == "blocks" and b.isdigit()), None)
+    return next((int(b) for a, b in pairwise(parts) if a == "blocks" and b.isdigit()), None)
 
 
 def axis_index(dims: str, at: Mapping[str, int]) -> tuple[int | slice, ...]:

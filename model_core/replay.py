@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import networkx as nx
 import torch
@@ -14,7 +14,7 @@ from model_core import edits as edits_
 from model_core.decoder import Decoder
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
-from model_core.graph import graph
+from model_core.graph import TOKENS, graph
 from model_core.names import Site
 from model_core.tap import Stage, record
 from model_core.trace import Trace
@@ -78,29 +78,46 @@ class Run:
         if stage not in self.replays:
             args, kwargs = self.calls[stage]
             module = self.stages[stage]
-            with torch.inference_mode(), record(module, ["*"], self.edits, cancelled=cancelled, root=stage) as trace:
+            with (
+                torch.inference_mode(),
+                record(module, ["*"], self.edits, cancelled=cancelled, root=stage) as trace,
+            ):
                 module(*args, **kwargs)
             self.replays[stage] = trace
-            while len(self.replays) > 1 and sum(trace.nbytes for trace in self.replays.values()) > REPLAY_BYTES:
+            while (
+                len(self.replays) > 1 and sum(trace.nbytes for trace in self.replays.values()) > REPLAY_BYTES
+            ):
                 self.replays.popitem(last=False)
         self.replays.move_to_end(stage)
         return self.replays[stage]
 
-    @cached_property
+    @property
     def sites(self) -> dict[str, Site]:
-        """Every site that has a value, in order of computation."""
-        return {site.key: site for site in sites(self.model, len(self.tokens))}
+        """Every site that has a value, with its shape in this run, in order of computation."""
+        length = len(self.tokens)
+        described = measured(self.model).nodes(data="site")
+        return {key: site.at_length(length) for key, site in described if key != TOKENS}
 
-    @cached_property
+    @property
     def graph(self) -> nx.DiGraph:
-        """The measured graph, for a prompt of this length."""
-        with torch.inference_mode(False):
-            return graph(self.model, len(self.tokens))
+        """The measured graph; shapes of its nodes are those of a prompt of one token."""
+        return measured(self.model)
 
     @property
     def logits(self) -> Tensor:
         """[T V], of the whole prompt"""
         return self.trace["logits"][0]
+
+
+_measured: WeakKeyDictionary[Decoder, nx.DiGraph] = WeakKeyDictionary()
+
+
+def measured(model: Decoder) -> nx.DiGraph:
+    """The graph of a model, measured once: a longer prompt changes only the sizes of the axes T and S."""
+    if model not in _measured:
+        with torch.inference_mode(False):
+            _measured[model] = graph(model, 1)
+    return _measured[model]
 
 
 @contextmanager

@@ -45,7 +45,10 @@ class Trace:
     @property
     def nbytes(self) -> int:
         """Bytes held by the kept values; a broadcast axis counts once."""
-        stores = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in self.values.values()}
+        stores = {
+            value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()
+            for value in self.values.values()
+        }
         return sum(stores.values())
 
 

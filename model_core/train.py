@@ -119,7 +119,10 @@ def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW; only matrices decay (Loshchilov & Hutter 2019; nanoGPT)."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
 
 
@@ -157,7 +160,7 @@ def train(
         with torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext():
             logits = model(inputs)
         loss = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -165,7 +168,15 @@ def train(
         if since == every or step + 1 == recipe.steps:
             seconds = time.monotonic() - begun
             rate = recipe.batch * recipe.length * (step + 1) / seconds
-            report(Progress(step + 1, recipe.steps, losses / since, rate, seconds / (step + 1) * (recipe.steps - step - 1)))
+            report(
+                Progress(
+                    step + 1,
+                    recipe.steps,
+                    losses / since,
+                    rate,
+                    seconds / (step + 1) * (recipe.steps - step - 1),
+                )
+            )
             losses, since = 0.0, 0
     model.eval()
 

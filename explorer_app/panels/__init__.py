@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from model_core.queries import Answer, Query
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.session import RUN, Session
-from model_core.queries import Answer, Query
 
 Answers = dict[Query, Answer]
 

@@ -118,7 +118,7 @@ def from_hf(hf: Mapping[str, Any]) -> LlamaConfig:
 
 def adjacent_pairs(weight: Tensor, head_dim: int) -> Tensor:
     """Rows of q or k from the rotate-half order (first halves, then second halves) to adjacent pairs."""
-    return weight.unflatten(0, (-1, 2, head_dim // 2)).transpose(1, 2).flatten(0, 2)
+    return weight.view(-1, 2, head_dim // 2, weight.shape[-1]).transpose(1, 2).flatten(0, 2)
 
 
 def hf_weights(config: LlamaConfig) -> dict[str, Source]:
