@@ -1,0 +1,114 @@
+"""Our models compute what the reference implementation computes, to the last digits."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from model_core.cache import Cache
+from model_core.checkpoint import open_checkpoint
+from model_core.decoder import Decoder
+from model_core.tap import record
+from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, reference
+
+# Largest difference allowed. In float64 the reference still rounds norms, angles and LLaMA's softmax to float32,
+# and so do we, at the same places: what is left is the order of sums.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+TOKENS = torch.randint(VOCAB, (3, CONTEXT), generator=torch.Generator().manual_seed(1))
+
+
+@dataclass
+class Pair:
+    ours: Decoder
+    theirs: PreTrainedModel
+    tolerance: float
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    folder = tmp_path_factory.mktemp("model")
+    reference(CONFIGS[request.param]).save_pretrained(folder)
+    return request.param, folder
+
+
+@pytest.fixture(scope="module", params=TOLERANCE)
+def pair(request: pytest.FixtureRequest, folder: tuple[str, Path]) -> Pair:
+    name, path = folder
+    dtype = request.param
+    theirs = reference(CONFIGS[name]).to(getattr(torch, dtype))
+    return Pair(open_checkpoint(path, dtype=dtype).model, theirs, TOLERANCE[dtype])
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    return (a - b).abs().max().item()
+
+
+def largest(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
+    return max(difference(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def compare(pair: Pair) -> dict[str, float]:
+    """The largest difference of logits, of all attention patterns and of all hidden states."""
+    with record(pair.ours) as trace:
+        logits = pair.ours(TOKENS)
+    theirs = pair.theirs(TOKENS, output_attentions=True, output_hidden_states=True, use_cache=False)
+    patterns = [trace[key] for key in trace.find("blocks.*.attn.pattern")]
+    hidden = [trace[key] for key in trace.find("blocks.*.resid_pre", "norm.out")]
+    return {
+        "logits": difference(logits, theirs.logits),
+        "patterns": largest(patterns, theirs.attentions),
+        "hidden states": largest(hidden, theirs.hidden_states),
+    }
+
+
+def test_logits_patterns_and_hidden_states_equal_the_reference(pair: Pair) -> None:
+    for what, by in compare(pair).items():
+        assert by <= pair.tolerance, f"{what} differ by {by:.1e}"
+
+
+def test_fused_attention_equals_the_reference(pair: Pair) -> None:
+    theirs = pair.theirs(TOKENS, use_cache=False).logits
+    assert difference(pair.ours(TOKENS), theirs) <= pair.tolerance
+
+
+def test_cached_logits_equal_uncached_logits(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in pair.ours.blocks:  # a softmax in float32 sums rows of other lengths to other last digits
+        monkeypatch.setattr(block.attn, "softmax_dtype", None)
+    cache = Cache.empty(pair.ours, batch=len(TOKENS), capacity=CONTEXT)
+    steps = [pair.ours(TOKENS[:, :7], cache)]
+    steps += [pair.ours(TOKENS[:, n : n + 1], cache) for n in range(7, CONTEXT)]
+    assert cache.length == CONTEXT
+    assert difference(torch.cat(steps, dim=1), pair.ours(TOKENS)) <= pair.tolerance
+
+
+def test_a_prompt_alone_equals_its_row_in_a_batch(pair: Pair) -> None:
+    batch = pair.ours(TOKENS)
+    for n in range(len(TOKENS)):
+        assert difference(pair.ours(TOKENS[n : n + 1]), batch[n : n + 1]) <= pair.tolerance
+
+
+def test_later_tokens_change_no_earlier_logits(pair: Pair) -> None:
+    changed = TOKENS.clone()
+    changed[:, 20:] = (changed[:, 20:] + 1) % VOCAB
+    assert difference(pair.ours(changed)[:, :20], pair.ours(TOKENS)[:, :20]) <= pair.tolerance
+
+
+def test_compared_attention_is_far_from_uniform_and_from_one_hot(pair: Pair) -> None:
+    """The comparison would show little where every pattern is flat, or every one sits on a single token."""
+    with record(pair.ours, keep=["*.pattern"]) as trace:
+        pair.ours(TOKENS)
+    for key in trace:
+        peaks = trace[key][:, :, -1].amax(-1)
+        assert 3 / CONTEXT < peaks.mean() < 0.9
