@@ -1,0 +1,79 @@
+"""What the norms panel says and which norm it shows, as plain functions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer_app.session import Selection
+from explorer_app.text import tr
+from explorer_app.widgets.numbers import short_number
+from model_core.queries import layer_of
+
+NORM_NAMES = ("norm1", "norm2", "norm")
+
+
+def norms_of(sites: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The modules that are norms, in order of computation."""
+    outs = [str(site["key"]).removesuffix(".out") for site in sites if str(site["key"]).endswith(".out")]
+    return [module for module in outs if module.split(".")[-1] in NORM_NAMES]
+
+
+def norm_at(sites: Sequence[Mapping[str, Any]], selection: Selection) -> str | None:
+    """The norm that a selection means: the last one up to its step, within its layer where it lies in one."""
+    norms = norms_of(sites)
+    keys = [str(site["key"]) for site in sites]
+    passed = [norm for norm in norms if keys.index(f"{norm}.out") <= selection.step]
+    if layer_of(selection.site) is None:
+        return passed[-1] if passed else next(iter(norms), None)
+    here = [norm for norm in norms if layer_of(norm) == selection.layer]
+    return next((norm for norm in reversed(passed) if norm in here), next(iter(here), None))
+
+
+def norm_followed(
+    sites: Sequence[Mapping[str, Any]], shown: str | None, before: Selection, now: Selection
+) -> str | None:
+    """The norm to show when the selection moved: a step is followed; a layer keeps the kind of norm."""
+    norms = norms_of(sites)
+    if shown not in norms or now.site != before.site:
+        return norm_at(sites, now)
+    if now.layer == before.layer:
+        return shown
+    here = [norm for norm in norms if layer_of(norm) == now.layer]
+    same = [norm for norm in here if norm.split(".")[-1] == shown.split(".")[-1]]
+    return next(iter([*same, *here]), shown)
+
+
+def formula(kind: str, eps: float, width: int) -> str:
+    """What a norm computes, with its real eps and width."""
+    if kind == "RMSNorm":
+        words = tr("y = x / rms · gain,  rms = √(mean of x² + {eps}),  over the {width} dimensions of each token")
+    else:
+        words = tr(
+            "y = (x − mean) / √(variance + {eps}) · gain + bias,  over the {width} dimensions of each token"
+        )
+    return words.format(eps=f"{eps:g}", width=width)
+
+
+def statistics_words(kind: str, eps: float, statistics: Mapping[str, float]) -> str:
+    """What was measured at one token, and what the norm divided by there."""
+    if kind == "RMSNorm":
+        return tr("divided by rms {rms}").format(rms=short_number(statistics["rms"], 5))
+    divisor = (statistics["variance"] + eps) ** 0.5
+    return tr("mean {mean} taken away, variance {variance}: divided by {divisor}").format(
+        mean=short_number(statistics["mean"], 5),
+        variance=short_number(statistics["variance"], 5),
+        divisor=short_number(divisor, 5),
+    )
+
+
+def largest(values: NDArray[Any], count: int = 3) -> list[int]:
+    """The dimensions of the largest magnitudes, largest first."""
+    return [int(i) for i in np.argsort(-np.abs(values), kind="stable")[:count]]
+
+
+def largest_words(values: NDArray[Any], count: int = 3) -> str:
+    """The largest dimensions by name: "dimension 37: 2.31, 5: −1.2"."""
+    pairs = [f"{i}: {short_number(float(values[i]))}" for i in largest(values, count)]
+    return tr("largest: dimension {list}").format(list=", ".join(pairs))
