@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,7 @@ class SeriesPlot(QWidget):
         super().__init__(parent)
         self._series: list[tuple[Series, NDArray[np.float64]]] = []
         self._labels: list[str] = []
+        self._describe: Callable[[int], str] | None = None
         self._cursor: int | None = None
         self._hover: int | None = None
 
@@ -83,9 +84,11 @@ class SeriesPlot(QWidget):
         x_title: str = "",
         y_title: str = "",
         log: bool | None = None,
+        describe: Callable[[int], str] | None = None,
     ) -> None:
         """Show the series over the labels; `log` sets the scale, None leaves what the user chose.
 
+        `describe(index)` names a place in the readout; without it, its number and label do.
         A value that is not finite, or not positive on a logarithmic scale, leaves a gap.
         """
         arrays = [np.array(one.values, np.float64) for one in series]
@@ -96,6 +99,7 @@ class SeriesPlot(QWidget):
         recount = len(labels) != len(self._labels)
         self._series = list(zip(series, arrays, strict=True))
         self._labels = list(labels)
+        self._describe = describe
         self._plot.setLabel("left", y_title)
         self._axis.set_labels(labels, x_title)
         if y_title:
@@ -265,7 +269,8 @@ class SeriesPlot(QWidget):
             self._readout.say("")
             return
         parts = [f"{one.name} {short_number(float(values[index]), 6)}" for one, values in self._series]
-        self._readout.say(f"{index} {self._labels[index]}:  " + ",  ".join(parts))
+        place = self._describe(index) if self._describe else f"{index} {self._labels[index]}"
+        self._readout.say(f"{place}:  " + ",  ".join(parts))
 
     # Pointing and pressing
 
