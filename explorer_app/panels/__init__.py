@@ -60,7 +60,11 @@ class Panel(QWidget):
 
     def wanted(self) -> list[Query]:
         """What this panel wants answered now; nothing while it is hidden."""
-        return [RUN, *self.needs()] if self.isVisible() else []
+        if not self.isVisible():
+            return []
+        # Of another model nothing is known yet, not even how many layers it has: first its run.
+        known = self.session.scene.model == self.session.shown.model
+        return [RUN, *self.needs()] if known else [RUN]
 
     def refresh(self, _: Any = None) -> None:
         """Draw, once, when the event loop is free."""
