@@ -46,6 +46,12 @@ def norm_statistics(norm: LayerNorm | RMSNorm, x: Tensor) -> dict[str, Tensor]:
     return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
 
 
+def cosines(rows: Tensor) -> Tensor:
+    """rows [T C] -> cosine of the angle between every two of them [T T]."""
+    units = torch.nn.functional.normalize(rows.float(), dim=-1)
+    return units @ units.T
+
+
 def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
     """Of the finite values: smallest, largest, mean, standard deviation; and how many are -inf, +inf and NaN."""
     finite = values[np.isfinite(values)].astype(np.float64)

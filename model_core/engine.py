@@ -300,11 +300,20 @@ def overview(context: Context, word: str = "pattern", side: int = 48) -> Answer:
 
 @answers("next_token")
 def next_token(context: Context, k: int = 20) -> Answer:
-    """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first."""
+    """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first.
+
+    texts  what each of the k adds to the prompt, None where its bytes form no character
+    """
     run, tokenizer = context.run, context.loaded.tokenizer
     result = derive.next_token(run.logits, run.tokens, k)
+    ids, prompt = result.ids.tolist(), tokenizer.decode(run.tokens)
+    texts = [tokenizer.decode([*run.tokens, id]).removeprefix(prompt) for id in ids]
     return Answer(
-        {"ids": result.ids.tolist(), "strings": [tokenizer.token(int(id)) for id in result.ids]},
+        {
+            "ids": ids,
+            "strings": [tokenizer.token(id) for id in ids],
+            "texts": [None if "\ufffd" in text else text for text in texts],
+        },
         {
             "probabilities": to_array(result.probabilities),
             "log_probs": to_array(result.log_probs),
@@ -356,13 +365,14 @@ def rope(context: Context, layer: int, head: int) -> Answer:
 
 @answers("positions")
 def positions(context: Context) -> Answer:
-    """How the model knows where a token stands: "rotary", "table" with its rows [T C], or "none"."""
+    """How the model knows where a token stands: "rotary", "table" with its rows [T C] and their cosines [T T], or "none"."""
     model = context.run.model
     if model.rope is not None:
         return Answer({"kind": "rotary"})
     if model.pos is None:
         return Answer({"kind": "none"})
-    return Answer({"kind": "table"}, {"table": to_array(context.value("pos.out"))})
+    table = context.value("pos.out")
+    return Answer({"kind": "table"}, {"table": to_array(table), "cosines": to_array(derive.cosines(table))})
 
 
 @answers("inspect")
