@@ -20,7 +20,7 @@ class Embedding(Tapped):
 
     def __init__(self, vocab_size: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocab_size, width).normal_(std=0.02))
+        self.weight = nn.Parameter(torch.zeros(vocab_size, width))
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.tap("out", nn.functional.embedding(tokens, self.weight), "B T C")

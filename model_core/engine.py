@@ -14,6 +14,7 @@ request wants the same one. What it can answer is a registry of small functions:
 """
 
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -468,6 +469,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 send(Frame("done", current.id, {"cancelled": True, "milliseconds": 0.0}))
             else:
                 engine.handle(current, cancelled, other_model)
+            if current.kind == "hello" and waiting.empty():
+                # The first dry run on meta tensors loads this, a second long; better now, while nobody waits.
+                importlib.import_module("torch._dynamo")
 
 
 def main() -> int:

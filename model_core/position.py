@@ -11,7 +11,7 @@ class LearnedPositions(Tapped):
 
     def __init__(self, context: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(context, width).normal_(std=0.02))
+        self.weight = nn.Parameter(torch.zeros(context, width))
 
     def forward(self, positions: Tensor) -> Tensor:
         """positions [T] -> [T C]"""

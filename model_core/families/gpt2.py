@@ -41,7 +41,7 @@ class GPT2Config:
 
 
 def build(config: GPT2Config) -> Decoder:
-    """The model, with weights as at the start of training."""
+    """The model; its weights come from a checkpoint or from `train.initialise`."""
 
     def block() -> Block:
         return Block(

@@ -47,7 +47,7 @@ class LlamaConfig:
 
 
 def build(config: LlamaConfig) -> Decoder:
-    """The model, with weights as at the start of training."""
+    """The model; its weights come from a checkpoint or from `train.initialise`."""
 
     def block() -> Block:
         return Block(
