@@ -33,12 +33,16 @@ class Bar:
     climbed: int | None = None
     """By how many ranks it rose (negative: fell); None draws no arrow."""
     tip: str = ""
+    colour: str | None = None
+    """Of the bar, where its role's will not do."""
 
 
 class BarList(QAbstractScrollArea):
     """Rows of label, bar and text; scrolls when they do not fit."""
 
     clicked = Signal(int)
+    activated = Signal(int)
+    """A double click, or Return on the chosen row."""
     hovered = Signal(int)
     left = Signal()
 
@@ -157,7 +161,7 @@ class BarList(QAbstractScrollArea):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.hover))
         painter.drawRoundedRect(QRectF(room.left(), top, room.width(), thick), thick / 4, thick / 4)
-        painter.setBrush(QColor(getattr(colours, self._role)))
+        painter.setBrush(QColor(bar.colour or getattr(colours, self._role)))
         length = room.width() * min(1.0, max(0.0, bar.value))
         painter.drawRoundedRect(QRectF(room.left(), top, length, thick), thick / 4, thick / 4)
         if bar.before is not None:
@@ -188,7 +192,15 @@ class BarList(QAbstractScrollArea):
         if row is not None and event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit(row)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        row = self.row_at(event.position())
+        if row is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.activated.emit(row)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._chosen is not None:
+            self.activated.emit(self._chosen)
+            return
         step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
         if step is None or not self._bars:
             super().keyPressEvent(event)

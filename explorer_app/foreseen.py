@@ -1,0 +1,88 @@
+"""How well a text was foreseen, and what an edit changed in what comes next, as plain functions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer_app import theme
+from explorer_app.text import tr
+from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.numbers import short_number
+from model_core.edits import parse
+from model_core.queries import Answer
+
+
+@dataclass(frozen=True)
+class Total:
+    """mean  of the log-probabilities, nats a token; perplexity  e^-mean; count  of the tokens that were foreseen"""
+
+    mean: float
+    perplexity: float
+    count: int
+
+
+def total(log_probs: NDArray[np.float32]) -> Total | None:
+    """Of the log-probabilities [T-1] of a prompt; None where it has one token and so nothing to foresee."""
+    if not log_probs.size:
+        return None
+    mean = float(log_probs.astype(np.float64).mean())
+    return Total(mean, float(np.exp(min(-mean, 700.0))), log_probs.size)
+
+
+def total_words(log_probs: NDArray[np.float32]) -> str:
+    """The whole prompt in one sentence."""
+    whole = total(log_probs)
+    if whole is None:
+        return tr("One token has nothing before it to be foreseen from: type a longer prompt.")
+    return tr("mean {mean} nats a token, perplexity {perplexity}, over {count} tokens").format(
+        mean=short_number(whole.mean, 4), perplexity=short_number(whole.perplexity, 4), count=whole.count
+    )
+
+
+def percent(probability: float) -> str:
+    """62.1 %, 0.04 %, 3e-6 %: never rounded to nothing."""
+    share = 100 * probability
+    return f"{share:.1f} %" if share >= 0.1 or share == 0 else f"{short_number(share, 2)} %"
+
+
+def colour_of_surprise(nats: float, most: float) -> str:
+    """The sequential map from no surprise to the most in the prompt, "#rrggbb"."""
+    share = nats / most if most > 0 and math.isfinite(nats / most) else 1.0
+    # The map begins at the panel's own colour, in which a bar would not be seen.
+    red, green, blue = theme.current().sequential[round(60 + 195 * min(1.0, max(0.0, share)))]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def rank_before(id: int, before: Answer | None) -> int | None:
+    """The place of a token in an earlier answer; None where it was not among those."""
+    return before["ids"].index(id) if before is not None and id in before["ids"] else None
+
+
+def changed_words(now: Answer, before: Answer) -> str:
+    """What an edit changed, in one sentence about the likeliest token."""
+    first, leader = now["ids"][0], before["ids"][0]
+    probability = percent(float(now["probabilities"][0]))
+    rank = rank_before(first, before)
+    word = visible_blanks(now["strings"][0])
+    if first == leader:
+        was = percent(float(before["probabilities"][0]))
+        if was == probability:
+            return tr("The edit leaves “{word}” first, at {now}.").format(word=word, now=probability)
+        return tr("Still “{word}” first: {before} → {now}.").format(word=word, before=was, now=probability)
+    if rank is None:
+        was = tr("not among the {count} likeliest").format(count=len(before["ids"]))
+    else:
+        was = tr("number {rank} at {before}").format(
+            rank=rank + 1, before=percent(float(before["probabilities"][rank]))
+        )
+    return tr("“{word}” is first at {now}; before it was {was}, and “{leader}” was first.").format(
+        word=word, now=probability, was=was, leader=visible_blanks(before["strings"][0])
+    )
+
+
+def sees_ahead(edits: Sequence[str]) -> bool:
+    """Whether an edit lets tokens see those that they are to foresee."""
+    return any(parse(edit).needs_whole_text for edit in edits)

@@ -1,0 +1,175 @@
+"""Edits: what is changed in the model, one chip each, and a line to add another."""
+
+from html import escape
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer_app import theme
+from explorer_app.edit_words import in_words, suggestions
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import Session
+from explorer_app.text import tr
+from model_core.edits import parse
+from model_core.errors import InputError
+
+
+class Chip(QFrame):
+    """One edit in words, with its Remove."""
+
+    def __init__(self, edit: str, session: Session) -> None:
+        super().__init__()
+        colours = theme.current()
+        self.setObjectName("chip")
+        self.setStyleSheet(
+            f"#chip {{ background: {colours.raised}; border: 1px solid {colours.accent}; border-radius: 0.4em; }}"
+        )
+        self.words = QLabel(in_words(edit), self)
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        self.words.setWordWrap(True)
+        self.remove = QToolButton(self)
+        self.remove.setText(tr("Remove"))
+        self.remove.setAccessibleName(tr("Remove {edit}").format(edit=in_words(edit)))
+        self.remove.setAutoRaise(True)
+        self.remove.clicked.connect(lambda: session.toggle_edit(edit))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 2, 2, 2)
+        row.addWidget(self.words, 1)
+        row.addWidget(self.remove)
+
+
+@panel("edits", "Edits", area="right", order=20)
+class Edits(Panel):
+    """The edits of the scene as it was asked for, whether the engine has answered or not."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
+
+        self.about = QLabel(self)
+        self.about.setWordWrap(True)
+        self.clear = QToolButton(self)
+        self.clear.setText(tr("Clear all"))
+        self.clear.clicked.connect(lambda: session.change(edits=()))
+        self.chips: list[Chip] = []
+        self._column = QVBoxLayout()
+        self._column.setContentsMargins(0, 0, 0, 0)
+        inside = QWidget()
+        stretched = QVBoxLayout(inside)
+        stretched.setContentsMargins(0, 0, 0, 0)
+        stretched.addLayout(self._column)
+        stretched.addStretch(1)
+        self.scroll = QScrollArea(self)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setWidget(inside)
+        self.entry = QLineEdit(self)
+        self.entry.setAccessibleName(tr("New edit"))
+        self.entry.setClearButtonEnabled(True)
+        self.add = QPushButton(tr("Add"), self)
+        self.add.setEnabled(False)
+        self.message = QLabel(self)
+        self.message.setWordWrap(True)
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
+        self.message.hide()
+        self.offers = QLabel(self)
+        self.offers.setWordWrap(True)
+        self.offers.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+
+        head = QHBoxLayout()
+        head.addWidget(self.about, 1)
+        head.addWidget(self.clear, 0, Qt.AlignmentFlag.AlignTop)
+        line = QHBoxLayout()
+        line.addWidget(self.entry, 1)
+        line.addWidget(self.add)
+        layout = QVBoxLayout(self)
+        layout.addLayout(head)
+        layout.addLayout(line)
+        layout.addWidget(self.message)
+        layout.addWidget(self.offers)
+        layout.addWidget(self.scroll, 1)
+        layout.addStretch(0)
+
+        self.entry.returnPressed.connect(self._enter)
+        self.entry.textChanged.connect(self._typed)
+        self.add.clicked.connect(self._enter)
+        self.offers.linkActivated.connect(session.toggle_edit)
+        session.scene_changed.connect(self._list)
+
+    def detach(self) -> None:
+        self.session.scene_changed.disconnect(self._list)
+        super().detach()
+
+    def refresh(self, _: Any = None) -> None:
+        self._list()
+
+    def draw(self, answers: Answers) -> None:
+        self._list()
+
+    def _list(self, _: Any = None) -> None:
+        """Show the edits that the scene has."""
+        edits, colours = self.session.scene.edits, theme.current()
+        self._offer()
+        if self._listed == (edits, colours):
+            return
+        self._listed = (edits, colours)
+        for chip in self.chips:
+            self._column.removeWidget(chip)
+            chip.hide()
+            chip.deleteLater()
+        self.chips = [Chip(edit, self.session) for edit in edits]
+        for chip in self.chips:
+            self._column.addWidget(chip)
+        self.clear.setVisible(bool(edits))
+        self.scroll.setVisible(bool(edits))
+        self.about.setText(
+            tr("{count} active. Each panel shows the model as edited.").format(count=len(edits))
+            if edits
+            else tr("None active: the model runs as it was trained. An edit changes what every panel shows.")
+        )
+        self.about.setStyleSheet(f"color: {colours.muted}")
+        self.message.setStyleSheet(f"color: {colours.error}")
+
+    def _offer(self) -> None:
+        at = self.session.selection
+        self.entry.setPlaceholderText(f"ablate L{at.layer}H{at.head}")
+        links = [
+            f'<a href="{escape(edit)}">{escape(edit).replace(" ", "&nbsp;")}</a>'
+            for edit in suggestions(at.layer, at.head)
+            if edit not in self.session.scene.edits
+        ]
+        self.offers.setText(tr("Add: {links}").format(links=" · ".join(links)))
+
+    def _typed(self, text: str) -> None:
+        self.add.setEnabled(bool(text.strip()))
+        self._say("")
+
+    def _enter(self) -> None:
+        text = self.entry.text()
+        if not text.strip():
+            return
+        try:
+            edit = str(parse(text))
+        except InputError as error:
+            self._say(str(error))
+            return
+        if edit in self.session.scene.edits:
+            self._say(tr("“{edit}” is active already.").format(edit=edit))
+            return
+        self.entry.clear()
+        self.session.toggle_edit(edit)
+
+    def _say(self, message: str) -> None:
+        self.message.setText(message)
+        self.message.setVisible(bool(message))

@@ -1,0 +1,154 @@
+"""Next token: what the model would say next, and how well it foresaw the prompt."""
+
+import math
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+
+from explorer_app import theme
+from explorer_app.foreseen import (
+    changed_words,
+    colour_of_surprise,
+    percent,
+    rank_before,
+    sees_ahead,
+    total_words,
+)
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import RUN, Session
+from explorer_app.text import tr
+from explorer_app.widgets.bars import Bar, BarList
+from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.numbers import short_number
+from model_core.queries import Answer, Query, query
+
+NEXT = query("next_token", k=40)
+
+
+@panel("next_token", "Next token", area="right", order=10)
+class NextToken(Panel):
+    """The likeliest tokens, each of which can be put at the end of the prompt; and the prompt's own."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._texts: list[str | None] = []
+        self._words: list[str] = []
+        self._chosen = 0
+
+        self.changed = QLabel(self)
+        self.changed.setWordWrap(True)
+        self.likely = BarList("output", self)
+        self.likely.setAccessibleName(tr("Likeliest next tokens"))
+        self.append = QPushButton(self)
+        self.append.setToolTip(tr("Put this token at the end of the prompt; a double click on its bar does the same"))
+        self.total = QLabel(self)
+        self.total.setWordWrap(True)
+        self.prompt = BarList("query", self)
+        self.prompt.setAccessibleName(tr("How well each token was foreseen"))
+
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        for title, parts in (
+            (tr("Next"), (self.changed, self.likely, self.append)),
+            (tr("Prompt"), (self.total, self.prompt)),
+        ):
+            page = QWidget()
+            column = QVBoxLayout(page)
+            column.setContentsMargins(0, 4, 0, 0)
+            for part in parts:
+                column.addWidget(part, 1 if isinstance(part, BarList) else 0)
+            self.tabs.addTab(page, title)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs)
+
+        self.likely.clicked.connect(self._choose)
+        self.likely.activated.connect(self._append)
+        self.append.clicked.connect(lambda: self._append(self._chosen))
+        self.prompt.clicked.connect(lambda token: session.select(query=token))
+        self.prompt.hovered.connect(lambda token: session.hover(token))
+        self.prompt.left.connect(lambda: session.hover(None))
+
+    def needs(self) -> list[Query]:
+        return [NEXT]
+
+    def draw(self, answers: Answers) -> None:
+        run, answer = answers[RUN], answers[NEXT]
+        self._draw_likely(answer, self.session.answer_before(NEXT))
+        self._draw_prompt(run, answer)
+
+    def _draw_likely(self, answer: Answer, before: Answer | None) -> None:
+        if self._texts != answer["texts"]:
+            self._chosen = 0
+        self._texts = answer["texts"]
+        self._words = [visible_blanks(string) for string in answer["strings"]]
+        bars = []
+        for rank, (id, word) in enumerate(zip(answer["ids"], self._words, strict=True)):
+            probability = float(answer["probabilities"][rank])
+            place = rank_before(id, before)
+            bars.append(
+                Bar(
+                    word,
+                    probability,
+                    percent(probability),
+                    before=None if before is None or place is None else float(before["probabilities"][place]),
+                    climbed=None if place is None else place - rank,
+                    tip=tr("“{word}”, id {id}: {percent}, number {rank}").format(
+                        word=word, id=id, percent=percent(probability), rank=rank + 1
+                    ),
+                )
+            )
+        self.changed.setVisible(before is not None)
+        if before is not None:
+            self.changed.setText(changed_words(answer, before))
+        self.likely.show_bars(bars)
+        self._choose(self._chosen)
+
+    def _draw_prompt(self, run: Answer, answer: Answer) -> None:
+        words = [visible_blanks(string) for string in run["strings"]]
+        log_probs, ranks = answer["log_probs"], answer["ranks"]
+        most = float((-log_probs).max()) if log_probs.size else 0.0
+        bars = [Bar(words[0], 0.0, "–", tip=tr("“{word}” has nothing before it").format(word=words[0]))]
+        for word, log_prob, rank in zip(words[1:], map(float, log_probs), map(int, ranks), strict=True):
+            bars.append(
+                Bar(
+                    word,
+                    -log_prob / most if most > 0 else 0.0,
+                    f"{short_number(log_prob)} · {rank + 1}",
+                    tip=tr(
+                        "“{word}”: log-probability {log_prob} nats ({percent}), foreseen as number {rank} of {count}"
+                    ).format(
+                        word=word,
+                        log_prob=short_number(log_prob, 5),
+                        percent=percent(math.exp(log_prob)),
+                        rank=rank + 1,
+                        count=run["vocab_size"],
+                    ),
+                    colour=colour_of_surprise(-log_prob, most),
+                )
+            )
+        colours = theme.current()
+        text = total_words(log_probs)
+        if log_probs.size:
+            columns = tr("bar: surprise; log-probability in nats · rank of {count}").format(count=run["vocab_size"])
+            text += f'<br><span style="color:{colours.muted}">{columns}</span>'
+        if sees_ahead(run["edits"]):
+            warning = tr("An edit lets tokens see those they are to foresee: these numbers flatter the model.")
+            text += f'<br><span style="color:{colours.warning}">{warning}</span>'
+        self.total.setTextFormat(Qt.TextFormat.RichText)
+        self.total.setText(text)
+        self.prompt.show_bars(bars)
+        self.prompt.set_chosen(self.session.selection.query)
+
+    def _choose(self, row: int) -> None:
+        self._chosen = row
+        self.likely.set_chosen(row)
+        able = self._texts[row] is not None
+        self.append.setEnabled(able)
+        words = tr("Append “{word}”") if able else tr("“{word}” is part of a character")
+        self.append.setText(words.format(word=self._words[row]))
+
+    def _append(self, row: int) -> None:
+        text = self._texts[row] if row < len(self._texts) else None
+        if text is not None:
+            self.session.change(prompt=self.session.shown.prompt + text)
