@@ -67,13 +67,13 @@ class Theme:
 
 LIGHT = Theme(
     name="light",
-    query="#0b63b8",
-    key="#c2183f",
-    value="#0a7a55",
-    output="#7a3aa8",
+    query="#1a57f1",
+    key="#a2000b",
+    value="#11764b",
+    output="#a827c7",
     masked="#dcdfe4",
     masked_line="#b3b9c2",
-    accent="#b04a00",
+    accent="#a25206",
     on_accent="#ffffff",
     text="#1a1f26",
     muted="#586271",
@@ -83,18 +83,18 @@ LIGHT = Theme(
     hover="#e4e9f0",
     border="#cdd3dc",
     warning="#7d5b00",
-    error="#a8181f",
+    error="#c3002f",
 )
 
 DARK = Theme(
     name="dark",
-    query="#6db6ff",
-    key="#ff7d92",
-    value="#52d6a4",
-    output="#cf9bff",
+    query="#82bff9",
+    key="#ff9392",
+    value="#29ba4d",
+    output="#cb7efe",
     masked="#3a3f48",
     masked_line="#59606c",
-    accent="#ffab4a",
+    accent="#fa7d00",
     on_accent="#20160a",
     text="#e7eaf0",
     muted="#a3acba",
@@ -104,7 +104,7 @@ DARK = Theme(
     hover="#303643",
     border="#3b424f",
     warning="#f0d060",
-    error="#ff8a80",
+    error="#ff7568",
 )
 
 # The ramps pass through these colours; the first is the panel's.
@@ -317,4 +317,6 @@ def _style_sheet(theme: Theme) -> str:
                                 border-right: 1px solid {theme.border};
                                 border-bottom: 1px solid {theme.border}; padding: 0.2em 0.4em; }}
         QTableCornerButton::section {{ background: {theme.window}; border: none; }}
+        QToolButton:checked {{ color: {theme.on_accent}; background: {theme.accent}; border: 1px solid {theme.accent};
+                               border-radius: 0.2em; padding: 0.15em 0.25em; }}
     """

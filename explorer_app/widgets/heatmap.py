@@ -28,7 +28,7 @@ from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.pixels import rgb
-from explorer_app.widgets.plotting import Canvas, CellBox, pg
+from explorer_app.widgets.plotting import Canvas, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 Colours = Literal["sequential", "diverging", "symmetric"]
@@ -74,8 +74,8 @@ class Heatmap(QWidget):
     """Cells, their labels on both sides, and a colour bar with real limits.
 
     Masked cells (-inf) are hatched grey, NaN an X, +inf an infinity sign; clipped cells have a marked
-    corner, the upper or the lower. The wheel zooms, a drag moves, a double click on the labels shows everything
-    again. Pointing at a cell previews it, a click asks to lock it; the arrow keys walk from the locked cell.
+    corner, upper or lower. The wheel zooms, a drag moves, a double click on the labels shows everything again.
+    Pointing at a cell previews it, a click asks to lock it; the arrow keys walk from the locked cell.
     """
 
     hovered = Signal(int, int)
@@ -91,13 +91,14 @@ class Heatmap(QWidget):
         self._describe: Callable[[int, int], str] | None = None
         self._cursor: tuple[int | None, int | None] = (None, None)
         self._hover: tuple[int, int] | None = None
+        self._preview: tuple[int | None, int | None] = (None, None)
 
         self._row_axis = LabelAxis("left", "query", self)
         self._col_axis = LabelAxis("top", "key", self)
         self._bar = ColourBar(self)
         self._readout = Readout(tr("Value under the pointer"), self)
         self._canvas = Canvas(self)
-        self._box = CellBox(invertY=True)
+        self._box = view_box(invertY=True)
         self._canvas.setCentralItem(self._box)
         self._hatching = _Hatching(self)
         self._image = pg.ImageItem()
@@ -108,7 +109,7 @@ class Heatmap(QWidget):
             self._box.addItem(item, ignoreBounds=True)
 
         self._box.sigRangeChanged.connect(self._follow_zoom)
-        self._box.pressed.connect(self._press)
+        self._canvas.pressed.connect(self._press)
         self._canvas.pointed.connect(self._point)
         self._canvas.left.connect(self._leave)
         for axis in (self._row_axis, self._col_axis):
@@ -131,10 +132,12 @@ class Heatmap(QWidget):
         row_title: str = "",
         col_title: str = "",
         describe: Callable[[int, int], str] | None = None,
+        bar: bool = True,
     ) -> None:
         """Show `values` [rows, columns]; -inf means masked.
 
         `limits` are the values of the two ends of the colour bar; None takes them from the values.
+        `bar` False leaves the colour bar out, where cells are either masked or not and their colour says nothing.
         `describe(row, column)` is the line that is shown while a cell is pointed at.
         The zoom stays as long as the shape does.
         """
@@ -144,13 +147,13 @@ class Heatmap(QWidget):
         reshaped = values.shape != self._values.shape
         self._values, self._colours, self._describe = values, colours, describe
         self._limits = colour_limits(values, colours, limits)
+        self._bar.setVisible(bar)
         self._row_axis.set_labels(rows, row_title)
         self._col_axis.set_labels(cols, col_title)
         if row_title or col_title:
             name = tr("Heatmap: {rows} by {columns}").format(rows=row_title, columns=col_title)
             self.setAccessibleName(name)
         if reshaped:
-            self._hover = None
             self._light(None)
         self._place()
         self._paint_cells()
@@ -164,6 +167,19 @@ class Heatmap(QWidget):
             self._cursor = (row, col)
             self._row_axis.set_locked(row)
             self._col_axis.set_locked(col)
+            self._overlay.update()
+            self._say()
+
+    def preview(self, row: int | None, col: int | None) -> None:
+        """Light a row, a column or a cell that is pointed at elsewhere; None lights none."""
+        rows, cols = self._values.shape
+        row = row if row is not None and row < rows else None
+        col = col if col is not None and col < cols else None
+        if self._hover is None and (row, col) != self._preview:
+            self._preview = (row, col)
+            self._row_axis.set_lit(row)
+            self._col_axis.set_lit(col)
+            self._bar.set_mark(None if row is None or col is None else float(self._values[row, col]))
             self._overlay.update()
             self._say()
 
@@ -182,6 +198,13 @@ class Heatmap(QWidget):
         """[rows, columns]: the very array that the image item draws; NaN where a cell is masked."""
         image = self._image.image
         return np.zeros((0, 0), np.float32) if image is None else image
+
+    def cell_text(self, row: int, col: int) -> str:
+        """What a large enough cell says; empty for a masked one, which the hatching explains."""
+        value = float(self._values[row, col])
+        if math.isnan(value):
+            return "X"
+        return "" if value == -math.inf else short_number(value, 2)
 
     def painted_limits(self) -> Limits:
         """The values that the two ends of the colours stand for."""
@@ -267,7 +290,7 @@ class Heatmap(QWidget):
         rows, cols = self._values.shape
         line = QFontMetricsF(self.font()).height()
         width, height = self.width(), self.height()
-        bar = self._bar.sizeHint().width()
+        bar = math.ceil(line) if self._bar.isHidden() else self._bar.sizeHint().width()
         foot = math.ceil(line * 1.5)
         left = self._row_axis.thickness(width * 0.3)
         room_across = max(1, width - left - bar)
@@ -314,7 +337,7 @@ class Heatmap(QWidget):
     # Pointing and pressing
 
     def _light(self, cell: tuple[int, int] | None) -> None:
-        self._hover = cell
+        self._hover, self._preview = cell, (None, None)
         self._row_axis.set_lit(None if cell is None else cell[0])
         self._col_axis.set_lit(None if cell is None else cell[1])
         self._bar.set_mark(None if cell is None else float(self._values[cell]))
@@ -378,9 +401,9 @@ class Heatmap(QWidget):
         """Write the line below: the cell pointed at, else the locked one, else how to use the map."""
         rows, cols = self._values.shape
         cell = self._hover
-        if cell is None and None not in self._cursor:
-            row, col = self._cursor
-            cell = (row, col) if row is not None and col is not None and row < rows and col < cols else None
+        for row, col in (self._preview, self._cursor):
+            if cell is None and row is not None and col is not None and row < rows and col < cols:
+                cell = (row, col)
         if cell is not None:
             text = self._describe(*cell) if self._describe else short_number(float(self._values[cell]), 6)
         elif not self._values.size:
@@ -442,19 +465,10 @@ class _Overlay(pg.GraphicsObject):
         metrics = QFontMetricsF(self._owner.font())
         cell = to_screen.mapRect(QRectF(0, 0, 1, 1))
         if min(cell.width(), cell.height()) >= metrics.height() * 0.6:
-            self._paint_clipped(painter, to_screen.mapRect, metrics.height() * 0.35)
+            self._paint_clipped(painter, to_screen.mapRect, metrics.height() * 0.5)
         if cell.height() >= metrics.height() and cell.width() >= metrics.horizontalAdvance("0.00") * 1.2:
             self._paint_texts(painter, to_screen.mapRect, cell.size().width())
         self._paint_cursor(painter, to_screen.mapRect, metrics.height())
-
-    def text(self, row: int, col: int) -> str:
-        """What a large enough cell says; empty for a masked one, which the hatching explains."""
-        value = float(self._values[row, col])
-        if math.isnan(value):
-            return "X"
-        if math.isinf(value):
-            return "∞" if value > 0 else ""
-        return short_number(value, 2)
 
     def _paint_texts(self, painter: QPainter, place: Callable[[QRectF], QRectF], width: float) -> None:
         font = self._owner.font()
@@ -462,16 +476,15 @@ class _Overlay(pg.GraphicsObject):
         metrics = QFontMetricsF(font)
         painter.setFont(font)
         low, high = self._limits
-        dark, light = QColor(theme.LIGHT.text), QColor(theme.DARK.text)
         broken = QColor(theme.current().panel)
         for row, col in self._in_sight():
-            text = self.text(row, col)
+            text = self._owner.cell_text(row, col)
             if not text or metrics.horizontalAdvance(text) > width:
                 continue
             value = float(self._values[row, col])
             if math.isfinite(value):
                 share = min(1.0, max(0.0, (value - low) / (high - low)))
-                painter.setPen(light if self._ink_is_light[round(share * 255)] else dark)
+                painter.setPen(self._ink(share))
             else:
                 painter.setPen(broken)
             painter.drawText(place(QRectF(col, row, 1, 1)), Qt.AlignmentFlag.AlignCenter, text)
@@ -479,16 +492,20 @@ class _Overlay(pg.GraphicsObject):
     def _paint_clipped(self, painter: QPainter, place: Callable[[QRectF], QRectF], size: float) -> None:
         """A corner in the cells that are more (upper right) or less (lower right) than their colour says."""
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(theme.current().accent))
         low, high = self._limits
         outside = np.isfinite(self._values) & ((self._values < low) | (self._values > high))
         for row, col in self._in_sight():
             if outside[row, col]:
                 box = place(QRectF(col, row, 1, 1))
-                above = self._values[row, col] > high
+                above = bool(self._values[row, col] > high)
+                painter.setBrush(self._ink(1.0 if above else 0.0))
                 corner = box.topRight() if above else box.bottomRight()
                 down = QPointF(0, size if above else -size)
                 painter.drawPolygon(QPolygonF([corner, corner - QPointF(size, 0), corner + down]))
+
+    def _ink(self, share: float) -> QColor:
+        """The colour to write in on a cell, by its place on the colour bar (0 to 1)."""
+        return QColor((theme.DARK if self._ink_is_light[round(share * 255)] else theme.LIGHT).text)
 
     def _in_sight(self) -> Iterator[tuple[int, int]]:
         """The cells (row, column) that the zoom shows."""
@@ -514,6 +531,12 @@ class _Overlay(pg.GraphicsObject):
         if row is not None and col is not None and row < rows and col < cols:
             painter.setPen(QPen(QColor(colours.accent), thick))
             painter.drawRect(place(QRectF(col, row, 1, 1)))
+        row, col = self._owner._preview
+        painter.setPen(QPen(QColor(colours.text), thin, Qt.PenStyle.DotLine))
+        if row is not None:
+            painter.drawRect(place(QRectF(0, row, cols, 1)))
+        if col is not None:
+            painter.drawRect(place(QRectF(col, 0, 1, rows)))
         hover = self._owner._hover
         if hover is not None:
             painter.setPen(QPen(QColor(colours.text), thin))

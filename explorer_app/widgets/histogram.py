@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, CellBox, pg
+from explorer_app.widgets.plotting import Canvas, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 
@@ -30,7 +30,7 @@ class Histogram(QWidget):
         self._hover: int | None = None
         self._canvas = Canvas(self)
         self._canvas.setAccessibleName(tr("Bars"))
-        self._box = CellBox()
+        self._box = view_box()
         self._plot = pg.PlotItem(viewBox=self._box, enableMenu=False)
         self._plot.hideButtons()
         self._box.setMouseEnabled(x=False, y=False)

@@ -92,6 +92,10 @@ class LabelAxis(QWidget):
             self._lit = index
             self.update()
 
+    def lit(self) -> int | None:
+        """The label that is lit."""
+        return self._lit
+
     def set_locked(self, index: int | None) -> None:
         if index != self._locked:
             self._locked = index

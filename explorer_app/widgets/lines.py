@@ -15,7 +15,7 @@ from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, CellBox, pg
+from explorer_app.widgets.plotting import Canvas, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
@@ -55,7 +55,7 @@ class SeriesPlot(QWidget):
         self._log.setAccessibleName(tr("Logarithmic scale"))
         self._canvas = Canvas(self)
         self._canvas.setAccessibleName(tr("Lines"))
-        self._box = CellBox()
+        self._box = view_box()
         self._plot = pg.PlotItem(viewBox=self._box, enableMenu=False)
         self._plot.hideButtons()
         self._plot.hideAxis("bottom")
@@ -67,7 +67,7 @@ class SeriesPlot(QWidget):
         self._log.checkStateChanged.connect(self._draw)
         self._box.sigRangeChanged.connect(self._follow_zoom)
         self._box.sigResized.connect(self._align)
-        self._box.pressed.connect(self._press)
+        self._canvas.pressed.connect(self._press)
         self._canvas.pointed.connect(self._point)
         self._canvas.left.connect(self._leave)
         self._axis.reset_asked.connect(self.show_all)

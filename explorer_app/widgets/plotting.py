@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -20,36 +20,52 @@ pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
 
 class Canvas(pg.GraphicsView):
-    """The view that holds a drawing; tells where the pointer is, in its own coordinates."""
+    """The view that holds a drawing; tells where the pointer is and where it clicks, in its own coordinates.
+
+    Clicks are told apart from drags here and not by pyqtgraph, which prints an exception raised by whoever
+    listens instead of passing it on.
+    """
 
     pointed = Signal(QPointF)
     left = Signal()
+    pressed = Signal(QPointF, bool)
+    """The place, and whether it was the second click of a double one."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the widget around it takes the keys
+        self._press: QPointF | None = None
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._press = event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         self.pointed.emit(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and self._press is not None:
+            moved = (event.position() - self._press).manhattanLength()
+            self._press = None
+            if moved < QApplication.startDragDistance():
+                self.pressed.emit(event.position(), False)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        super().mouseDoubleClickEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.pressed.emit(event.position(), True)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self.left.emit()
 
 
-class CellBox(pg.ViewBox):
-    """Zoom and pan; `pressed(place in the canvas, double)` for a click that was no drag."""
-
-    pressed = Signal(QPointF, bool)
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(border=None, enableMenu=False, defaultPadding=0, **options)
-
-    def mouseClickEvent(self, event: Any) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            event.accept()
-            self.pressed.emit(QPointF(event.scenePos()), event.double())
+def view_box(**options: Any) -> pg.ViewBox:
+    """Zoom by wheel and pan by drag, with nothing around the drawing and no menu of its own."""
+    return pg.ViewBox(border=None, enableMenu=False, defaultPadding=0, **options)
 
 
-__all__ = ["Canvas", "CellBox", "pg"]
+__all__ = ["Canvas", "pg", "view_box"]

@@ -61,7 +61,9 @@ class ThumbnailGrid(QWidget):
         self._signed = False
         self._focus: Cell | None = None
         self._hover: Cell | None = None
+        self._size = (1, 1)
         self._marks: dict[Cell, str] = {}
+        self._notes: dict[Cell, str] = {}
         self._caption = ""
         self._image: QImage | None = None
         self.setMouseTracking(True)
@@ -79,15 +81,18 @@ class ThumbnailGrid(QWidget):
         limits: tuple[float, float] = (0.0, 1.0),
         signed: bool = False,
         caption: str = "",
+        size: tuple[int, int] | None = None,
     ) -> None:
         """Show `maps` [layers, heads, t, s]; -inf means masked. One colour scale, `limits`, for all.
 
-        `signed` takes the diverging colours; `caption` says what was reduced, e.g. 'shown at 48 of 256'.
+        `signed` takes the diverging colours; `size` is [T, S] of the model's maps where `maps` are these shrunk to
+        the largest value of the cells covered; `caption` is a line below, beside what was shrunk.
         """
         maps = np.array(maps, np.float32)
         if maps.ndim != 4 or maps.shape[:2] != (len(row_labels), len(col_labels)):
             raise ValueError(f"maps of {maps.shape} need {len(row_labels)} x {len(col_labels)} labels")
         self._maps, self._limits, self._signed = maps, limits, signed
+        self._size = size or (maps.shape[2], maps.shape[3])
         self._rows, self._cols = list(row_labels), list(col_labels)
         self._focus, self._caption, self._hover = focus, caption, None
         self._repaint()
@@ -99,18 +104,19 @@ class ThumbnailGrid(QWidget):
             self._focus = (layer, head)
             self.update()
 
-    def set_marks(self, marks: Mapping[Cell, str]) -> None:
-        """Signs drawn over maps, e.g. {(3, 5): "✕"} for a head that was cut."""
-        self._marks = dict(marks)
-        self.update()
+    def set_marks(self, marks: Mapping[Cell, str], notes: Mapping[Cell, str] | None = None) -> None:
+        """Signs in the corners of maps, e.g. {(3, 5): "✕"} for a head that was cut; `notes` say them in words."""
+        if (marks, notes or {}) != (self._marks, self._notes):
+            self._marks, self._notes = dict(marks), dict(notes or {})
+            self.update()
 
     def caption(self) -> str:
         """What the line below says, the reduction for the screen included."""
         height, width = self._map_size()
-        rows, cols = self._maps.shape[2:]
-        if self._maps.size and (height < rows or width < cols):
-            drawn = tr("drawn at {shown} of {all}, max over cells").format(
-                shown=f"{min(height, rows)} × {min(width, cols)}", all=f"{rows} × {cols}"
+        rows, cols = (min(a, b) for a, b in zip((height, width), self._maps.shape[2:], strict=True))
+        if self._maps.size and (rows, cols) != self._size:
+            drawn = tr("drawn at {shown} of {all}, each cell the largest it covers").format(
+                shown=f"{rows} × {cols}", all=f"{self._size[0]} × {self._size[1]}"
             )
             return f"{self._caption} · {drawn}" if self._caption else drawn
         return self._caption
@@ -274,15 +280,15 @@ class ThumbnailGrid(QWidget):
 
     def _paint_mark(self, painter: QPainter, box: QRectF, sign: str) -> None:
         colours = theme.current()
-        veil = QColor(colours.panel)
-        veil.setAlphaF(0.6)
-        painter.fillRect(box, veil)
         painter.save()
         font = self.font()
-        font.setPointSizeF(font.pointSizeF() * max(0.6, box.height() * 0.7 / QFontMetricsF(font).height()))
+        side = min(QFontMetricsF(font).height(), box.height() * 0.5)
+        font.setPointSizeF(font.pointSizeF() * side / QFontMetricsF(font).height())
         painter.setFont(font)
-        painter.setPen(QColor(colours.error))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, sign)
+        badge = QRectF(box.right() - side, box.top(), side, side)
+        painter.fillRect(badge, QColor(colours.error))
+        painter.setPen(QColor(colours.panel))
+        painter.drawText(badge, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, sign)
         painter.restore()
 
     # Pointing and pressing
@@ -300,8 +306,8 @@ class ThumbnailGrid(QWidget):
     def describe(self, layer: int, head: int) -> str:
         """The tooltip of a map."""
         text = tr("{layer}, {head}").format(layer=self._rows[layer], head=self._cols[head])
-        mark = self._marks.get((layer, head))
-        return f"{text} {mark}" if mark else text
+        note = self._notes.get((layer, head), self._marks.get((layer, head)))
+        return f"{text}: {note}" if note else text
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._point(self.map_at(event.position()))
@@ -350,7 +356,7 @@ class ThumbnailGrid(QWidget):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             cell = self.map_at(QPointF(event.pos()))
             if cell is None:
-                QToolTip.hideText()
+                QToolTip.showText(event.globalPos(), self.caption(), self)
             else:
                 area: QRect = self.map_rect(*cell).toAlignedRect()
                 QToolTip.showText(event.globalPos(), self.describe(*cell), self, area)

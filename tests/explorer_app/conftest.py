@@ -1,0 +1,84 @@
+"""What holds for every test of the window: drawn offscreen in the bundled fonts, and nothing left behind."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QProcess, QSettings, QThread
+from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
+
+from explorer_app import theme
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bundled_fonts(qapp: QApplication) -> None:
+    """Text has the same size on every machine."""
+    theme.load_fonts()
+
+
+@pytest.fixture(autouse=True)
+def light_theme(qapp: QApplication) -> None:
+    """Each test begins in the light theme, whatever the one before it left."""
+    theme.apply(qapp, "light")
+
+
+@pytest.fixture(autouse=True)
+def settings_of_this_test_alone(tmp_path: Path) -> None:
+    """No test reads or writes the settings of the person who runs it."""
+    for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
+        QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_on_screen(qapp: QApplication) -> Iterator[None]:
+    """Fails a test that leaves a window behind."""
+    before = set(map(id, QApplication.topLevelWidgets()))
+    yield
+    left = [widget for widget in _top_level(qapp) if id(widget) not in before]
+    names = [f"{type(widget).__name__} {widget.objectName()!r}" for widget in left]
+    for widget in left:
+        widget.deleteLater()
+    if names:
+        pytest.fail(f"windows left after the test: {', '.join(names)}", pytrace=False)
+
+
+def _top_level(app: QApplication) -> list[QWidget]:
+    gc.collect()  # a widget without a parent goes with its last reference
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    app.processEvents()
+    return [widget for widget in QApplication.topLevelWidgets() if isValid(widget)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test that leaves a Qt thread or a process running; either would outlive or abort the run."""
+    started: list[weakref.ref[QThread | QProcess]] = []
+    for kind in (QThread, QProcess):
+
+        def start(self: QThread | QProcess, *args: object, _start: object = kind.start) -> None:
+            started.append(weakref.ref(self))
+            _start(self, *args)  # type: ignore[operator]
+
+        monkeypatch.setattr(kind, "start", start)
+    yield
+    left = []
+    for reference in started:
+        runner = reference()
+        if isinstance(runner, QThread) and isValid(runner) and runner.isRunning():
+            left.append(runner)
+            runner.quit()
+            runner.wait(1000)
+        if (
+            isinstance(runner, QProcess)
+            and isValid(runner)
+            and runner.state() != QProcess.ProcessState.NotRunning
+        ):
+            left.append(runner)
+            runner.kill()
+            runner.waitForFinished(1000)
+    if left:
+        names = ", ".join(type(runner).__name__ for runner in left)
+        pytest.fail(f"still running after the test: {names}", pytrace=False)

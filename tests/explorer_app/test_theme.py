@@ -1,0 +1,173 @@
+"""The colours can be read, are told apart, and mean the same everywhere; the fonts come with the product."""
+
+from dataclasses import fields, replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetricsF, QPalette, QRawFont
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from explorer_app import theme
+from explorer_app.theme import DARK, LIGHT, Theme
+from model_core.assets import asset
+
+BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.name)
+TEXTS = ("query", "key", "value", "output", "accent", "text", "muted", "warning", "error")
+
+# G. Machado, M. Oliveira and L. Fernandes, "A physiologically-based model for simulation of color vision
+# deficiency" (2009), severity 1, on linear RGB.
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+
+
+def srgb(colour: str) -> np.ndarray:
+    named = QColor(colour)
+    return np.array([named.redF(), named.greenF(), named.blueF()])
+
+
+def as_seen(colour: str, deficiency: str) -> np.ndarray:
+    """The colour in OKLab as seen with a colour vision deficiency."""
+    rgb = srgb(colour)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = (DEFICIENCIES[deficiency] @ linear).clip(0, 1)
+    return theme.oklab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055))
+
+
+def test_contrast_of_black_and_white_is_21_and_of_a_colour_with_itself_1() -> None:
+    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert theme.contrast("#336699", "#336699") == pytest.approx(1)
+
+
+@BOTH
+@pytest.mark.parametrize("role", TEXTS)
+@pytest.mark.parametrize("ground", ["panel", "window", "raised", "hover"])
+def test_every_colour_that_is_written_in_has_a_contrast_of_4_5_on_every_ground(
+    colours: Theme, role: str, ground: str
+) -> None:
+    assert theme.contrast(getattr(colours, role), getattr(colours, ground)) >= 4.5
+
+
+@BOTH
+def test_selected_text_has_a_contrast_of_4_5(colours: Theme) -> None:
+    assert theme.contrast(colours.on_accent, colours.accent) >= 4.5
+
+
+@BOTH
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_query_key_value_output_and_accent_stay_apart_under_every_colour_vision(
+    colours: Theme, deficiency: str
+) -> None:
+    roles = ("query", "key", "value", "output", "accent")
+    for one, other in combinations(roles, 2):
+        apart = as_seen(getattr(colours, one), deficiency) - as_seen(getattr(colours, other), deficiency)
+        assert np.linalg.norm(apart) > 0.06, (one, other)  # 0.02 is just noticeable side by side
+
+
+@BOTH
+def test_zero_has_the_colour_of_the_panel_in_both_maps(colours: Theme) -> None:
+    panel = np.rint(srgb(colours.panel) * 255)
+    np.testing.assert_array_equal(colours.sequential[0], panel)
+    np.testing.assert_array_equal(colours.diverging[127], panel)
+    np.testing.assert_array_equal(colours.diverging[128], panel)
+
+
+@BOTH
+def test_the_sequential_map_changes_lightness_in_one_direction_in_even_steps(colours: Theme) -> None:
+    assert colours.sequential.shape == (256, 3)
+    assert colours.sequential.dtype == np.uint8
+    lab = theme.oklab(colours.sequential / 255)
+    rise = np.diff(lab[:, 0]) * (1 if colours.dark else -1)
+    assert rise.min() > -1e-3  # a step of one byte in one channel
+    steps = np.linalg.norm(np.diff(lab[::8], axis=0), axis=1)
+    assert steps.max() < 1.25 * steps.min()
+
+
+@BOTH
+def test_equal_distances_from_zero_are_about_equally_light_in_the_diverging_map(colours: Theme) -> None:
+    lab = theme.oklab(colours.diverging / 255)
+    np.testing.assert_allclose(lab[:128, 0][::-1], lab[128:, 0], atol=0.12)
+
+
+def test_both_themes_name_the_same_colours() -> None:
+    for field in fields(Theme):
+        if field.name != "name":
+            assert QColor(getattr(LIGHT, field.name)).isValid()
+            assert QColor(getattr(DARK, field.name)).isValid()
+
+
+def test_a_theme_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        LIGHT.query = "#000000"  # type: ignore[misc]
+    assert replace(LIGHT, query="#000000") != LIGHT
+
+
+def test_applying_a_scheme_colours_the_application_and_announces_it(qapp: QApplication, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(theme.notifier.changed) as announced:
+        theme.apply(qapp, "dark")
+    assert announced.args == [DARK]
+    assert theme.current() is DARK
+    assert qapp.palette().color(QPalette.ColorRole.Window) == QColor(DARK.window)
+    assert DARK.raised in qapp.styleSheet()
+    theme.apply(qapp, "light")
+    assert theme.current() is LIGHT
+    assert qapp.palette().color(QPalette.ColorRole.Base) == QColor(LIGHT.panel)
+
+
+def test_the_theme_follows_the_system_only_when_asked_to(qapp: QApplication) -> None:
+    hints = qapp.styleHints()
+    theme.apply(qapp, None)
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert theme.current() is DARK
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Light)
+    assert theme.current() is LIGHT
+    theme.apply(qapp, "light")
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert theme.current() is LIGHT
+
+
+def test_the_bundled_fonts_are_the_ones_in_use(qapp: QApplication) -> None:
+    assert {theme.UI_FAMILY, theme.MONO_FAMILY} <= set(theme.load_fonts())
+    assert QFontInfo(qapp.font()).family() == theme.UI_FAMILY
+    assert QFontInfo(theme.mono_font()).family() == theme.MONO_FAMILY
+    metrics = QFontMetricsF(theme.mono_font())
+    assert metrics.horizontalAdvance("i") == metrics.horizontalAdvance("W")
+
+
+@pytest.mark.parametrize("name", ["Inter-Regular.ttf", "Inter-SemiBold.ttf", "DejaVuSansMono.ttf"])
+def test_the_fonts_draw_what_tokens_are_made_of(name: str) -> None:
+    font = QRawFont(str(asset("fonts", name)), 12)
+    for sign in "aZ09·−∞×←→↑↓éßñжЖλ":
+        assert font.supportsCharacter(ord(sign)), sign
+
+
+def test_the_mono_font_draws_every_sign_that_stands_for_a_blank() -> None:
+    font = QRawFont(str(asset("fonts", "DejaVuSansMono.ttf")), 12)
+    for sign in "·⏎⇥⇤⍽":
+        assert font.supportsCharacter(ord(sign)), sign
+
+
+def test_each_font_comes_with_its_licence_and_all_stay_below_2_mb() -> None:
+    folder = asset("fonts")
+    assert "SIL OPEN FONT LICENSE" in (folder / "Inter-LICENSE.txt").read_text("utf-8").upper()
+    assert "Bitstream" in (folder / "DejaVu-LICENSE.txt").read_text("utf-8")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
+def test_semi_bold_is_a_face_of_its_own(qapp: QApplication) -> None:
+    font = QFont(qapp.font())
+    plain = QFontMetricsF(font).horizontalAdvance("attention")
+    font.setWeight(QFont.Weight.DemiBold)
+    assert QFontMetricsF(font).horizontalAdvance("attention") > plain
