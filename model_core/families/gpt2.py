@@ -89,7 +89,7 @@ def from_hf(hf: Mapping[str, Any]) -> GPT2Config:
 
 def part(n: int, *, transpose: bool) -> Callable[[Tensor], Tensor]:
     """Third n (q, k or v) of the joined c_attn; Conv1D stores weights as [in, out]."""
-    return lambda joined: (joined.mT if transpose else joined).chunk(3)[n]
+    return lambda joined: (joined.transpose(0, 1) if transpose else joined).chunk(3)[n]
 
 
 def hf_weights(config: GPT2Config) -> dict[str, Source]:
@@ -113,7 +113,7 @@ def hf_weights(config: GPT2Config) -> dict[str, Source]:
                 f"{theirs}.attn.c_attn.bias", part(i, transpose=False)
             )
         for linear, conv in (("attn.o", "attn.c_proj"), ("mlp.up", "mlp.c_fc"), ("mlp.down", "mlp.c_proj")):
-            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.mT)
+            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.transpose(0, 1))
             weights[f"{ours}.{linear}.bias"] = Source(f"{theirs}.{conv}.bias")
     if not config.tied:
         weights["head.weight"] = Source("lm_head.weight")

@@ -9,11 +9,12 @@ logging.disable_progress_bar()
 
 VOCAB = 61
 CONTEXT = 40
+COMMON = {"vocab_size": VOCAB, "bos_token_id": 0, "eos_token_id": 0}
 
 
 def gpt2(**changes: object) -> GPT2Config:
     sizes = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 80, "n_positions": CONTEXT}
-    return GPT2Config(vocab_size=VOCAB, bos_token_id=0, eos_token_id=0, **sizes | changes)
+    return GPT2Config(**COMMON | sizes | changes)
 
 
 def llama(**changes: object) -> LlamaConfig:
@@ -25,7 +26,7 @@ def llama(**changes: object) -> LlamaConfig:
         "intermediate_size": 72,
         "max_position_embeddings": CONTEXT,
     }
-    return LlamaConfig(vocab_size=VOCAB, bos_token_id=0, eos_token_id=0, **sizes | changes)
+    return LlamaConfig(**COMMON | sizes | changes)
 
 
 CONFIGS: dict[str, PreTrainedConfig] = {
