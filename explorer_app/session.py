@@ -108,6 +108,7 @@ class Session:
         self.store.put(scene, asked, answer)
         if scene == self.scene:
             self.reveal()
+            self.clamp()
             self.answered.emit(asked)
 
     def reveal(self) -> None:

@@ -1,0 +1,69 @@
+"""A panel's dock: a slim title that can be dragged, floated and closed; among tabs the tab is title enough."""
+
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFontMetricsF
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
+
+from explorer_app.text import tr
+
+
+class DockTitle(QWidget):
+    """Name, float and close. Presses that hit none of them reach the dock, which moves."""
+
+    def __init__(self, dock: QDockWidget) -> None:
+        super().__init__(dock)
+        line = QFontMetricsF(self.font()).height()
+        name = QLabel(dock.windowTitle())
+        font = name.font()
+        font.setBold(True)
+        name.setFont(font)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(round(line * 0.5), round(line * 0.15), round(line * 0.25), round(line * 0.1))
+        row.setSpacing(0)
+        row.addWidget(name, 1)
+        icon = QStyle.StandardPixmap
+        for pixmap, tip, slot in (
+            (
+                icon.SP_TitleBarNormalButton,
+                tr("Float, or dock again"),
+                lambda: dock.setFloating(not dock.isFloating()),
+            ),
+            (icon.SP_TitleBarCloseButton, tr("Close; the View menu opens it again"), dock.close),
+        ):
+            button = QToolButton()
+            button.setAutoRaise(True)
+            button.setIcon(self.style().standardIcon(pixmap))
+            button.setIconSize(QSize(round(line * 0.75), round(line * 0.75)))
+            button.setFixedSize(round(line * 1.25), round(line * 1.1))
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.setToolTip(tip)
+            button.clicked.connect(slot)
+            row.addWidget(button)
+
+
+class PanelDock(QDockWidget):
+    """A dock named `name`, so that its place can be saved and restored."""
+
+    def __init__(self, name: str, title: str, panel: QWidget, window: QMainWindow) -> None:
+        super().__init__(title, window)
+        self.setObjectName(name)
+        self.setWidget(panel)
+        self._title = DockTitle(self)
+        self._none = QWidget(self)
+        self.setTitleBarWidget(self._title)
+
+    def tidy(self, _: Any = None) -> None:
+        """Show the title, or none where a tab says the same."""
+        window = self.parentWidget()
+        tabbed = (
+            isinstance(window, QMainWindow)
+            and not self.isFloating()
+            and bool(window.tabifiedDockWidgets(self))
+        )
+        title = self._none if tabbed else self._title
+        if self.titleBarWidget() is not title:
+            self.titleBarWidget().hide()
+            self.setTitleBarWidget(title)
+            title.show()

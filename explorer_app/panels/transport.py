@@ -1,0 +1,242 @@
+"""The forward pass as a film: one step a site, in the order in which the model computes them."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QPainter, QPixmap, QPolygonF
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
+
+from explorer_app import theme
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import SITES, Session
+from explorer_app.text import tr
+from model_core.names import AXES
+from model_core.queries import Query, layer_of
+
+SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def meaning(key: str) -> str:
+    """What the value at a site is, in plain words."""
+    module, _, word = key.rpartition(".")
+    part = module.rpartition(".")[2]
+    words = {
+        "resid_pre": tr("the residual stream as it enters the block"),
+        "resid_mid": tr("the residual stream after attention was added"),
+        "resid_post": tr("the residual stream as it leaves the block, after the MLP was added"),
+        "q": tr("queries: what each token looks for, one vector a head"),
+        "k": tr("keys: what each token offers to be found by"),
+        "v": tr("values: what each token hands over when it is looked at"),
+        "q_rot": tr("queries turned by their position (RoPE)"),
+        "k_rot": tr("keys turned by their position (RoPE)"),
+        "mask": tr("what is added to the scores: 0 where a query may look, −∞ where it may not"),
+        "scores": tr("how well each query fits each key, before the mask"),
+        "masked": tr("the scores with the mask added"),
+        "pattern": tr("how much each query attends to each key, after softmax: every row sums to 1"),
+        "z": tr("values, weighted by the pattern and summed: what each head found"),
+        "gate": tr("how far each hidden unit is opened, before the activation"),
+        "up": tr("what each hidden unit would pass on if it were open"),
+        "pre": tr("the hidden units before the activation"),
+        "post": tr("the hidden units after the activation"),
+        "angles": tr("by what angle RoPE turns each pair of numbers at each position"),
+        "logits": tr("the score of every token of the vocabulary as the next one"),
+    }
+    outs = {
+        "embed": tr("the vector that each token starts as"),
+        "pos": tr("the vector that stands for each position, added to the token's"),
+        "attn": tr("what attention writes to the residual stream"),
+        "mlp": tr("what the MLP writes to the residual stream"),
+    }
+    if word == "out":
+        return outs.get(part, tr("the residual stream, each token's vector brought to a common size (norm)"))
+    return words.get(word, key)
+
+
+def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
+    """The step of the same value one layer on (1) or back (-1); beyond the blocks, the first step or the last.
+
+    From outside the blocks it is the first step of the nearest block in that direction.
+    """
+    layer = layer_of(keys[step])
+    if layer is not None:
+        there = keys[step].replace(f"blocks.{layer}.", f"blocks.{layer + direction}.", 1)
+        if there in keys:
+            return keys.index(there)
+        return len(keys) - 1 if direction > 0 else 0
+    rest = range(step + 1, len(keys)) if direction > 0 else range(step - 1, -1, -1)
+    found = next((layer_of(keys[n]) for n in rest if layer_of(keys[n]) is not None), None)
+    if found is None:
+        return len(keys) - 1 if direction > 0 else 0
+    return next(n for n, key in enumerate(keys) if layer_of(key) == found)
+
+
+@panel("transport", "Forward pass", area="bottom", order=10)
+class Transport(Panel):
+    """Buttons and a slider over all steps; playing goes on to the end at the chosen speed."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.timer = QTimer(self)
+        self.timer.timeout.connect(self._tick)
+        self.first = self._button(tr("First step (Home)"), self.go_first)
+        self.back_layer = self._button(
+            tr("The same value one layer back (Page Up)"), lambda: self.go_layer(-1)
+        )
+        self.back = self._button(tr("Previous step (Left)"), lambda: self.go(-1))
+        self.play = self._button(tr("Play (Space)"), self.toggle)
+        self.on = self._button(tr("Next step (Right)"), lambda: self.go(1))
+        self.on_layer = self._button(tr("The same value one layer on (Page Down)"), lambda: self.go_layer(1))
+        self.last = self._button(tr("Last step (End)"), self.go_last)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setAccessibleName(tr("Step of the forward pass"))
+        self.slider.valueChanged.connect(self.session.go_to_step)
+        self.text = QLabel()
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.speed = QComboBox()
+        self.speed.setAccessibleName(tr("Speed"))
+        self.speed.setToolTip(tr("How fast playing goes on"))
+        for speed in SPEEDS:
+            self.speed.addItem(tr("{speed:g} steps/s").format(speed=speed), speed)
+        self.speed.setCurrentIndex(SPEEDS.index(2.0))
+        self.speed.currentIndexChanged.connect(self._set_speed)
+        self._set_speed()
+        unit = round(QFontMetricsF(self.font()).height() / 2)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(unit, round(unit * 0.4), unit, round(unit * 0.4))
+        row.setSpacing(round(unit * 0.4))
+        for button in self.buttons():
+            row.addWidget(button)
+        row.addSpacing(unit)
+        row.addWidget(self.text)
+        row.addSpacing(unit)
+        row.addWidget(self.slider, 1)
+        row.addSpacing(unit)
+        row.addWidget(self.speed)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        theme.notifier.changed.connect(self._draw_icons)
+        self._draw_icons()
+
+    def _button(self, tip: str, action: object) -> QToolButton:
+        button = QToolButton()
+        button.setToolTip(tip)
+        button.setAccessibleName(tip)
+        button.setAutoRaise(True)
+        button.clicked.connect(action)
+        return button
+
+    def buttons(self) -> list[QToolButton]:
+        return [self.first, self.back_layer, self.back, self.play, self.on, self.on_layer, self.last]
+
+    def detach(self) -> None:
+        self.timer.stop()
+        theme.notifier.changed.disconnect(self._draw_icons)
+        super().detach()
+
+    def needs(self) -> list[Query]:
+        return [SITES]
+
+    def draw(self, answers: Answers) -> None:
+        sites, step = self.session.sites, self.session.selection.step
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, len(sites) - 1)
+            self.slider.setPageStep(max(1, len(sites) // 10))
+            self.slider.setValue(step)
+        site = sites[step]
+        text = tr("step {step} of {count} · {key} · {dims} {shape}").format(
+            step=step + 1,
+            count=len(sites),
+            key=site["key"],
+            dims=site["dims"],
+            shape="×".join(map(str, site["shape"])),
+        )
+        self.text.setText(text)
+        axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
+        self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
+        # As wide as its longest text, so that nothing moves while it plays.
+        metrics = QFontMetricsF(self.text.font())
+        self.text.setMinimumWidth(max(self.text.minimumWidth(), round(metrics.horizontalAdvance(text)) + 1))
+
+    # Going
+
+    def go_first(self) -> None:
+        self.session.go_to_step(0)
+
+    def go_last(self) -> None:
+        self.session.go_to_step(len(self.session.sites) - 1)
+
+    def go(self, steps: int) -> None:
+        self.session.go_to_step(self.session.selection.step + steps)
+
+    def go_layer(self, direction: int) -> None:
+        keys = [site["key"] for site in self.session.sites]
+        if keys:
+            self.session.go_to_step(layer_step(keys, self.session.selection.step, direction))
+
+    def toggle(self) -> None:
+        """Play or pause; from the end it starts over."""
+        if self.timer.isActive():
+            self.pause()
+        elif self.session.sites:
+            if self.session.selection.step >= len(self.session.sites) - 1:
+                self.go_first()
+            self.timer.start()
+            self._draw_icons()
+
+    def pause(self) -> None:
+        self.timer.stop()
+        self._draw_icons()
+
+    def _tick(self) -> None:
+        self.go(1)
+        if self.session.selection.step >= len(self.session.sites) - 1:
+            self.pause()
+
+    def _set_speed(self) -> None:
+        self.timer.setInterval(round(1000 / self.speed.currentData()))
+
+    # Icons are drawn, so that they have the theme's colours at every size.
+
+    def _draw_icons(self) -> None:
+        playing = self.timer.isActive()
+        shapes = {
+            self.first: "|<",
+            self.back_layer: "<<",
+            self.back: "<",
+            self.play: "||" if playing else ">",
+            self.on: ">",
+            self.on_layer: ">>",
+            self.last: ">|",
+        }
+        self.play.setToolTip(tr("Pause (Space)") if playing else tr("Play (Space)"))
+        side = round(QFontMetricsF(self.font()).height())
+        for button, shape in shapes.items():
+            button.setIconSize(QSize(side, side))
+            filled = button is self.play
+            button.setIcon(_icon(shape, side, self.devicePixelRatioF(), filled))
+
+
+def _icon(shape: str, side: int, ratio: float, filled: bool) -> QIcon:
+    """Triangles and bars from "<", ">" and "|", side by side in a square."""
+    picture = QPixmap(QSize(side, side) * ratio)
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(theme.current().accent if filled else theme.current().text))
+    width = side * (0.8 if len(shape) == 1 else 0.42)
+    left = (side - width * len(shape)) / 2
+    for n, sign in enumerate(shape):
+        box = QRectF(left + n * width, side * 0.14, width, side * 0.72)
+        if sign == "|":
+            bar = side * 0.16
+            painter.drawRect(QRectF(box.center().x() - bar / 2, box.top(), bar, box.height()))
+        else:
+            base, tip = (box.left(), box.right()) if sign == ">" else (box.right(), box.left())
+            painter.drawPolygon(
+                QPolygonF(
+                    [QPointF(base, box.top()), QPointF(tip, box.center().y()), QPointF(base, box.bottom())]
+                )
+            )
+    painter.end()
+    return QIcon(picture)
