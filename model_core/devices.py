@@ -20,6 +20,8 @@ DTYPES = {
 # How allocators that raise a plain RuntimeError word it: the CPU's (Linux, Windows), cuBLAS and Metal.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
+CPUS = Path("/sys/devices/system/cpu")  # where Linux says which cores its CPUs are
+
 
 @dataclass(frozen=True)
 class Device:
@@ -108,7 +110,7 @@ def physical_cores() -> int:
         return torch.get_num_threads()  # on macOS and Windows torch counts physical cores by itself
     cores = set()
     for cpu in os.sched_getaffinity(0):
-        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        topology = CPUS / f"cpu{cpu}" / "topology"
         try:
             cores.add(tuple((topology / name).read_text() for name in ("physical_package_id", "core_id")))
         except OSError:

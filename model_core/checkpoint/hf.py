@@ -71,10 +71,8 @@ def family_of_type(model_type: object) -> Family:
 
 def stored_tensors(path: Path) -> dict[str, Stored]:
     """Every tensor of the folder's file or shards."""
-    if not (path / WEIGHTS).is_file() and (path / INDEX).is_file():
-        shards = shard_names(path)
-    else:
-        shards = [weights_name(path)]
+    sharded = (path / INDEX).is_file() and not (path / WEIGHTS).is_file()
+    shards = shard_names(path) if sharded else [weights_name(path)]
     stored: dict[str, Stored] = {}
     for shard in shards:
         tensors = read_safetensors(path / shard)

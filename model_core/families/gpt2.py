@@ -113,7 +113,9 @@ def hf_weights(config: GPT2Config) -> dict[str, Source]:
                 f"{theirs}.attn.c_attn.bias", part(i, transpose=False)
             )
         for linear, conv in (("attn.o", "attn.c_proj"), ("mlp.up", "mlp.c_fc"), ("mlp.down", "mlp.c_proj")):
-            weights[f"{ours}.{linear}.weight"] = Source(f"{theirs}.{conv}.weight", lambda w: w.transpose(0, 1))
+            weights[f"{ours}.{linear}.weight"] = Source(
+                f"{theirs}.{conv}.weight", lambda w: w.transpose(0, 1)
+            )
             weights[f"{ours}.{linear}.bias"] = Source(f"{theirs}.{conv}.bias")
     if not config.tied:
         weights["head.weight"] = Source("lm_head.weight")
