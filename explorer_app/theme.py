@@ -64,6 +64,11 @@ class Theme:
         """[256, 3]: most negative (orange), zero (the panel's colour) in the middle, most positive (blue)."""
         return _diverging(self.name)
 
+    @property
+    def cyclic(self) -> Lut:
+        """[256, 3]: once around the hues at one lightness, ending where it began; for angles."""
+        return _cyclic(self.name)
+
 
 LIGHT = Theme(
     name="light",
@@ -267,6 +272,15 @@ def _sequential(name: Scheme) -> Lut:
 def _diverging(name: Scheme) -> Lut:
     negative, positive = (_even_ramp(arm, 128) for arm in _ARMS[name])
     lut = np.concatenate([negative[::-1], positive])
+    lut.flags.writeable = False
+    return lut
+
+
+@cache
+def _cyclic(name: Scheme) -> Lut:
+    turn = np.linspace(0, 2 * np.pi, 256, endpoint=False)
+    lightness = np.full(256, 0.62 if name == "light" else 0.68)
+    lut = _from_oklab(np.stack([lightness, 0.11 * np.cos(turn), 0.11 * np.sin(turn)], axis=1))
     lut.flags.writeable = False
     return lut
 

@@ -31,7 +31,7 @@ from explorer_app.widgets.pixels import rgb
 from explorer_app.widgets.plotting import Canvas, pg, view_box
 from explorer_app.widgets.readout import Readout
 
-Colours = Literal["sequential", "diverging", "symmetric"]
+Colours = Literal["sequential", "diverging", "symmetric", "cyclic"]
 Limits = tuple[float, float]
 Floats = NDArray[np.float32]
 
@@ -61,6 +61,8 @@ def colour_map(colours: Colours, limits: Limits) -> theme.Lut:
     """[256, 3] from the lower limit to the upper one; a signed map keeps zero at its neutral colour."""
     if colours == "sequential":
         return theme.current().sequential
+    if colours == "cyclic":
+        return theme.current().cyclic
     full = theme.current().diverging
     low, high = limits
     reach = max(abs(low), abs(high))
@@ -89,6 +91,7 @@ class Heatmap(QWidget):
         self._colours: Colours = "sequential"
         self._limits: Limits = (0.0, 1.0)
         self._describe: Callable[[int, int], str] | None = None
+        self._stretch = False
         self._cursor: tuple[int | None, int | None] = (None, None)
         self._hover: tuple[int, int] | None = None
         self._preview: tuple[int | None, int | None] = (None, None)
@@ -133,19 +136,21 @@ class Heatmap(QWidget):
         col_title: str = "",
         describe: Callable[[int, int], str] | None = None,
         bar: bool = True,
+        stretch: bool = False,
     ) -> None:
         """Show `values` [rows, columns]; -inf means masked.
 
         `limits` are the values of the two ends of the colour bar; None takes them from the values.
         `bar` False leaves the colour bar out, where cells are either masked or not and their colour says nothing.
         `describe(row, column)` is the line that is shown while a cell is pointed at.
+        `stretch`: the cells fill the room there is, whatever shape that gives them.
         The zoom stays as long as the shape does.
         """
         values = np.array(values, np.float32)
         if values.shape != (len(rows), len(cols)):
             raise ValueError(f"a matrix of {values.shape} has {len(rows)} row and {len(cols)} column labels")
         reshaped = values.shape != self._values.shape
-        self._values, self._colours, self._describe = values, colours, describe
+        self._values, self._colours, self._describe, self._stretch = values, colours, describe, stretch
         self._limits = colour_limits(values, colours, limits)
         self._bar.setVisible(bar)
         self._row_axis.set_labels(rows, row_title)
@@ -301,7 +306,7 @@ class Heatmap(QWidget):
         top = self._col_axis.thickness(height * 0.3)
         room_down = max(1, height - top - foot)
         across, down = room_across, room_down
-        if rows and cols:
+        if rows and cols and not self._stretch:
             cell_w, cell_h = room_across / cols, room_down / rows
             across = min(room_across, max(1, round(cols * cell_h * _WIDEST_CELL)))
             down = min(room_down, max(1, round(rows * cell_w * _WIDEST_CELL)))
