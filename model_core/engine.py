@@ -359,9 +359,8 @@ def rope(context: Context, layer: int, head: int) -> Answer:
         "k": context.value(f"{at}.k")[group],
         "k_rot": context.value(f"{at}.k_rot")[group],
     }
-    return Answer(
-        {"theta": model.rope.theta, "group": group}, {name: to_array(a) for name, a in arrays.items()}
-    )
+    facts = {"theta": model.rope.theta, "group": group, "scale": attn.scale}
+    return Answer(facts, {name: to_array(a) for name, a in arrays.items()})
 
 
 @answers("positions")
