@@ -1,6 +1,7 @@
 """The models that come with the program, and how any model is opened: by a preset's name or a path."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
