@@ -1,0 +1,407 @@
+"""Who looks at whom: every head small, the focused head large, and the three stages of its making."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from model_core.edits import AblateHead, AnyEdit, MaskOff
+from model_core.queries import Answer, Query
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer_app.attention_text import (
+    head_map,
+    known_edits,
+    map_query,
+    mask_is_off,
+    overview_query,
+    percent,
+    sharing,
+    token_labels,
+    token_name,
+)
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import RUN, Session
+from explorer_app.text import tr
+from explorer_app.widgets.heatmap import Colours, Heatmap, colour_limits
+from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.thumbnails import ThumbnailGrid
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the T x S maps that attention passes through, in the model's own word for it."""
+
+    word: str
+    title: str
+    about: str
+    colours: Colours
+
+
+def stages() -> dict[str, Stage]:
+    """The stages in the order of computation, by their word."""
+    found = (
+        Stage(
+            "scores",
+            tr("Scores"),
+            tr("query · key / √width of a head: how well each key answers each query, before the mask"),
+            "diverging",
+        ),
+        Stage(
+            "masked",
+            tr("Masked scores"),
+            tr("the scores after the mask was added: a hidden key has −∞ and can get no attention"),
+            "diverging",
+        ),
+        Stage(
+            "pattern",
+            tr("Pattern"),
+            tr("softmax of the masked scores: each row shares out 100 % of one token's attention"),
+            "sequential",
+        ),
+    )
+    return {stage.word: stage for stage in found}
+
+
+def cell_sentence(word: str, value: float, labels: Sequence[str], row: int, col: int) -> str:
+    """What one cell says: "'it' attends 62 % to 'cat'"."""
+    looks, at = token_name(labels, row), token_name(labels, col)
+    later = tr(", which comes later") if col > row else ""
+    if np.isnan(value):
+        return tr("{query} to {key}: not a number").format(query=looks, key=at)
+    if word == "pattern":
+        text = tr("{query} attends {share} to {key}").format(
+            query=looks, share=percent(value), key=tr("itself") if row == col else at
+        )
+        return text + later
+    pair = tr("{query} · {key}").format(query=looks, key=at)
+    if np.isneginf(value):
+        return tr("{pair}: hidden by the mask{later}").format(pair=pair, later=later)
+    return tr("{pair}: score {score}{later}").format(pair=pair, score=short_number(value, 4), later=later)
+
+
+def head_marks(
+    edits: Sequence[AnyEdit], layers: int, heads: int
+) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], str]]:
+    """Signs and words for the heads that edits change; a mask that is off everywhere marks none of them."""
+    signs: dict[tuple[int, int], str] = {}
+    notes: dict[tuple[int, int], str] = {}
+    everywhere = MaskOff() in edits
+    for cell in np.ndindex(layers, heads):
+        ablated = AblateHead(*cell) in edits
+        unmasked = mask_is_off(edits, *cell)
+        words = [tr("ablated")] * ablated + [tr("mask off")] * unmasked
+        if ablated or (unmasked and not everywhere):
+            signs[cell] = "✕" if ablated else "M"
+        if words:
+            notes[cell] = ", ".join(words)
+    return signs, notes
+
+
+@panel("attention", "Attention", area="centre", order=10)
+class Attention(Panel):
+    """Point to read a cell, click to lock it, Escape to unlock; arrows walk the heads, with Shift the locked cell."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.stages = stages()
+        self.word = "pattern"
+        self._followed = session.selection.site
+        self._drawn_map: tuple[Answer, int] | None = None
+        self._drawn_overview: Answer | None = None
+
+        self._stages = QButtonGroup(self)
+        row = QHBoxLayout()
+        for stage in self.stages.values():
+            button = _button(stage.title, stage.about)
+            button.setChecked(stage.word == self.word)
+            button.setProperty("word", stage.word)
+            self._stages.addButton(button)
+            row.addWidget(button)
+        self._stages.buttonClicked.connect(self._choose_stage)
+        row.addStretch(1)
+        self._mask_off = _button(tr("Mask off"), "")
+        self._mask_off.clicked.connect(self._toggle_mask)
+        self._ablate = _button(tr("Ablate"), "")
+        self._ablate.clicked.connect(self._toggle_ablation)
+        self._solo = _button(
+            tr("Solo"),
+            tr("Hide the other heads and give this one all the room; a double click on a head does the same"),
+        )
+        self._solo.toggled.connect(self._set_solo)
+        for button in (self._mask_off, self._ablate, self._solo):
+            row.addWidget(button)
+
+        self._overview_title = _label()
+        self.grid = ThumbnailGrid()
+        self.grid.clicked.connect(self._focus_head)
+        self.grid.double_clicked.connect(self._solo.toggle)
+        self._overview = _column(self._overview_title, self.grid)
+        self._title = _label()
+        self.heatmap = Heatmap()
+        self.heatmap.hovered.connect(session.hover)
+        self.heatmap.left.connect(self._leave)
+        self.heatmap.clicked.connect(self._lock)
+        self.heatmap.double_clicked.connect(self._double_click)
+        self.heatmap.installEventFilter(self)
+        for view in (self.heatmap, self.grid):
+            view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            view.customContextMenuRequested.connect(self._open_menu)
+
+        split = QSplitter()
+        split.addWidget(self._overview)
+        split.addWidget(_column(self._title, self.heatmap))
+        split.setSizes([360, 640])  # shares of the width, whatever it is
+        split.setStretchFactor(0, 36)
+        split.setStretchFactor(1, 64)
+        split.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.addLayout(row)
+        layout.addWidget(split, 1)
+
+    # Asking and drawing
+
+    def needs(self) -> list[Query]:
+        self._follow_step()
+        return [map_query(self.session, self.word)]
+
+    def wanted(self) -> list[Query]:
+        """The focused head first; the overview of a deep model may come a moment later."""
+        wanted = super().wanted()
+        return [*wanted, overview_query(self.word)] if wanted and not self._solo.isChecked() else wanted
+
+    def draw(self, answers: Answers) -> None:
+        run, answer = answers[RUN], answers[map_query(self.session, self.word)]
+        selection = self.session.selection
+        if (
+            self._drawn_map is None
+            or self._drawn_map[0] is not answer
+            or self._drawn_map[1] != selection.head
+        ):
+            self._drawn_map = (answer, selection.head)
+            self._draw_head(run, head_map(answer, selection.head))
+        self.heatmap.set_cursor(selection.query, selection.key)
+        overview = self.session.answer(overview_query(self.word))
+        if overview is not None and overview is not self._drawn_overview:
+            self._drawn_overview = overview
+            self._draw_overview(run, overview)
+        self.grid.set_focus(selection.layer, selection.head)
+        self._say_edits()
+
+    def preview(self, query: int | None, key: int | None) -> None:
+        self.heatmap.preview(query, key)
+
+    def _draw_head(self, run: Answer, values: Floats) -> None:
+        stage, labels = self.stages[self.word], token_labels(run)
+
+        def describe(row: int, col: int) -> str:
+            return cell_sentence(stage.word, float(values[row, col]), labels, row, col)
+
+        self.heatmap.show_matrix(
+            values,
+            labels,
+            labels,
+            colours=stage.colours,
+            row_title=tr("who looks (query)"),
+            col_title=tr("at whom (key)"),
+            describe=describe,
+        )
+        layer, head = self.session.selection.layer, self.session.selection.head
+        shared = sharing(head, run["heads"], run["kv_heads"])
+        self._title.setText(
+            "<b>" + tr("layer {layer} · head {head}").format(layer=layer, head=head) + "</b>"
+            + (f" &nbsp; {shared}" if shared else "")
+        )  # fmt: skip
+
+    def _draw_overview(self, run: Answer, overview: Answer) -> None:
+        stage, maps = self.stages[self.word], overview["maps"]
+        limits = colour_limits(maps, "sequential" if stage.word == "pattern" else "symmetric", None)
+        layers, heads = maps.shape[:2]
+        self.grid.show_maps(
+            maps,
+            [tr("layer {n}").format(n=n) for n in range(layers)],
+            [tr("head {n}").format(n=n) for n in range(heads)],
+            limits=limits,
+            signed=stage.word != "pattern",
+            size=(overview["length"], overview["length"]),
+        )
+        low, high = (short_number(limit) for limit in limits)
+        self._overview_title.setText(tr("all heads, one scale: {low} to {high}").format(low=low, high=high))
+
+    # Following and leading the selection
+
+    def _follow_step(self) -> None:
+        """Show the stage that the stepper stands on, from the moment it moves there."""
+        site = self.session.selection.site
+        if site != self._followed:
+            self._followed = site
+            word = site.rsplit(".", 1)[-1]
+            if ".attn." in site and word in self.stages and word != self.word:
+                self._set_word(word)
+
+    def _set_word(self, word: str) -> None:
+        self.word = word
+        for button in self._stages.buttons():
+            button.setChecked(button.property("word") == word)
+
+    def _choose_stage(self, button: QAbstractButton) -> None:
+        self._set_word(button.property("word"))
+        self.asks.emit()
+        self.refresh()
+
+    def _focus_head(self, layer: int, head: int) -> None:
+        self.session.select(layer=layer, head=head)
+
+    def _leave(self) -> None:
+        self.session.hover(None)
+
+    def _lock(self, row: int, col: int) -> None:
+        selection = self.session.selection
+        locked = (selection.query, selection.key) == (row, col)
+        self.session.select(query=None if locked else row, key=None if locked else col)
+
+    def _double_click(self, row: int, col: int) -> None:
+        self._lock(row, col)  # takes back what the first of the two clicks did
+        self._solo.toggle()
+
+    def _set_solo(self, alone: bool) -> None:
+        self._overview.setHidden(alone)
+        if alone:
+            self.heatmap.setFocus()
+        self.asks.emit()
+
+    # Keys
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Arrows on the large map walk the heads; with Shift they are the map's own and walk its cells."""
+        if (
+            watched is self.heatmap
+            and isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.KeyPress
+            and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            and Qt.Key(event.key()) in _STEPS
+        ):
+            self._walk(Qt.Key(event.key()))
+            return True
+        return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.session.select(query=None, key=None)
+        elif Qt.Key(event.key()) in _STEPS:
+            self._walk(Qt.Key(event.key()))
+        else:
+            super().keyPressEvent(event)
+
+    def _walk(self, key: Qt.Key) -> None:
+        down, right = _STEPS[key]
+        selection = self.session.selection
+        self.session.select(layer=selection.layer + down, head=selection.head + right)
+
+    # Edits of the focused head
+
+    def _edits(self) -> tuple[MaskOff, AblateHead]:
+        selection = self.session.selection
+        return MaskOff(selection.layer, selection.head), AblateHead(selection.layer, selection.head)
+
+    def _toggle_mask(self) -> None:
+        self.session.toggle_edit(str(self._edits()[0]))
+        self._say_edits()
+
+    def _toggle_ablation(self) -> None:
+        self.session.toggle_edit(str(self._edits()[1]))
+        self._say_edits()
+
+    def _say_edits(self) -> None:
+        """Buttons show what is asked for; marks on the overview show what was run."""
+        mask_off, ablation = self._edits()
+        asked = known_edits(self.session.scene.edits)
+        wider = [
+            e for e in asked if isinstance(e, MaskOff) and e != mask_off and e.layer in (None, mask_off.layer)
+        ]
+        wider = [e for e in wider if e.head is None]
+        self._mask_off.setChecked(mask_off in asked or bool(wider))
+        self._mask_off.setEnabled(not wider)
+        self._mask_off.setToolTip(
+            tr("The mask of this head is off already, by “{edit}”").format(edit=wider[0])
+            if wider
+            else tr("Let every token of this head look at later ones too (“{edit}”)").format(edit=mask_off)
+        )
+        self._ablate.setChecked(ablation in asked)
+        self._ablate.setToolTip(
+            tr("Set what this head writes to zero (“{edit}”); its pattern stays as it is").format(
+                edit=ablation
+            )
+        )
+        run = self.session.run
+        if run is not None:
+            shown = known_edits(self.session.shown.edits)
+            self.grid.set_marks(*head_marks(shown, run["layers"], run["heads"]))
+
+    def _open_menu(self, place: QPoint) -> None:
+        view = self.sender()
+        if isinstance(view, ThumbnailGrid) and (cell := view.map_at(place.toPointF())) is not None:
+            self._focus_head(*cell)
+        self._say_edits()
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for button, text in (
+            (self._mask_off, tr("Mask off for this head")),
+            (self._ablate, tr("Ablate this head")),
+            (self._solo, tr("This head alone")),
+        ):
+            action = QAction(
+                text, menu, checkable=True, checked=button.isChecked(), enabled=button.isEnabled()
+            )
+            action.triggered.connect(button.click)
+            menu.addAction(action)
+        if isinstance(view, QWidget):
+            menu.popup(view.mapToGlobal(place))
+
+
+_STEPS = {
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+    Qt.Key.Key_Up: (-1, 0),
+    Qt.Key.Key_Down: (1, 0),
+}
+
+
+def _button(text: str, about: str) -> QToolButton:
+    """A button that stays pressed."""
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(about)
+    button.setCheckable(True)
+    return button
+
+
+def _label() -> QLabel:
+    label = QLabel()
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+    label.setSizePolicy(label.sizePolicy().horizontalPolicy().Ignored, label.sizePolicy().verticalPolicy())
+    return label
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    """Widgets under each other, the last with the room that is left."""
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget, int(widget is widgets[-1]))
+    return column
