@@ -61,9 +61,20 @@ def open_model(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Loaded:
     """A preset by name, or a checkpoint by path. InputError where it is neither, or cannot be opened."""
-    path = folder_of(model) if model in PRESETS else Path(model).expanduser()
-    if not path.exists():
+    return open_checkpoint(path_of(model), device, dtype, progress=progress, cancelled=cancelled)
+
+
+def path_of(model: str) -> Path:
+    """The path of a preset's weights, or the one that was given. InputError where nothing is there."""
+    if model in PRESETS:
+        if (path := folder_of(model)).exists():
+            return path
         raise InputError(
-            f"there is no model '{model}': name a preset ({', '.join(PRESETS)}) or a checkpoint's path"
+            f"the preset {model} has no weights yet: layerscope train --preset {model} makes them"
         )
-    return open_checkpoint(path, device, dtype, progress=progress, cancelled=cancelled)
+    # A path may be too long, forbidden, or in the home of nobody: either way there is nothing to open.
+    with suppress(OSError, RuntimeError):
+        if (path := Path(model).expanduser()).exists():
+            return path
+    presets = ", ".join(PRESETS)
+    raise InputError(f"there is no model '{model}': name a preset ({presets}) or a checkpoint's path")
