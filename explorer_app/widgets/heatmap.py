@@ -137,12 +137,14 @@ class Heatmap(QWidget):
         describe: Callable[[int, int], str] | None = None,
         bar: bool = True,
         stretch: bool = False,
+        roles: tuple[str, str] = ("query", "key"),
     ) -> None:
         """Show `values` [rows, columns]; -inf means masked.
 
         `limits` are the values of the two ends of the colour bar; None takes them from the values.
         `bar` False leaves the colour bar out, where cells are either masked or not and their colour says nothing.
         `describe(row, column)` is the line that is shown while a cell is pointed at.
+        `roles` name the colours of the row and column titles in the theme.
         `stretch`: the cells fill the room there is, whatever shape that gives them.
         The zoom stays as long as the shape does.
         """
@@ -153,8 +155,8 @@ class Heatmap(QWidget):
         self._values, self._colours, self._describe, self._stretch = values, colours, describe, stretch
         self._limits = colour_limits(values, colours, limits)
         self._bar.setVisible(bar)
-        self._row_axis.set_labels(rows, row_title)
-        self._col_axis.set_labels(cols, col_title)
+        self._row_axis.set_labels(rows, row_title, roles[0])
+        self._col_axis.set_labels(cols, col_title, roles[1])
         if row_title or col_title:
             name = tr("Heatmap: {rows} by {columns}").format(rows=row_title, columns=col_title)
             self.setAccessibleName(name)
@@ -318,6 +320,7 @@ class Heatmap(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._place()
+        self._say()
         super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:

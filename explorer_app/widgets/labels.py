@@ -75,7 +75,9 @@ class LabelAxis(QWidget):
         self._margin = 0
         theme.notifier.changed.connect(self.update)
 
-    def set_labels(self, labels: Sequence[str], title: str) -> None:
+    def set_labels(self, labels: Sequence[str], title: str, role: str | None = None) -> None:
+        """`role` changes the colour; None keeps it."""
+        self._role = role or self._role
         self._labels = list(labels)
         self._title = title
         self._measure()
