@@ -47,9 +47,9 @@ def norm_statistics(norm: LayerNorm | RMSNorm, x: Tensor) -> dict[str, Tensor]:
 
 
 def cosines(rows: Tensor) -> Tensor:
-    """rows [T C] -> cosine of the angle between every two of them [T T]."""
+    """rows [T C] -> cosine of the angle between every two of them [T T]; rounding beyond 1 is taken off."""
     units = torch.nn.functional.normalize(rows.float(), dim=-1)
-    return units @ units.T
+    return (units @ units.T).clamp(-1, 1)
 
 
 def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
