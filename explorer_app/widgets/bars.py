@@ -187,6 +187,9 @@ class BarList(QAbstractScrollArea):
     def leaveEvent(self, event: QEvent) -> None:
         self._point(None)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()  # the press was taken, so the release is too
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         row = self.row_at(event.position())
         if row is not None and event.button() == Qt.MouseButton.LeftButton:

@@ -222,6 +222,9 @@ class TokenStrip(QAbstractScrollArea):
     def leaveEvent(self, event: QEvent) -> None:
         self._point(None)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()  # the press was taken, so the release is too
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self.chip_at(event.position())
         if index is not None and event.button() == Qt.MouseButton.LeftButton:

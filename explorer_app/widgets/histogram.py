@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Frame, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 
@@ -31,11 +31,11 @@ class Histogram(QWidget):
         self._canvas = Canvas(self)
         self._canvas.setAccessibleName(tr("Bars"))
         self._box = view_box()
-        self._plot = pg.PlotItem(viewBox=self._box, enableMenu=False)
-        self._plot.hideButtons()
+        self._frame = Frame(self._box, below=True)
         self._box.setMouseEnabled(x=False, y=False)
-        self._plot.setLabel("left", tr("count"))
-        self._canvas.setCentralItem(self._plot)
+        self._frame.axes["left"].setLabel(tr("count"))
+        self._canvas.setCentralItem(self._frame)
+        self._bars: pg.BarGraphItem | None = None
         self._readout = Readout(tr("Count under the pointer"), self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -55,7 +55,7 @@ class Histogram(QWidget):
         if self._edges.shape != (len(self._counts) + 1,):
             raise ValueError(f"{len(self._counts)} counts need one edge more, got {len(self._edges)}")
         self._role, self._hover = role, None
-        self._plot.setLabel("bottom", x_title)
+        self._frame.axes["bottom"].setLabel(x_title)
         if x_title:
             self.setAccessibleName(tr("Histogram of {what}").format(what=x_title))
         self._draw()
@@ -84,20 +84,18 @@ class Histogram(QWidget):
     def _draw(self) -> None:
         colours = theme.current()
         self._canvas.setBackground(QColor(colours.panel))
-        for side in ("left", "bottom"):
-            axis = self._plot.getAxis(side)
-            axis.setPen(QPen(QColor(colours.border), 0))
-            axis.setTextPen(QColor(colours.muted))
-            axis.setTickFont(self.font())
-        self._plot.clear()
+        self._frame.wear(colours, self.font())
+        if self._bars is not None:
+            self._box.removeItem(self._bars)
+            self._bars = None
         if self._counts.size:
             brush, lit = QColor(getattr(colours, self._role)), QColor(colours.accent)
             brushes = [lit if bar == self._hover else brush for bar in range(len(self._counts))]
-            bars = pg.BarGraphItem(
+            self._bars = pg.BarGraphItem(
                 x0=self._edges[:-1], x1=self._edges[1:], y0=0, height=self._counts,
                 brushes=brushes, pen=QPen(QColor(colours.panel), 0),
             )  # fmt: skip
-            self._plot.addItem(bars)
+            self._box.addItem(self._bars, ignoreBounds=True)
             top = max(1, int(self._counts.max()))
             self._box.setRange(xRange=(self._edges[0], self._edges[-1]), yRange=(0, top * 1.05), padding=0)
         self._say()

@@ -15,7 +15,7 @@ from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Frame, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
@@ -56,10 +56,12 @@ class SeriesPlot(QWidget):
         self._canvas = Canvas(self)
         self._canvas.setAccessibleName(tr("Lines"))
         self._box = view_box()
-        self._plot = pg.PlotItem(viewBox=self._box, enableMenu=False)
-        self._plot.hideButtons()
-        self._plot.hideAxis("bottom")
-        self._canvas.setCentralItem(self._plot)
+        self._frame = Frame(self._box, below=False)
+        self._canvas.setCentralItem(self._frame)
+        self._items: list[pg.GraphicsObject] = []
+        self._cursor_line, self._hover_line = pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=90)
+        for line in (self._cursor_line, self._hover_line):
+            self._box.addItem(line, ignoreBounds=True)
         self._box.setMouseEnabled(x=True, y=False)
         self._axis = LabelAxis("bottom", "query", self)
         self._readout = Readout(tr("Values under the pointer"), self)
@@ -82,12 +84,14 @@ class SeriesPlot(QWidget):
         labels: Sequence[str],
         *,
         x_title: str = "",
+        x_role: str = "query",
         y_title: str = "",
         log: bool | None = None,
         describe: Callable[[int], str] | None = None,
     ) -> None:
         """Show the series over the labels; `log` sets the scale, None leaves what the user chose.
 
+        `x_role` names the colour of the labels' title: "query" where they are tokens.
         `describe(index)` names a place in the readout; without it, its number and label do.
         A value that is not finite, or not positive on a logarithmic scale, leaves a gap.
         """
@@ -100,8 +104,8 @@ class SeriesPlot(QWidget):
         self._series = list(zip(series, arrays, strict=True))
         self._labels = list(labels)
         self._describe = describe
-        self._plot.setLabel("left", y_title)
-        self._axis.set_labels(labels, x_title)
+        self._frame.axes["left"].setLabel(y_title)
+        self._axis.set_labels(labels, x_title, x_role)
         if y_title:
             self.setAccessibleName(tr("{what} over the tokens").format(what=y_title))
         if recount:
@@ -170,14 +174,13 @@ class SeriesPlot(QWidget):
         log = self._log.isChecked()
         line = QFontMetricsF(self.font()).height()
         self._canvas.setBackground(QColor(colours.panel))
-        axis = self._plot.getAxis("left")
-        axis.setPen(QPen(QColor(colours.border), 0))
-        axis.setTextPen(QColor(colours.muted))
-        axis.setTickFont(self.font())
+        self._frame.wear(colours, self.font())
+        axis = self._frame.axes["left"]
         axis.setGrid(40)
-        self._plot.clear()
-        self._plot.setLogMode(x=False, y=log)
-        places = np.arange(len(self._labels)) + 0.5
+        axis.setLogMode(False, log)
+        for item in self._items:
+            self._box.removeItem(item)
+        self._items = []
         legend = []
         finite: list[NDArray[np.float64]] = []
         for number, (one, values) in enumerate(self._series):
@@ -188,19 +191,26 @@ class SeriesPlot(QWidget):
             pen = QPen(colour, line * 0.1)
             pen.setStyle(_DASHES[number % len(_DASHES)])
             pen.setCosmetic(True)
-            few = len(places) <= _MOST_SIGNS
-            self._plot.plot(
-                places, drawn, pen=pen, connect="finite", symbol=symbol if few else None,
-                symbolSize=line * 0.4, symbolBrush=colour, symbolPen=None,
-            )  # fmt: skip
+            # pyqtgraph is given finite points alone: it warns, or worse, about bounds that it cannot find.
+            (at,) = np.nonzero(np.isfinite(drawn))
+            x, y = at + 0.5, np.log10(drawn[at]) if log else drawn[at]
+            joined = np.append(np.diff(at) == 1, False)[: len(at)]
+            alone = ~joined & ~np.insert(joined, 0, False)[: len(at)]
+            signed = np.ones_like(alone) if len(drawn) <= _MOST_SIGNS else alone
+            if len(at):
+                curve = pg.PlotCurveItem(x, y, connect=joined.astype(np.int32), pen=pen)
+                signs = pg.ScatterPlotItem(
+                    x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None
+                )
+                self._items += [curve, signs] if signed.any() else [curve]
             name = html.escape(one.name).replace(" ", "&nbsp;")
             legend.append(f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{name}')
+        for item in self._items:
+            self._box.addItem(item, ignoreBounds=True)
         self._legend.setText("&nbsp; ".join(legend))
         self._show_values(np.concatenate(finite) if finite else np.zeros(0), log)
-        self._cursor_line = pg.InfiniteLine(angle=90, pen=QPen(QColor(colours.accent), 0))
-        self._hover_line = pg.InfiniteLine(angle=90, pen=QPen(QColor(colours.text), 0))
-        for item in (self._cursor_line, self._hover_line):
-            self._plot.addItem(item, ignoreBounds=True)
+        self._cursor_line.setPen(QPen(QColor(colours.accent), 0))
+        self._hover_line.setPen(QPen(QColor(colours.text), 0))
         self._mark()
 
     def _show_values(self, values: NDArray[np.float64], log: bool) -> None:

@@ -8,8 +8,10 @@ import os
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtGui import QColor, QFont, QMouseEvent, QPen
+from PySide6.QtWidgets import QApplication, QGraphicsGridLayout, QWidget
+
+from explorer_app import theme
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -68,4 +70,30 @@ def view_box(**options: Any) -> pg.ViewBox:
     return pg.ViewBox(border=None, enableMenu=False, defaultPadding=0, **options)
 
 
-__all__ = ["Canvas", "pg", "view_box"]
+class Frame(pg.GraphicsWidget):
+    """A drawing with an axis of numbers at its left and, if wanted, below.
+
+    pyqtgraph's own PlotItem is not used: each one makes seven menus that are windows without an owner.
+    """
+
+    def __init__(self, box: pg.ViewBox, *, below: bool) -> None:
+        super().__init__()
+        self.axes = {"left": pg.AxisItem("left")} | ({"bottom": pg.AxisItem("bottom")} if below else {})
+        grid = QGraphicsGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.addItem(box, 0, 1)
+        grid.addItem(self.axes["left"], 0, 0)
+        if below:
+            grid.addItem(self.axes["bottom"], 1, 1)
+        for axis in self.axes.values():
+            axis.linkToView(box)
+
+    def wear(self, colours: theme.Theme, font: QFont) -> None:
+        for axis in self.axes.values():
+            axis.setPen(QPen(QColor(colours.border), 0))
+            axis.setTextPen(QColor(colours.muted))
+            axis.setTickFont(font)
+
+
+__all__ = ["Canvas", "Frame", "pg", "view_box"]

@@ -40,7 +40,7 @@ def nothing_left_on_screen(qapp: QApplication) -> Iterator[None]:
     left = [widget for widget in _top_level(qapp) if id(widget) not in before]
     names = [f"{type(widget).__name__} {widget.objectName()!r}" for widget in left]
     for widget in left:
-        widget.deleteLater()
+        widget.close()
     if names:
         pytest.fail(f"windows left after the test: {', '.join(names)}", pytrace=False)
 
