@@ -71,7 +71,7 @@ def test_a_value_between_two_gaps_is_seen_however_many_there_are(plot: SeriesPlo
     image = plot.grab().toImage()
     place = (plot.position(500) * image.devicePixelRatio()).toPoint()
     ink, ground = image.pixelColor(place), empty.pixelColor(place)
-    assert ground.name() == theme.current().panel
+    assert ground.red() > 240
     assert ink.red() < 100  # blue, with the soft edge of a small sign
 
 
