@@ -1,8 +1,9 @@
 """Edits as people read them; what they type is in model_core.edits."""
 
-from explorer_app.text import tr
 from model_core.edits import AblateHead, MaskOff, parse
 from model_core.errors import InputError
+
+from explorer_app.text import tr
 
 
 def in_words(edit: str) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from model_core.edits import parse
+from model_core.queries import Answer
 from numpy.typing import NDArray
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.numbers import short_number
-from model_core.edits import parse
-from model_core.queries import Answer
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from model_core.queries import layer_of
 from numpy.typing import NDArray
 
 from explorer_app.session import Selection
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
-from model_core.queries import layer_of
 
 NORM_NAMES = ("norm1", "norm2", "norm")
 
@@ -48,7 +48,9 @@ def norm_followed(
 def formula(kind: str, eps: float, width: int) -> str:
     """What a norm computes, with its real eps and width."""
     if kind == "RMSNorm":
-        words = tr("y = x / rms · gain,  rms = √(mean of x² + {eps}),  over the {width} dimensions of each token")
+        words = tr(
+            "y = x / rms · gain,  rms = √(mean of x² + {eps}),  over the {width} dimensions of each token"
+        )
     else:
         words = tr(
             "y = (x − mean) / √(variance + {eps}) · gain + bias,  over the {width} dimensions of each token"
@@ -74,6 +76,8 @@ def largest(values: NDArray[Any], count: int = 3) -> list[int]:
 
 
 def largest_words(values: NDArray[Any], count: int = 3) -> str:
-    """The largest dimensions by name: "dimension 37: 2.31, 5: −1.2"."""
+    """The largest dimensions by name: "largest: dimension 37: 2.31, 5: −1.2"."""
+    if values.size and (values == values[0]).all():
+        return tr("all {value}").format(value=short_number(float(values[0])))
     pairs = [f"{i}: {short_number(float(values[i]))}" for i in largest(values, count)]
     return tr("largest: dimension {list}").format(list=", ".join(pairs))

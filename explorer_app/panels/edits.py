@@ -3,6 +3,8 @@
 from html import escape
 from typing import Any
 
+from model_core.edits import parse
+from model_core.errors import InputError
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFrame,
@@ -21,8 +23,6 @@ from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import Session
 from explorer_app.text import tr
-from model_core.edits import parse
-from model_core.errors import InputError
 
 
 class Chip(QFrame):
@@ -70,10 +70,10 @@ class Edits(Panel):
         stretched.setContentsMargins(0, 0, 0, 0)
         stretched.addLayout(self._column)
         stretched.addStretch(1)
-        self.scroll = QScrollArea(self)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setWidget(inside)
+        self.area = QScrollArea(self)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setWidgetResizable(True)
+        self.area.setWidget(inside)
         self.entry = QLineEdit(self)
         self.entry.setAccessibleName(tr("New edit"))
         self.entry.setClearButtonEnabled(True)
@@ -98,7 +98,7 @@ class Edits(Panel):
         layout.addLayout(line)
         layout.addWidget(self.message)
         layout.addWidget(self.offers)
-        layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.area, 1)
         layout.addStretch(0)
 
         self.entry.returnPressed.connect(self._enter)
@@ -132,7 +132,7 @@ class Edits(Panel):
         for chip in self.chips:
             self._column.addWidget(chip)
         self.clear.setVisible(bool(edits))
-        self.scroll.setVisible(bool(edits))
+        self.area.setVisible(bool(edits))
         self.about.setText(
             tr("{count} active. Each panel shows the model as edited.").format(count=len(edits))
             if edits

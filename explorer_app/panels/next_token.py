@@ -2,6 +2,7 @@
 
 import math
 
+from model_core.queries import Answer, Query, query
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
@@ -20,7 +21,6 @@ from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.numbers import short_number
-from model_core.queries import Answer, Query, query
 
 NEXT = query("next_token", k=40)
 
@@ -40,7 +40,9 @@ class NextToken(Panel):
         self.likely = BarList("output", self)
         self.likely.setAccessibleName(tr("Likeliest next tokens"))
         self.append = QPushButton(self)
-        self.append.setToolTip(tr("Put this token at the end of the prompt; a double click on its bar does the same"))
+        self.append.setToolTip(
+            tr("Put this token at the end of the prompt; a double click on its bar does the same")
+        )
         self.total = QLabel(self)
         self.total.setWordWrap(True)
         self.prompt = BarList("query", self)
@@ -54,7 +56,7 @@ class NextToken(Panel):
         ):
             page = QWidget()
             column = QVBoxLayout(page)
-            column.setContentsMargins(0, 4, 0, 0)
+            column.setContentsMargins(4, 4, 4, 4)
             for part in parts:
                 column.addWidget(part, 1 if isinstance(part, BarList) else 0)
             self.tabs.addTab(page, title)
@@ -114,7 +116,7 @@ class NextToken(Panel):
                 Bar(
                     word,
                     -log_prob / most if most > 0 else 0.0,
-                    f"{short_number(log_prob)} · {rank + 1}",
+                    f"{log_prob:.2f} · {rank + 1}".replace("-", "−"),
                     tip=tr(
                         "“{word}”: log-probability {log_prob} nats ({percent}), foreseen as number {rank} of {count}"
                     ).format(
@@ -130,10 +132,12 @@ class NextToken(Panel):
         colours = theme.current()
         text = total_words(log_probs)
         if log_probs.size:
-            columns = tr("bar: surprise; log-probability in nats · rank of {count}").format(count=run["vocab_size"])
+            columns = tr("bar: surprise; log-probability in nats · rank of {count}").format(
+                count=run["vocab_size"]
+            )
             text += f'<br><span style="color:{colours.muted}">{columns}</span>'
         if sees_ahead(run["edits"]):
-            warning = tr("An edit lets tokens see those they are to foresee: these numbers flatter the model.")
+            warning = tr("An edit lets tokens see those they are to foresee: these are no predictions.")
             text += f'<br><span style="color:{colours.warning}">{warning}</span>'
         self.total.setTextFormat(Qt.TextFormat.RichText)
         self.total.setText(text)

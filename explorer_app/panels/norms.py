@@ -1,16 +1,25 @@
 """Norms: what each token was divided by, the vector before and after, and the learned gain."""
 
+from model_core.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.norm_words import formula, largest_words, norm_at, norm_followed, norms_of, statistics_words
+from explorer_app.norm_words import (
+    formula,
+    largest_words,
+    norm_at,
+    norm_followed,
+    norms_of,
+    statistics_words,
+)
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Selection, Session
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.lines import Series, SeriesPlot
-from model_core.queries import Answer, Query, query
+
+MEASURES = {"LayerNorm": ("mean", "variance"), "RMSNorm": ("rms",)}
 
 
 @panel("norms", "Norms", area="centre", order=40)
@@ -24,12 +33,13 @@ class Norms(Panel):
 
         self.chooser = QComboBox(self)
         self.chooser.setAccessibleName(tr("Norm"))
+        self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.chooser.activated.connect(self._choose)
         self.formula = QLabel(self)
         self.formula.setWordWrap(True)
         self.measured = QLabel(self)
         self.measured.setWordWrap(True)
-        self.tokens, self.tokens_title = SeriesPlot(self), QLabel(tr("Each token"), self)
+        self.tokens, self.tokens_title = SeriesPlot(self), QLabel(self)
         self.gain, self.gain_title = SeriesPlot(self), QLabel(self)
         self.before, self.before_title = SeriesPlot(self), QLabel(self)
         self.after, self.after_title = SeriesPlot(self), QLabel(self)
@@ -78,6 +88,18 @@ class Norms(Panel):
         self._fill_chooser(norm)
         run, answer = answers[RUN], answers[query("norm", module=norm)]
         self._draw_norm(run, answer)
+        self._draw_token(run, answer, self._chosen(run))
+
+    def preview(self, token: int | None, key: int | None) -> None:
+        norm, run = self._shown(), self.session.run
+        answer = None if norm is None else self.session.answer(query("norm", module=norm))
+        if run is not None and answer is not None:
+            self._draw_token(run, answer, self._chosen(run) if token is None else token)
+
+    def _chosen(self, run: Answer) -> int:
+        """The token whose vectors are shown: the last one where none is locked."""
+        token = self.session.selection.query
+        return len(run["strings"]) - 1 if token is None else token
 
     def _shown(self) -> str | None:
         sites = self.session.sites
@@ -88,49 +110,63 @@ class Norms(Panel):
         self._last = selection
 
     def _choose(self, index: int) -> None:
-        self.session.go_to(f"{self.chooser.itemData(index)}.out")
+        self.session.go_to(f"{self.chooser.itemText(index)}.out")
 
     def _fill_chooser(self, norm: str) -> None:
         norms = norms_of(self.session.sites)
         with QSignalBlocker(self.chooser):
-            if [self.chooser.itemData(i) for i in range(self.chooser.count())] != norms:
+            if [self.chooser.itemText(i) for i in range(self.chooser.count())] != norms:
                 self.chooser.clear()
-                for name in norms:
-                    self.chooser.addItem(name, name)
+                self.chooser.addItems(norms)
             self.chooser.setCurrentIndex(norms.index(norm))
 
     def _draw_norm(self, run: Answer, answer: Answer) -> None:
-        kind, eps, gain = answer["kind"], answer["eps"], answer["gain"]
-        strings = [visible_blanks(string) for string in run["strings"]]
-        chosen = self.session.selection.query
-        token = len(strings) - 1 if chosen is None else chosen
-        named = tr("token {position} “{string}”").format(position=token, string=strings[token])
-        colours = theme.current()
-        self.formula.setStyleSheet(f"color: {colours.muted}")
-        self.formula.setText(f"{kind}:  {formula(kind, eps, len(gain))}")
+        kind, gain = answer["kind"], answer["gain"]
+        self.formula.setStyleSheet(f"color: {theme.current().muted}")
+        self.formula.setText(f"{kind}:  {formula(kind, answer['eps'], len(gain))}")
 
-        layer_norm = kind == "LayerNorm"
-        names = ("mean", "variance") if layer_norm else ("rms",)
-        at = {name: float(answer[name][token]) for name in names}
-        self.measured.setText(
-            tr("{token}: {measured}").format(token=named, measured=statistics_words(kind, eps, at))
-        )
-        roles = {"mean": "key", "variance": "query", "rms": "query"}
         words = {"mean": tr("mean"), "variance": tr("variance"), "rms": tr("rms, the divisor")}
-        self.tokens_title.setText(tr("Mean and variance of each token") if layer_norm else tr("Rms of each token"))
-        self.tokens.show_series([Series(words[name], answer[name], roles[name]) for name in names], strings)
-        self.tokens.set_cursor(token)
+        measures = MEASURES[kind]
+        self.tokens_title.setText(
+            tr("Mean and variance of each token") if len(measures) == 2 else tr("Rms of each token")
+        )
+        self.tokens.show_series(
+            # The last of the measures is what is divided by.
+            [
+                Series(words[name], answer[name], "text" if name == measures[-1] else "muted")
+                for name in measures
+            ],
+            [visible_blanks(string) for string in run["strings"]],
+        )
+        self.tokens.set_cursor(self._chosen(run))
 
-        dimensions = [str(i) for i in range(len(gain))]
-        weights = [Series(tr("gain"), gain, "value")]
-        if layer_norm:
-            weights.append(Series(tr("bias"), answer["bias"], "output"))
+        weights = [Series(tr("gain"), gain, "text")]
+        if "bias" in answer.arrays:
+            weights.append(Series(tr("bias"), answer["bias"], "muted"))
         self.gain_title.setText(tr("Gain, {largest}").format(largest=largest_words(gain)))
-        self.gain.show_series(weights, dimensions)
-        for plot, title, name, what, role in (
-            (self.before, self.before_title, "before", tr("Before: {largest}"), "query"),
-            (self.after, self.after_title, "after", tr("After: {largest}"), "output"),
+        self._draw_width(self.gain, len(gain), weights)
+
+    def _draw_token(self, run: Answer, answer: Answer, token: int) -> None:
+        kind = answer["kind"]
+        named = tr("token {position} “{string}”").format(
+            position=token, string=visible_blanks(run["strings"][token])
+        )
+        at = {name: float(answer[name][token]) for name in MEASURES[kind]}
+        measured = statistics_words(kind, answer["eps"], at)
+        self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))
+        for plot, title, name, what in (
+            (self.before, self.before_title, "before", tr("Before, {largest}")),
+            (self.after, self.after_title, "after", tr("After, {largest}")),
         ):
             values = answer[name][token]
             title.setText(what.format(largest=largest_words(values)))
-            plot.show_series([Series(named, values, role)], dimensions)
+            self._draw_width(plot, len(values), [Series(named, values, "text")])
+
+    def _draw_width(self, plot: SeriesPlot, width: int, series: list[Series]) -> None:
+        plot.show_series(
+            series,
+            [str(i) for i in range(width)],
+            x_title=tr("dimension"),
+            x_role="text",
+            describe=lambda i: tr("dimension {number}").format(number=i),
+        )
