@@ -143,7 +143,7 @@ def apply(app: QApplication, scheme: Scheme | None = None) -> Theme:
     """Colour the whole application; `None` follows the system, now and whenever the system switches."""
     global _following
     hints = app.styleHints()
-    _listen(app)
+    _prepare(app)
     _following = False  # setting the scheme below may announce a change, which is ours and not the system's
     if scheme is None:
         hints.unsetColorScheme()
@@ -156,7 +156,8 @@ def apply(app: QApplication, scheme: Scheme | None = None) -> Theme:
 
 
 @cache
-def _listen(app: QApplication) -> None:
+def _prepare(app: QApplication) -> None:
+    app.setStyle("Fusion")
     app.styleHints().colorSchemeChanged.connect(_system_switched)
 
 
@@ -169,8 +170,6 @@ def _system_switched(scheme: Qt.ColorScheme) -> None:
 def _wear(app: QApplication, theme: Theme) -> None:
     global _current
     _current = theme
-    if app.style().name() != "fusion":
-        app.setStyle("Fusion")
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme))
     notifier.changed.emit(theme)
@@ -322,6 +321,7 @@ def _palette(theme: Theme) -> QPalette:
 
 
 def _style_sheet(theme: Theme) -> str:
+    tick = asset("icons", f"tick-{theme.name}.svg").as_posix()
     return f"""
         QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border};
                     padding: 0.2em; }}
@@ -331,6 +331,24 @@ def _style_sheet(theme: Theme) -> str:
                                 border-right: 1px solid {theme.border};
                                 border-bottom: 1px solid {theme.border}; padding: 0.2em 0.4em; }}
         QTableCornerButton::section {{ background: {theme.window}; border: none; }}
+        QCheckBox::indicator {{ width: 0.95em; height: 0.95em; border: 1px solid {theme.muted};
+                                border-radius: 0.2em; background: {theme.panel}; }}
+        QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent};
+                                        image: url("{tick}"); }}
+        QCheckBox::indicator:indeterminate {{ border-color: {theme.accent};
+            background: qlineargradient(x1: 0, y1: 0, x2: 0, y2: 1, stop: 0 {theme.panel},
+                stop: 0.38 {theme.panel}, stop: 0.39 {theme.accent}, stop: 0.61 {theme.accent},
+                stop: 0.62 {theme.panel}, stop: 1 {theme.panel}); }}
+        QCheckBox::indicator:disabled {{ border-color: {theme.border}; background: {theme.window}; }}
+        QScrollBar {{ background: transparent; }}
+        QScrollBar:horizontal {{ height: 0.75em; }}
+        QScrollBar:vertical {{ width: 0.75em; }}
+        QScrollBar::handle {{ background: {theme.border}; border-radius: 0.25em; margin: 0.1em; }}
+        QScrollBar::handle:hover {{ background: {theme.muted}; }}
+        QScrollBar::handle:horizontal {{ min-width: 2em; }}
+        QScrollBar::handle:vertical {{ min-height: 2em; }}
+        QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+        QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
         QToolButton:checked {{ color: {theme.on_accent}; background: {theme.accent}; border: 1px solid {theme.accent};
                                border-radius: 0.2em; padding: 0.15em 0.25em; }}
     """

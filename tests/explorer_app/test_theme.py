@@ -1,7 +1,9 @@
 """The colours can be read, are told apart, and mean the same everywhere; the fonts come with the product."""
 
+import re
 from dataclasses import fields, replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +126,14 @@ def test_applying_a_scheme_colours_the_application_and_announces_it(qapp: QAppli
     theme.apply(qapp, "light")
     assert theme.current() is LIGHT
     assert qapp.palette().color(QPalette.ColorRole.Base) == QColor(LIGHT.panel)
+
+
+def test_every_picture_that_the_style_names_is_bundled(qapp: QApplication) -> None:
+    for scheme in ("light", "dark"):
+        theme.apply(qapp, scheme)
+        pictures = re.findall(r'url\("(.+?)"\)', qapp.styleSheet())
+        assert pictures
+        assert all(Path(picture).is_file() for picture in pictures)
 
 
 def test_the_theme_follows_the_system_only_when_asked_to(qapp: QApplication) -> None:

@@ -1,0 +1,19 @@
+"""Bundled files are found beside the packages and inside an installed one."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+from model_core import assets
+
+
+def test_an_asset_of_the_checkout_is_found() -> None:
+    assert assets.asset("fonts", "Inter-Regular.ttf").is_file()
+
+
+def test_an_installed_package_reads_the_files_that_it_carries(tmp_path: Path) -> None:
+    package = tmp_path / "model_core"
+    (package / "_assets").mkdir(parents=True)
+    shutil.copy(assets.__file__, package / "assets.py")
+    asset = runpy.run_path(str(package / "assets.py"))["asset"]
+    assert asset("fonts", "a.ttf") == package / "_assets" / "fonts" / "a.ttf"
