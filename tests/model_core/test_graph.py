@@ -1,0 +1,147 @@
+"""The measured graph says what was computed from what."""
+
+from itertools import pairwise
+
+import networkx as nx
+import pytest
+import torch
+
+from model_core.graph import TOKENS, collapse, graph
+from model_core.replay import sites
+from tests.model_core.tiny import CONFIGS, LAYERS, tiny
+
+LENGTH = 7
+families = pytest.mark.parametrize("family", CONFIGS)
+
+CONSTANTS = {
+    "gpt2": {"pos.out"} | {f"blocks.{n}.attn.mask" for n in range(LAYERS)},
+    "llama": {"rope.angles"} | {f"blocks.{n}.attn.mask" for n in range(LAYERS)},
+}
+# Where the value of each site of a block comes from; the families differ in positions and in the MLP.
+ATTENTION = {
+    "norm1.out": {"resid_pre"},
+    "attn.q": {"norm1.out"},
+    "attn.k": {"norm1.out"},
+    "attn.v": {"norm1.out"},
+    "attn.masked": {"attn.scores", "attn.mask"},
+    "attn.pattern": {"attn.masked"},
+    "attn.z": {"attn.pattern", "attn.v"},
+    "attn.out": {"attn.z"},
+    "resid_mid": {"resid_pre", "attn.out"},
+    "norm2.out": {"resid_mid"},
+    "resid_post": {"resid_mid", "mlp.out"},
+}
+SOURCES = {
+    "gpt2": ATTENTION
+    | {
+        "attn.scores": {"attn.q", "attn.k"},
+        "mlp.pre": {"norm2.out"},
+        "mlp.post": {"mlp.pre"},
+        "mlp.out": {"mlp.post"},
+    },
+    "llama": ATTENTION
+    | {
+        "attn.q_rot": {"attn.q", "rope.angles"},
+        "attn.k_rot": {"attn.k", "rope.angles"},
+        "attn.scores": {"attn.q_rot", "attn.k_rot"},
+        "mlp.gate": {"norm2.out"},
+        "mlp.up": {"norm2.out"},
+        "mlp.post": {"mlp.gate", "mlp.up"},
+        "mlp.out": {"mlp.post"},
+    },
+}
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def measured(family: str) -> nx.DiGraph:
+    return graph(tiny(family), LENGTH)
+
+
+def test_graph_has_the_tokens_and_every_site_once_in_order(family: str, measured: nx.DiGraph) -> None:
+    described = sites(tiny(family), LENGTH)
+    assert list(measured) == [TOKENS, *(site.key for site in described)]
+    assert [site for _, site in measured.nodes(data="site")][1:] == described
+
+
+def test_graph_is_acyclic_and_leads_forward(measured: nx.DiGraph) -> None:
+    assert nx.is_directed_acyclic_graph(measured)
+    order = {key: n for n, key in enumerate(measured)}
+    assert all(order[source] < order[target] for source, target in measured.edges)
+
+
+def test_every_site_but_the_constants_is_computed_from_the_tokens(family: str, measured: nx.DiGraph) -> None:
+    reached = nx.descendants(measured, TOKENS)
+    assert set(measured) - reached - {TOKENS} == CONSTANTS[family]
+    assert {key for key in CONSTANTS[family] if measured.in_degree(key)} == set()
+
+
+def test_every_site_reaches_the_logits(measured: nx.DiGraph) -> None:
+    assert nx.ancestors(measured, "logits") == set(measured) - {"logits"}
+    assert [key for key in measured if measured.out_degree(key) == 0] == ["logits"]
+
+
+def test_edges_within_a_block_are_those_of_its_formulas(family: str, measured: nx.DiGraph) -> None:
+    for layer in range(LAYERS):
+        path = f"blocks.{layer}."
+        for word, sources in SOURCES[family].items():
+            expected = {name if name.startswith("rope") else path + name for name in sources}
+            assert set(measured.predecessors(path + word)) == expected
+        block = {key.removeprefix(path) for key in measured if key.startswith(path)}
+        assert block == SOURCES[family].keys() | {"resid_pre", "attn.mask"}
+
+
+def test_blocks_are_chained_from_the_embedding_to_the_head(family: str, measured: nx.DiGraph) -> None:
+    position = {"pos.out"} if family == "gpt2" else set()
+    assert set(measured.predecessors("embed.out")) == {TOKENS}
+    assert set(measured.predecessors("blocks.0.resid_pre")) == {"embed.out"} | position
+    for layer in range(1, LAYERS):
+        assert set(measured.predecessors(f"blocks.{layer}.resid_pre")) == {f"blocks.{layer - 1}.resid_post"}
+    assert set(measured.predecessors("norm.out")) == {f"blocks.{LAYERS - 1}.resid_post"}
+    assert set(measured.predecessors("logits")) == {"norm.out"}
+
+
+def test_measuring_reads_no_weight_and_changes_none(family: str) -> None:
+    model = tiny(family)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    expected = graph(model, LENGTH)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.fill_(float("nan"))
+    assert nx.utils.graphs_equal(graph(model, LENGTH), expected)
+
+
+def test_folded_modules_become_one_node_each(family: str, measured: nx.DiGraph) -> None:
+    folded = collapse(measured, [f"blocks.{n}" for n in range(LAYERS)])
+    start = "pos" if family == "gpt2" else "rope"
+    constant = f"{start}.out" if family == "gpt2" else f"{start}.angles"
+    assert set(folded) == {
+        TOKENS,
+        "embed.out",
+        constant,
+        *(f"blocks.{n}" for n in range(LAYERS)),
+        "norm.out",
+        "logits",
+    }
+    chain = ["embed.out", *(f"blocks.{n}" for n in range(LAYERS)), "norm.out", "logits"]
+    positions = range(1) if family == "gpt2" else range(LAYERS)
+    edges = {(TOKENS, "embed.out"), *pairwise(chain)}
+    assert set(folded.edges) == edges | {(constant, f"blocks.{n}") for n in positions}
+
+
+def test_module_inside_a_folded_one_is_folded_with_it(measured: nx.DiGraph) -> None:
+    outer = collapse(measured, ["blocks.0", "blocks.0.attn", "blocks.1.attn"])
+    assert "blocks.0" in outer
+    assert "blocks.0.attn" not in outer
+    assert "blocks.1.attn" in outer
+    assert "blocks.1.norm1.out" in outer
+    assert nx.is_directed_acyclic_graph(outer)
+
+
+def test_folding_nothing_changes_nothing(measured: nx.DiGraph) -> None:
+    assert nx.utils.graphs_equal(collapse(measured, []), measured)

@@ -1,0 +1,69 @@
+"""Tiny random models of every decoder family, with weights wide enough that every part of them matters."""
+
+from pathlib import Path
+
+import torch
+
+from model_core.checkpoint import native
+from model_core.decoder import Decoder
+from model_core.families import family_of
+from model_core.families.gpt2 import GPT2Config
+from model_core.families.llama import LlamaConfig
+from model_core.train import initialise
+
+VOCAB = 2048  # as many as the tales vocabulary has
+CONTEXT = 24
+LAYERS = 3
+HEADS = 4
+
+Config = GPT2Config | LlamaConfig
+
+CONFIGS: dict[str, Config] = {
+    "gpt2": GPT2Config(
+        vocab_size=VOCAB, width=24, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT, tied=False
+    ),
+    "llama": LlamaConfig(
+        vocab_size=VOCAB,
+        width=24,
+        layers=LAYERS,
+        heads=HEADS,
+        kv_heads=2,
+        hidden=40,
+        context=CONTEXT,
+        head_dim=6,
+    ),
+}
+
+
+def tiny(family: str, dtype: torch.dtype = torch.float32) -> Decoder:
+    """The family's model, the same at every call: attention far from uniform, logits far apart."""
+    config = CONFIGS[family]
+    model = family_of(config).build(config)
+    initialise(model, 0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.mul_(25 if name.startswith(("embed", "pos")) else 8)
+            else:
+                weight.add_(torch.linspace(-0.2, 0.2, len(weight)))
+    return model.to(dtype).eval().requires_grad_(False)
+
+
+def tokens(length: int) -> list[int]:
+    """Token ids without a pattern, the same at every call."""
+    return torch.randint(VOCAB, (length,), generator=torch.Generator().manual_seed(1)).tolist()
+
+
+def save(folder: Path, family: str, *, tokenizer: str | None = "tales-2048", name: str = "tiny") -> str:
+    """A checkpoint of `tiny(family)` in our own layout; returns its path, to be given as a model."""
+    model = tiny(family)
+    native.save(
+        folder,
+        model,
+        family_of(model.config),
+        tokenizer=tokenizer,
+        name=name,
+        about="random weights",
+        dtype="float32",
+    )
+    return str(folder)
