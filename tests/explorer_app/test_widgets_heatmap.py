@@ -397,3 +397,39 @@ def test_the_heatmap_and_its_parts_have_names_for_assistive_technology(heatmap: 
     assert heatmap.accessibleName() == "Heatmap: who looks by who is looked at"
     for axis, name in zip(heatmap.findChildren(LabelAxis), ("who looks", "who is looked at"), strict=True):
         assert axis.accessibleName() == name
+
+
+def test_a_cell_pointed_at_elsewhere_is_lit_and_read_and_gives_way_to_the_own_pointer(
+    heatmap: Heatmap,
+) -> None:
+    show(heatmap, causal(6), describe=lambda row, col: f"{row} looks at {col}")
+    rows, cols = heatmap.findChildren(LabelAxis)
+    heatmap.preview(5, 3)
+    assert (rows.lit(), cols.lit(), heatmap.readout()) == (5, 3, "5 looks at 3")
+    move(heatmap, 2, 1)
+    heatmap.preview(4, 4)
+    assert (rows.lit(), cols.lit(), heatmap.readout()) == (2, 1, "2 looks at 1")
+
+
+def test_a_preview_beyond_the_matrix_lights_nothing(heatmap: Heatmap) -> None:
+    show(heatmap, causal(3))
+    rows, cols = heatmap.findChildren(LabelAxis)
+    heatmap.preview(7, 1)
+    heatmap.grab()
+    assert (rows.lit(), cols.lit()) == (None, 1)
+
+
+def test_stretched_cells_fill_the_room_and_a_bar_that_says_nothing_is_left_out(heatmap: Heatmap) -> None:
+    show(heatmap, np.ones((1, 8), np.float32))
+    cramped = canvas(heatmap).height()
+    show(heatmap, np.ones((1, 8), np.float32), stretch=True, bar=False)
+    assert canvas(heatmap).height() > 2 * cramped
+    (bar,) = heatmap.findChildren(ColourBar)
+    assert not bar.isVisible()
+
+
+def test_angles_have_the_same_colour_after_a_full_turn() -> None:
+    lut = colour_map("cyclic", (-np.pi, np.pi))
+    steps = np.linalg.norm(np.diff(theme.oklab(np.append(lut, lut[:1], axis=0) / 255), axis=0), axis=1)
+    assert steps.max() < 3 * np.median(steps)  # the last to the first like any other
+    assert theme.oklab(lut / 255)[:, 0].std() < 0.01
