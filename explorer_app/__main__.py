@@ -1,35 +1,89 @@
-"""`layerscope`: the window; every other word on the command line is for the core."""
+"""`layerscope`: the window. `layerscope snapshot` draws it to a picture; every other command is the core's."""
 
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from explorer_app.window import MainWindow
+
+PICTURE = "layerscope.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, or the window without any; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["snapshot"]:
+        from explorer_app.snapshot import main as snapshot
+
+        return snapshot(arguments[1:])
     if arguments:
         from model_core.cli import main as core
 
         return core(arguments)
-    return open_window()
+    return open_window() if has_display() else draw_window()
+
+
+def has_display() -> bool:
+    """False on a Linux machine where no window can appear, unless Qt was told where to draw."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
 
 
 def open_window() -> int:
+    """The window, until it is closed."""
     from PySide6.QtWidgets import QApplication
 
-    from explorer_app import theme
-    from explorer_app.session import Session
-    from explorer_app.settings import open_settings
+    from explorer_app import first_screen, theme
+    from explorer_app.settings import open_settings, saved_theme
     from explorer_app.window import MainWindow
-    from model_core.queries import Scene
 
-    app = QApplication(sys.argv[:1])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    app = QApplication(["layerscope"])
+    app.setApplicationName("Layerscope")
     theme.load_fonts()
     settings = open_settings()
-    window = MainWindow(Session(Scene("tales-llama", "Once upon a time")), settings)
-    window.set_theme(window._theme())
+    theme.apply(app, saved_theme(settings))
+    window = MainWindow(first_screen.load(), settings)
+    catch_faults(window)
     window.show()
     window.client.start()
     return app.exec()
+
+
+def draw_window() -> int:
+    """The same window as a picture, where there is no display."""
+    from model_core.errors import InputError
+
+    from explorer_app import first_screen, snapshot, theme
+
+    try:
+        snapshot.start_application()
+        theme.apply(snapshot.application(), "light")
+        snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
+    except InputError as error:
+        print("layerscope:", error, file=sys.stderr)
+        return 2
+    print(
+        f"no display here, so the window is drawn to {PICTURE}; `layerscope --help` lists what needs no window"
+    )
+    return 0
+
+
+def catch_faults(window: "MainWindow") -> None:
+    """A fault of ours in a slot leaves the window as it is, one line by the prompt, and the story in the log."""
+
+    def caught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        story = "".join(traceback.format_exception(kind, error, trace))
+        print(story, file=sys.stderr, end="")
+        window.fault(story, error)
+
+    sys.excepthook = caught
 
 
 if __name__ == "__main__":

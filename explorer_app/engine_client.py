@@ -8,8 +8,10 @@ An engine that dies is started again and gets the last request once more; if it 
 request is given up with a message, and the window goes on as it was.
 """
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
@@ -21,15 +23,22 @@ from explorer_app.text import tr
 
 SLOW_MS = 200
 OBEY_MS = 3000
+END_MS = 500
 LOG_CHARACTERS = 1 << 20
+MOST_DEATHS = 3
+
+PACKAGES = Path(__file__).resolve().parent.parent
 
 Wanted = Callable[[], list[Query]]
+Connect = Callable[[Session, Wanted], "EngineClient"]
 
 
 class EngineClient(QObject):
     """Keeps an engine running for a session and moves what it says into it.
 
     wanted  the queries that the visible panels want answered for the present selection, most urgent first
+    log     what the engine said on its stderr, and what else went wrong
+    idle    told when nothing is left to ask
     """
 
     log_grew = Signal(str)
@@ -44,7 +53,12 @@ class EngineClient(QObject):
         self._pending: tuple[int, Scene, set[Query]] | None = None
         self._failed: set[tuple[Scene, Query]] = set()
         self._given_up: Scene | None = None
+        self._cancelled = 0
         self._deaths = 0
+        self._died_of: Scene | None = None
+        self._greeted = False
+        self._notice = ""
+        self._why_stopped = ""
         self._closing = False
         self._process: QProcess | None = None
         self._reader = FrameReader()
@@ -55,29 +69,36 @@ class EngineClient(QObject):
         self._obey = QTimer(self, interval=OBEY_MS, singleShot=True)
         self._obey.timeout.connect(self._kill)
         self._said = ("running", 0.0)
-        session.scene_changed.connect(self.ask)
+        session.scene_changed.connect(self._start_over)
         session.selection_changed.connect(self.ask)
 
     def start(self) -> None:
         """Start the engine and ask at once: the pipe keeps the request until torch is there."""
         self.session.set_engine("starting")
         self._reader = FrameReader()
+        self._greeted = False
         self._launch()
         self._send(Frame("hello", 0))
         self.ask()
 
     def restart(self) -> None:
         """A fresh engine, whatever the old one was doing."""
-        self._deaths = 0
-        self._given_up = None
-        self._failed.clear()
+        self._deaths, self._died_of = 0, None
         self._end()
+        self._rest()
+        self.run_again()
         self.start()
 
     def ask(self, _: Any = None) -> None:
         """Ask, once, when the event loop is free."""
         if not self._closing:
             self._soon.start()
+
+    def _start_over(self, _: Any = None) -> None:
+        """Another scene: what an earlier one was refused says nothing about it."""
+        self._given_up = None
+        self._failed.clear()
+        self.ask()
 
     @property
     def busy(self) -> bool:
@@ -87,8 +108,8 @@ class EngineClient(QObject):
     def cancel(self) -> None:
         """Give up the request under way; the pictures on screen stay."""
         if self._pending is not None:
-            self._given_up = self._pending[1]
-            self._send(Frame("cancel", self._pending[0]))
+            self._cancelled, self._given_up, _ = self._pending
+            self._send(Frame("cancel", self._cancelled))
             self._obey.start()
 
     def close(self) -> None:
@@ -96,20 +117,29 @@ class EngineClient(QObject):
         self._closing = True
         for timer in (self._soon, self._slow, self._obey):
             timer.stop()
-        self.session.scene_changed.disconnect(self.ask)
+        self.session.scene_changed.disconnect(self._start_over)
         self.session.selection_changed.disconnect(self.ask)
         self._end()
+
+    def note(self, text: str) -> None:
+        """Add to the log."""
+        if text:
+            self.log = (self.log + text)[-LOG_CHARACTERS:]
+            self.log_grew.emit(text)
 
     def _launch(self) -> None:
         process = QProcess(self)
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")
+        # The packages are found wherever the window was started, and nothing that lies in that folder is imported.
+        paths = [str(PACKAGES), environment.value("PYTHONPATH")]
+        environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
         process.setProcessEnvironment(environment)
         process.readyReadStandardOutput.connect(self._read)
         process.readyReadStandardError.connect(self._read_log)
         process.finished.connect(self._died)
         process.errorOccurred.connect(self._did_not_start)
-        process.start(sys.executable, ["-m", "model_core.cli", "engine"])
+        process.start(sys.executable, ["-P", "-m", "model_core.cli", "engine"])
         self._process = process
 
     def _end(self) -> None:
@@ -118,7 +148,7 @@ class EngineClient(QObject):
             return
         process.blockSignals(True)
         process.closeWriteChannel()
-        if process.state() != QProcess.ProcessState.NotRunning and not process.waitForFinished(500):
+        if process.state() != QProcess.ProcessState.NotRunning and not process.waitForFinished(END_MS):
             process.kill()
             process.waitForFinished(5000)
         process.deleteLater()
@@ -129,10 +159,10 @@ class EngineClient(QObject):
 
     def _ask(self) -> None:
         scene = self.session.scene
-        if self._closing or scene == self._given_up or self.session.engine == "stopped":
-            return
         missing = [q for q in self.session.missing(self.wanted()) if (scene, q) not in self._failed]
-        if not missing:
+        if missing and self.session.engine == "stopped":
+            self.session.tell(self._why_stopped)
+        if not missing or scene == self._given_up or self.session.engine == "stopped":
             if self._pending is None:
                 self.idle.emit()
             return
@@ -152,12 +182,15 @@ class EngineClient(QObject):
 
     def _receive(self, frame: Frame | BadFrame) -> None:
         if isinstance(frame, BadFrame):
-            self._note(f"unreadable frame from the engine: {frame.reason}\n")
+            self.note(f"unreadable frame from the engine: {frame.reason}\n")
             return
         if frame.kind == "hello":
-            self.session.set_engine("ready")
+            self._greeted = True
+            self.session.set_engine("ready" if self._pending is None or self._slow.isActive() else "running")
             self.session.greet(frame.fields)
             return
+        if frame.kind in ("done", "error") and frame.id == self._cancelled:
+            self._obey.stop()
         # What an outdated request still brings is dropped by its number.
         if self._pending is None or frame.id != self._pending[0]:
             return
@@ -184,22 +217,27 @@ class EngineClient(QObject):
         self.session.tell(frame.fields["message"], frame.fields["fix"])
 
     def _finished(self, cancelled: bool) -> None:
+        self._rest()
+        self._deaths, self._died_of = 0, None
+        self.session.set_engine("ready")
+        if self.session.message == self._notice:
+            self.session.tell("")
+        if cancelled and self._given_up == self.session.scene:
+            self.session.tell(tr("Cancelled. Change the prompt, or choose Run > Run again."))
+        self.ask()
+
+    def _rest(self) -> None:
+        """Nothing is awaited any more."""
         self._pending = None
         self._slow.stop()
         self._obey.stop()
-        self._deaths = 0
-        self.session.set_engine("ready")
+        self._said = ("running", 0.0)
         self.session.set_progress("", 1.0)
-        if cancelled and self._given_up == self.session.scene:
-            self.session.tell(tr("Cancelled. Change the prompt, or choose Run again."))
-        self.ask()
 
     def run_again(self) -> None:
         """Ask once more for a scene that was cancelled or refused."""
-        self._given_up = None
-        self._failed.clear()
         self.session.tell("")
-        self.ask()
+        self._start_over()
 
     def _show_progress(self) -> None:
         if self._pending is not None:
@@ -213,47 +251,51 @@ class EngineClient(QObject):
 
     def _did_not_start(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            self.session.set_engine("stopped")
-            self.session.tell(tr("The engine could not be started; see its log in the Help menu."))
+            self._process = None
+            self._rest()
+            self._stop(tr("The engine could not be started; see Help > Log."))
 
     def _died(self) -> None:
         """The process is gone and nobody asked it to."""
         self._read()
         self._read_log()
-        self._note("the engine process ended\n")
-        self._obey.stop()
-        self._slow.stop()
-        self.session.set_progress("", 1.0)
-        died_of, self._pending = self._pending, None
+        self.note("the engine process ended\n")
+        scene = self._pending[1] if self._pending else None
+        again = scene is not None and scene == self._died_of
+        self._deaths, self._died_of = self._deaths + 1, scene
         process, self._process = self._process, None
         if process is not None:
             process.deleteLater()
-        self._deaths += 1
-        if self._deaths > 3 or (self.session.engine == "starting" and self._deaths > 1 and died_of is None):
-            self.session.set_engine("stopped")
-            self.session.tell(
-                tr("The engine stopped again and again; see its log, then choose Run > Restart engine.")
+        self._rest()
+        if self._deaths > MOST_DEATHS or (self._deaths > 1 and not self._greeted):
+            self._stop(
+                tr("The engine stopped again and again. See Help > Log, then choose Run > Restart engine.")
             )
             return
-        if died_of is not None and self._deaths > 1:
-            self._given_up = died_of[1]
-            self.session.tell(
-                tr("The engine stopped twice on this request (out of memory?). Change it, or run it again.")
-            )
-        elif self._given_up == self.session.scene:
+        if self._given_up is not None and self._given_up == scene:
             self.session.tell(tr("Cancelled. The engine did not answer and was restarted."))
+        elif again:
+            self._given_up = scene
+            self.session.tell(
+                tr(
+                    "The engine stopped twice on this request (out of memory?). Change it, or choose Run > Run again."
+                )
+            )
         else:
-            self.session.tell(tr("The engine stopped and is being restarted."))
+            self._notice = tr("The engine stopped and is being restarted.")
+            self.session.tell(self._notice)
         self.start()
+
+    def _stop(self, why: str) -> None:
+        """No engine from now on, until a person wants one."""
+        self._why_stopped = why
+        self.session.set_engine("stopped")
+        self.session.tell(why)
+        self.idle.emit()
 
     def _read_log(self) -> None:
         if self._process is not None:
-            self._note(bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace"))
-
-    def _note(self, text: str) -> None:
-        if text:
-            self.log = (self.log + text)[-LOG_CHARACTERS:]
-            self.log_grew.emit(text)
+            self.note(bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace"))
 
 
 def _query(fields: dict[str, Any]) -> Query:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
@@ -21,7 +22,6 @@ from explorer_app import theme
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.chips import TokenStrip
-from model_core.queries import Query
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -48,31 +48,32 @@ class EngineLight(QWidget):
         self.show_state(session.engine)
 
     def words(self) -> dict[str, tuple[str, str]]:
-        """state -> its word, and what it means"""
+        """state -> its words, and what it means"""
         return {
             "starting": (
-                tr("starting"),
+                tr("engine starting"),
                 tr("The engine is starting: it loads PyTorch, in a process of its own."),
             ),
-            "ready": (tr("ready"), tr("The engine waits: everything on screen is computed.")),
-            "running": (tr("running"), tr("The engine computes. Escape stops it.")),
+            "ready": (tr("engine ready"), tr("The engine waits: everything on screen is computed.")),
+            "running": (tr("engine running"), tr("The engine computes. Escape stops it.")),
             "stopped": (
-                tr("stopped"),
+                tr("engine stopped"),
                 tr("The engine is not running. Run > Restart engine starts it again."),
             ),
         }
 
     def show_state(self, state: str) -> None:
-        word, meaning = self.words()[state]
-        self.setToolTip(meaning)
-        self.setAccessibleName(tr("Engine {state}").format(state=word))
+        self.setToolTip(self.words()[state][1])
+        self.setAccessibleName(self.text())
         self.update()
+
+    def text(self) -> str:
+        """The present state in words."""
+        return self.words()[self.session.engine][0]
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetricsF(self.font())
-        widest = max(
-            metrics.horizontalAdvance(tr("engine {state}").format(state=w)) for w, _ in self.words().values()
-        )
+        widest = max(metrics.horizontalAdvance(text) for text, _ in self.words().values())
         return QSize(round(widest + metrics.height() * 1.2), round(metrics.height() * 1.4))
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -89,8 +90,7 @@ class EngineLight(QWidget):
         painter.drawEllipse(0, round(middle - side / 2), round(side), round(side))
         painter.setPen(QColor(colours.muted))
         box = self.rect().adjusted(round(line * 0.9), 0, 0, 0)
-        text = tr("engine {state}").format(state=self.words()[state][0])
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text())
 
     def detach(self) -> None:
         self.session.engine_changed.disconnect(self.show_state)
@@ -137,6 +137,7 @@ class PromptBar(QWidget):
         self.fix.setText(tr("Cut to fit"))
         self.fix.setToolTip(tr("Shorten the prompt to what the model can read"))
         self.strip = TokenStrip()
+        self.strip.horizontalScrollBar().rangeChanged.connect(self._fit_strip)
         self._lay_out()
         self._connect()
         self.show_choices()
@@ -161,11 +162,11 @@ class PromptBar(QWidget):
         second = QHBoxLayout()
         second.setSpacing(unit)
         second.addWidget(self.line, 1)
-        for widget in (self.fix, self.bar, self.stop):
-            second.addWidget(widget)
-            policy = widget.sizePolicy()
+        for extra in (self.fix, self.bar, self.stop):
+            second.addWidget(extra)
+            policy = extra.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
-            widget.setSizePolicy(policy)
+            extra.setSizePolicy(policy)
         self.bar.setFixedWidth(unit * 20)
         self.bar.setFixedHeight(round(unit * 0.8))
         for button in (self.fix, self.stop):
@@ -311,6 +312,11 @@ class PromptBar(QWidget):
         if run is not None:
             self.strip.show_tokens(run["strings"], run["tokens"])
             self.show_cursor()
+
+    def _fit_strip(self, _: int, beyond: int) -> None:
+        """Room for the scroll bar only when there is something to scroll to."""
+        bar = self.strip.horizontalScrollBar().sizeHint().height()
+        self.strip.setFixedHeight(self.strip.minimumSizeHint().height() - (0 if beyond else bar))
 
     def _show_run(self, asked: Query) -> None:
         if asked == RUN:

@@ -45,13 +45,16 @@ class Store:
         self.limit = limit
         self.size = 0
         self.answers: OrderedDict[tuple[Scene, Query], Answer] = OrderedDict()
+        self.stored: set[tuple[Scene, Query]] = set()
 
     def get(self, scene: Scene, asked: Query) -> Answer | None:
         if (scene, asked) in self.answers:
             self.answers.move_to_end((scene, asked))
         return self.answers.get((scene, asked))
 
-    def put(self, scene: Scene, asked: Query, answer: Answer) -> None:
+    def put(self, scene: Scene, asked: Query, answer: Answer, *, stored: bool = False) -> None:
+        """`stored`: from a file and no engine; it is shown, and still asked for."""
+        (self.stored.add if stored else self.stored.discard)((scene, asked))
         old = self.answers.pop((scene, asked), None)
         self.size += answer.nbytes - (old.nbytes if old else 0)
         self.answers[scene, asked] = answer
@@ -131,8 +134,11 @@ class Session:
         return self.store.get(self.before, asked) if self.before else None
 
     def missing(self, queries: Iterable[Query]) -> list[Query]:
-        """Those that the present scene has no answer to yet, once each, in order."""
-        return [q for q in dict.fromkeys(queries) if self.store.get(self.scene, q) is None]
+        """Those that the engine has not answered for the present scene yet, once each, in order."""
+        scene, store = self.scene, self.store
+        return [
+            q for q in dict.fromkeys(queries) if store.get(scene, q) is None or (scene, q) in store.stored
+        ]
 
     @property
     def run(self) -> Answer | None:
@@ -172,7 +178,7 @@ class Session:
 
     def tell(self, message: str, fix: dict[str, str] | None = None) -> None:
         """One line for the person, by the prompt; "" takes it away. `fix`: a change of the scene that would help."""
-        if message != self.message:
+        if (message, fix or {}) != (self.message, self.fix):
             self.message = message
             self.fix = fix or {}
             self.message_changed.emit(message)

@@ -1,7 +1,11 @@
 """What is remembered between two starts: the layout, the theme, the folders that were opened. One ini file."""
 
-from PySide6.QtCore import QSettings
+from typing import cast, get_args
+
 from platformdirs import user_config_path
+from PySide6.QtCore import QSettings
+
+from explorer_app import theme
 
 RECENT = 8
 
@@ -24,3 +28,9 @@ def remember_model(settings: QSettings, path: str) -> None:
     """Put a path at the head of the recent ones."""
     paths = [path, *(other for other in recent_models(settings) if other != path)]
     settings.setValue("models/recent", paths[:RECENT])
+
+
+def saved_theme(settings: QSettings) -> theme.Scheme | None:
+    """The theme that was chosen, None for the system's."""
+    name = settings.value("window/theme")
+    return cast(theme.Scheme, name) if name in get_args(theme.Scheme) else None

@@ -1,11 +1,14 @@
 """The window: the prompt above, panels in docks around what matters most, the film of the forward pass below."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
-from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeyEvent, QKeySequence
+from model_core.queries import Query
+from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeyEvent, QKeySequence, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -16,6 +19,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMenu,
     QMessageBox,
+    QTabBar,
     QTabWidget,
     QToolBar,
     QVBoxLayout,
@@ -23,25 +27,23 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.dock import PanelDock
-from explorer_app.engine_client import EngineClient, Wanted
+from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.log_dialog import LogDialog
-from explorer_app.panels import Panel, Registered, load_panels
+from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
 from explorer_app.prompt_bar import PromptBar, model_title
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import recent_models, remember_model
+from explorer_app.settings import recent_models, remember_model, saved_theme
 from explorer_app.text import tr
-from model_core.queries import Query
 
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
+SHARES = {"left": 21, "centre": 55, "right": 24}
 LAYOUT_VERSION = 1
-
-Connect = Callable[[Session, Wanted], EngineClient]
 
 
 class MainWindow(QMainWindow):
-    """One session on screen. `connect` makes its engine's client; `settings` None remembers nothing."""
+    """One session on screen. `connect` makes its engine's client; without `settings` nothing is remembered."""
 
     def __init__(
         self, session: Session, settings: QSettings | None = None, connect: Connect = EngineClient
@@ -50,34 +52,30 @@ class MainWindow(QMainWindow):
         self.session = session
         self.settings = settings
         self.client = connect(session, self.wanted)
+        self.registered = load_panels()
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, PanelDock] = {}
-        self.registered: list[Registered] = load_panels()
         self.prompt_bar = PromptBar(session, recent_models(settings) if settings is not None else [])
         self.status = QLabel()
-        self.log_dialog: LogDialog | None = None
-        self.setWindowTitle(tr("Layerscope"))
+        self.log = LogDialog(self.client, self)
+        self._shown_once = False
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
         self._build_top()
         self._build_docks()
         self._build_menus()
-        self.statusBar().addWidget(self.status, 1)
-        self.statusBar().setSizeGripEnabled(False)
+        self._build_status()
         self._connect()
         self.resize(*SIZE)
         self.arrange()
-        self._restore()
-        self.show_status()
+        self.show_facts()
+        self.show_mask()
         self.prompt_bar.prompt.setFocus()
 
     def wanted(self) -> list[Query]:
         """What the window and its visible panels want to know, the most urgent first."""
-        wanted = [RUN, SITES]
-        for panel in self.panels.values():
-            wanted += panel.wanted()
-        return wanted
+        return [RUN, SITES, *(asked for panel in self.panels.values() for asked in panel.wanted())]
 
     # Building
 
@@ -85,7 +83,6 @@ class MainWindow(QMainWindow):
         bar = QToolBar(tr("Prompt"))
         bar.setObjectName("prompt")
         bar.setMovable(False)
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.toggleViewAction().setVisible(False)
         bar.addWidget(self.prompt_bar)
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
@@ -95,47 +92,76 @@ class MainWindow(QMainWindow):
             panel = registered.build(self.session)
             panel.asks.connect(self.client.ask)
             dock = PanelDock(registered.name, tr(registered.title), panel, self)
-            dock.topLevelChanged.connect(self._tidy_titles)
-            dock.dockLocationChanged.connect(self._tidy_titles)
-            dock.visibilityChanged.connect(self._tidy_titles)
+            for signal in (dock.topLevelChanged, dock.dockLocationChanged, dock.visibilityChanged):
+                signal.connect(self._tidy)
             self.panels[registered.name] = panel
             self.docks[registered.name] = dock
 
+    def _build_status(self) -> None:
+        self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.statusBar().addWidget(self.status, 1)
+        self.statusBar().setSizeGripEnabled(False)
+        line = self.fontMetrics().height()
+        self.statusBar().setContentsMargins(round(line * 0.4), 0, round(line * 0.4), 0)
+
     def of_area(self, area: str) -> list[PanelDock]:
-        return [self.docks[r.name] for r in self.registered if r.area == area]
+        return [self.docks[registered.name] for registered in self.registered if registered.area == area]
 
     def arrange(self) -> None:
-        """The default layout: graph left, tabs in the middle, a stack right, the film below."""
+        """The default layout: the graph left, tabs in the middle, a stack right, the film below."""
         side = Qt.DockWidgetArea
+        left, centre, right, bottom = (self.of_area(area) for area in ("left", "centre", "right", "bottom"))
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        self.setCorner(Qt.Corner.BottomLeftCorner, side.BottomDockWidgetArea)
-        self.setCorner(Qt.Corner.BottomRightCorner, side.BottomDockWidgetArea)
-        left, centre, right = self.of_area("left"), self.of_area("centre"), self.of_area("right")
+        for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
+            self.setCorner(corner, side.BottomDockWidgetArea)
         for dock in left:
             self.addDockWidget(side.LeftDockWidgetArea, dock)
         for dock in (*centre[:1], *right[:1]):
             self.addDockWidget(side.RightDockWidgetArea, dock, Qt.Orientation.Horizontal)
-        for before, dock in zip(centre, centre[1:], strict=False):
+        for before, dock in pairwise(centre):
             self.tabifyDockWidget(before, dock)
-        for before, dock in zip(right, right[1:], strict=False):
+        for before, dock in pairwise(right):
             self.splitDockWidget(before, dock, Qt.Orientation.Vertical)
-        for dock in self.of_area("bottom"):
+        for dock in bottom:
             self.addDockWidget(side.BottomDockWidgetArea, dock)
         for dock in self.docks.values():
             dock.show()
         for dock in centre[:1]:
             dock.raise_()
-        columns = [(docks[0], share) for docks, share in ((left, 22), (centre, 54), (right, 24)) if docks]
-        if columns:
-            self.resizeDocks([d for d, _ in columns], [s * 10 for _, s in columns], Qt.Orientation.Horizontal)
-        self._tidy_titles()
+        self.arrange_columns()
+        self._tidy()
 
-    def _tidy_titles(self, _: Any = None) -> None:
-        """A dock among tabs is named by its tab: a second title above it would only take room."""
+    def arrange_columns(self) -> None:
+        """Share the width: what is in the middle gets the most."""
+        columns = [(dock, share) for area, share in SHARES.items() for dock in self.of_area(area)[:1]]
+        if columns:
+            docks, shares = zip(*columns, strict=True)
+            widths = [share * self.width() // sum(shares) for share in shares]
+            self.resizeDocks(list(docks), widths, Qt.Orientation.Horizontal)
+
+    def _tidy(self, _: Any = None) -> None:
+        """Titles where no tab says the same; every tab has a menu to close it or to let it float."""
         for dock in self.docks.values():
             dock.tidy()
+        for bar in self.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            if bar.contextMenuPolicy() != Qt.ContextMenuPolicy.CustomContextMenu:
+                bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+                bar.customContextMenuRequested.connect(lambda at, bar=bar: self._tab_menu(bar, at))
+
+    def _tab_menu(self, bar: QTabBar, at: QPoint) -> None:
+        title = bar.tabText(bar.tabAt(at))
+        dock = next((dock for dock in self.docks.values() if dock.windowTitle() == title), None)
+        if dock is not None:
+            menu = QMenu(self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self._add(menu, tr("Float"), lambda: dock.setFloating(True))
+            self._add(menu, tr("Close"), dock.close)
+            menu.popup(bar.mapToGlobal(at))
+
+    # Menus
 
     def _build_menus(self) -> None:
         bar = self.menuBar()
@@ -159,88 +185,85 @@ class MainWindow(QMainWindow):
 
     def _view_menu(self, menu: QMenu) -> None:
         for dock in self.docks.values():
-            menu.addAction(dock.toggleViewAction())
+            toggle = dock.toggleViewAction()
+            toggle.triggered.connect(lambda on, dock=dock: dock.raise_() if on else None)
+            menu.addAction(toggle)
         menu.addSeparator()
         themes = menu.addMenu(tr("&Theme"))
         group = QActionGroup(self)
-        names = {"system": tr("Like the &system"), "light": tr("&Light"), "dark": tr("&Dark")}
-        for name, title in names.items():
-            action = self._add(themes, title, lambda name=name: self.set_theme(name))
+        chosen = saved_theme(self.settings) if self.settings is not None else None
+        choices: list[tuple[theme.Scheme | None, str]] = [
+            (None, tr("Like the &system")),
+            ("light", tr("&Light")),
+            ("dark", tr("&Dark")),
+        ]
+        for scheme, title in choices:
+            action = self._add(themes, title, partial(self.set_theme, scheme))
             action.setCheckable(True)
-            action.setChecked(name == self._theme())
+            action.setChecked(scheme == chosen)
             group.addAction(action)
         self._add(menu, tr("&Reset layout"), self.arrange)
 
     def _run_menu(self, menu: QMenu) -> None:
         self._add(menu, tr("&Run again"), self.client.run_again, "Ctrl+R", "F5")
-        self._add(menu, tr("&Cancel") + "\tEsc", self.client.cancel)
+        self._add(menu, named(tr("&Cancel"), Qt.Key.Key_Escape), self.client.cancel)
         menu.addSeparator()
-        self.mask = self._add(menu, tr("Causal &mask"), lambda: self.session.toggle_edit(MASK_OFF), "Ctrl+M")
-        self.mask.setCheckable(True)
+        self.causal = self._add(
+            menu, tr("Causal &mask"), lambda: self.session.toggle_edit(MASK_OFF), "Ctrl+M"
+        )
+        self.causal.setCheckable(True)
         self._add(menu, tr("Clear all &edits"), lambda: self.session.change(edits=()))
         menu.addSeparator()
         self._add(menu, tr("Restart &engine"), self.client.restart)
 
     def _go_menu(self, menu: QMenu) -> None:
-        for key, text, slot in self.keys():
-            self._add(
-                menu, f"{text}\t{QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)}", slot
-            )
+        for key, text, slot in self.plain_keys():
+            self._add(menu, named(text, key), slot)
 
     def _help_menu(self, menu: QMenu) -> None:
-        self._add(menu, tr("&Keys…"), self.show_keys, "F1")
-        self._add(menu, tr("Engine &log…"), self.show_log)
+        self._add(menu, tr("&Keys…"), lambda: KeysDialog(self).exec(), "F1")
+        self._add(menu, tr("&Log…"), self.log.show)
         self._add(menu, tr("&About Layerscope"), self.show_about)
+
+    def show_about(self) -> None:
+        QMessageBox.about(
+            self,
+            tr("About Layerscope"),
+            tr(
+                "A desktop explorer of transformer architectures: type a prompt and see what the model really computed."
+                " Every number on screen is the model's."
+            ),
+        )
+
+    # Following the session
 
     def _connect(self) -> None:
         session = self.session
         self.prompt_bar.opening.connect(self.open_folder)
         self.prompt_bar.cancelled.connect(self.client.cancel)
-        for signal in self._status_signals():
-            signal.connect(self.show_status)
+        session.shown_changed.connect(self.show_facts)
+        session.answered.connect(self.show_facts)
+        session.engine_changed.connect(self.show_facts)
         session.scene_changed.connect(self.show_mask)
         session.shown_changed.connect(self._note_model)
-        self.show_mask()
 
-    def _status_signals(self) -> list[Any]:
-        session = self.session
-        return [session.shown_changed, session.answered, session.engine_changed]
-
-    # Words
-
-    def show_status(self, _: Any = None) -> None:
-        """The facts of the run that is on screen."""
+    def show_facts(self, _: Any = None) -> None:
+        """Title and status bar: the run that is on screen."""
         run, scene = self.session.run, self.session.shown
-        parts = [model_title(scene.model), scene.device, scene.dtype]
+        model = model_title(scene.model)
+        self.setWindowTitle(tr("{model} – Layerscope").format(model=model))
+        parts = [model, scene.device, scene.dtype]
         if run is not None:
-            parts.append(tr("{count} tokens").format(count=len(run["tokens"])))
-            parts.append(tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
+            count = len(run["tokens"])
+            parts.append(tr("1 token") if count == 1 else tr("{count} tokens").format(count=count))
+            stored = (scene, RUN) in self.session.store.stored
+            parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
             parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))
-        parts.append(tr("engine {state}").format(state=tr(self.session.engine)))
+        parts.append(self.prompt_bar.light.text())
         self.status.setText(" · ".join(parts))
 
     def show_mask(self, _: Any = None) -> None:
-        self.mask.setChecked(MASK_OFF not in self.session.scene.edits)
-
-    def show_keys(self) -> None:
-        KeysDialog(self).exec()
-
-    def show_log(self) -> None:
-        self.log_dialog = LogDialog(self.client.log, self)
-        self.client.log_grew.connect(self.log_dialog.add)
-        self.log_dialog.show()
-
-    def show_about(self) -> None:
-        QMessageBox.about(
-            self, tr("About Layerscope"), tr("A desktop explorer of transformer architectures.")
-        )
-
-    # Doing
-
-    def open_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, tr("Open checkpoint folder"))
-        if folder:
-            self.session.change(model=folder)
+        self.causal.setChecked(MASK_OFF not in self.session.scene.edits)
 
     def _note_model(self, _: Any = None) -> None:
         """A path that could be opened is offered at the next start."""
@@ -248,38 +271,50 @@ class MainWindow(QMainWindow):
         if self.settings is not None and model not in self.session.greeting.get("presets", {model: ""}):
             remember_model(self.settings, model)
 
+    def fault(self, story: str, error: BaseException) -> None:
+        """A fault of ours: its story for the log, one line for the person."""
+        self.client.note(story)
+        what = " ".join(str(error).split())[:200]
+        self.session.tell(
+            tr("Something went wrong in the window ({what}). See Help > Log.").format(
+                what=what or type(error).__name__
+            )
+        )
+
+    # Doing
+
+    def open_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, tr("Open checkpoint folder")):
+            self.session.change(model=folder)
+
     def save_picture(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
             self, tr("Save picture"), "layerscope.png", tr("Pictures (*.png)")
         )
         if path:
-            target = Path(path).with_suffix(".png")
-            if not self.grab().save(str(target)):
-                self.session.tell(tr("{path} could not be written").format(path=target))
+            target = Path(path if Path(path).suffix else f"{path}.png")
+            if not self.grab().save(str(target), "PNG"):
+                self.session.tell(tr("{path} could not be written.").format(path=target))
 
-    def _theme(self) -> str:
-        saved = self.settings.value("window/theme", "system") if self.settings is not None else "system"
-        return saved if saved in get_args(theme.Scheme) else "system"
-
-    def set_theme(self, name: str) -> None:
+    def set_theme(self, scheme: theme.Scheme | None) -> None:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        theme.apply(app, None if name == "system" else cast(theme.Scheme, name))
+        theme.apply(app, scheme)
         if self.settings is not None:
-            self.settings.setValue("window/theme", name)
+            self.settings.setValue("window/theme", scheme or "system")
 
-    # Keys: taken only where nothing with the focus has a use for them
+    # Keys that are nobody's while a text is typed, or while a view that has the focus uses them for itself
 
-    def keys(self) -> list[tuple[int, str, Callable[[], object]]]:
-        transport = self.transport
+    def plain_keys(self) -> list[tuple[Qt.Key, str, Callable[[], object]]]:
+        film = self.transport
         return [
-            (Qt.Key.Key_Space, tr("Play or pause"), transport.toggle),
-            (Qt.Key.Key_Left, tr("Previous step"), lambda: transport.go(-1)),
-            (Qt.Key.Key_Right, tr("Next step"), lambda: transport.go(1)),
-            (Qt.Key.Key_PageUp, tr("Previous layer"), lambda: transport.go_layer(-1)),
-            (Qt.Key.Key_PageDown, tr("Next layer"), lambda: transport.go_layer(1)),
-            (Qt.Key.Key_Home, tr("First step"), transport.go_first),
-            (Qt.Key.Key_End, tr("Last step"), transport.go_last),
+            (Qt.Key.Key_Space, tr("Play or pause the forward pass"), film.toggle),
+            (Qt.Key.Key_Left, tr("Previous step"), lambda: film.go(-1)),
+            (Qt.Key.Key_Right, tr("Next step"), lambda: film.go(1)),
+            (Qt.Key.Key_PageUp, tr("Previous layer"), lambda: film.go_layer(-1)),
+            (Qt.Key.Key_PageDown, tr("Next layer"), lambda: film.go_layer(1)),
+            (Qt.Key.Key_Home, tr("First step"), film.go_first),
+            (Qt.Key.Key_End, tr("Last step"), film.go_last),
         ]
 
     @property
@@ -290,14 +325,14 @@ class MainWindow(QMainWindow):
         if event.key() == Qt.Key.Key_Escape:
             self.escape()
             return
-        for key, _, slot in self.keys():
-            if event.key() == key and not event.modifiers():
+        for key, _, slot in self.plain_keys():
+            if event.key() == key and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
                 slot()
                 return
         super().keyPressEvent(event)
 
     def escape(self) -> None:
-        """Stop what runs; else leave the prompt; else unlock the tokens."""
+        """Stop what runs; else leave the prompt; else let go of the locked tokens."""
         if self.client.busy:
             self.client.cancel()
         elif self.prompt_bar.prompt.hasFocus():
@@ -307,51 +342,86 @@ class MainWindow(QMainWindow):
 
     # Coming and going
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self._shown_once:
+            self._shown_once = True
+            self._restore()
+
     def _restore(self) -> None:
+        """The layout of the last time; the default where there is none, or it cannot be read."""
         if self.settings is None:
             return
-        geometry = self.settings.value("window/geometry")
-        layout = self.settings.value("window/layout")
+        geometry, layout = self.settings.value("window/geometry"), self.settings.value("window/layout")
         if geometry is not None:
             self.restoreGeometry(geometry)
         if layout is not None and not self.restoreState(layout, LAYOUT_VERSION):
             self.arrange()
-        self._tidy_titles()
+        self._tidy()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.settings is not None:
             self.settings.setValue("window/geometry", self.saveGeometry())
             self.settings.setValue("window/layout", self.saveState(LAYOUT_VERSION))
             self.settings.sync()
+        # Out of sight first: an engine that is busy may take half a second to end.
+        self.hide()
         self.client.close()
-        for signal in self._status_signals():
-            signal.disconnect(self.show_status)
-        self.session.scene_changed.disconnect(self.show_mask)
-        self.session.shown_changed.disconnect(self._note_model)
+        session = self.session
+        for signal in (session.shown_changed, session.answered, session.engine_changed):
+            signal.disconnect(self.show_facts)
+        session.scene_changed.disconnect(self.show_mask)
+        session.shown_changed.disconnect(self._note_model)
         self.prompt_bar.detach()
         for panel in self.panels.values():
             panel.detach()
         super().closeEvent(event)
 
 
+def named(text: str, key: Qt.Key) -> str:
+    """A menu's text with a key beside it that the menu itself does not catch."""
+    return f"{text}\t{QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)}"
+
+
 class KeysDialog(QDialog):
-    """Every shortcut in one table."""
+    """Every key in one table."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Keys"))
         grid = QGridLayout()
-        rows = [
-            (action.text().replace("&", "").split("\t")[0], action.shortcut().toString())
-            for action in window.findChildren(QAction)
-            if not action.shortcut().isEmpty()
-        ]
-        rows += [(text, QKeySequence(key).toString()) for key, text, _ in window.keys()]
-        for n, (text, key) in enumerate(rows):
-            grid.addWidget(QLabel(key), n, 0)
-            grid.addWidget(QLabel(text), n, 1)
+        line = self.fontMetrics().height()
+        grid.setHorizontalSpacing(line * 2)
+        grid.setVerticalSpacing(round(line * 0.3))
+        for row, (keys, text) in enumerate(self.rows(window)):
+            name = QLabel(keys)
+            name.setFont(theme.mono_font())
+            grid.addWidget(name, row, 0)
+            grid.addWidget(QLabel(text), row, 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
+        column.setContentsMargins(line, line, line, line)
+        column.setSpacing(line)
         column.addLayout(grid)
         column.addWidget(buttons)
+
+    @staticmethod
+    def rows(window: MainWindow) -> list[tuple[str, str]]:
+        native = QKeySequence.SequenceFormat.NativeText
+        rows = [(QKeySequence(key).toString(native), text) for key, text, _ in window.plain_keys()]
+        rows += [
+            (
+                tr("Arrows"),
+                tr("In a view that has the focus: move its cursor, e.g. to the next head or layer"),
+            ),
+            (tr("Shift+click"), tr("On a token: choose it as the key")),
+            (tr("Esc"), tr("Stop the engine's work; leave the prompt; let go of the locked tokens")),
+        ]
+        for menu in window.menuBar().findChildren(QMenu):
+            for action in menu.actions():
+                keys = ", ".join(keys.toString(native) for keys in action.shortcuts())
+                if keys:
+                    rows.append((keys, action.text().replace("&", "").rstrip("…")))
+        return rows

@@ -1,7 +1,10 @@
 """The forward pass as a film: one step a site, in the order in which the model computes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from model_core.names import AXES
+from model_core.queries import Query, layer_of
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QPainter, QPixmap, QPolygonF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
@@ -10,8 +13,6 @@ from explorer_app import theme
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
-from model_core.names import AXES
-from model_core.queries import Query, layer_of
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -70,6 +71,14 @@ def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
     return next(n for n, key in enumerate(keys) if layer_of(key) == found)
 
 
+def caption(step: int, site: Mapping[str, Any], count: int) -> str:
+    """A step in one line: "step 37 of 124 · blocks.3.attn.pattern · B H T S 1×6×9×9"."""
+    shape = "×".join(map(str, site["shape"]))
+    return tr("step {step} of {count} · {key} · {dims} {shape}").format(
+        step=step + 1, count=count, key=site["key"], dims=site["dims"], shape=shape
+    )
+
+
 @panel("transport", "Forward pass", area="bottom", order=10)
 class Transport(Panel):
     """Buttons and a slider over all steps; playing goes on to the end at the chosen speed."""
@@ -116,7 +125,7 @@ class Transport(Panel):
         theme.notifier.changed.connect(self._draw_icons)
         self._draw_icons()
 
-    def _button(self, tip: str, action: object) -> QToolButton:
+    def _button(self, tip: str, action: Callable[[], object]) -> QToolButton:
         button = QToolButton()
         button.setToolTip(tip)
         button.setAccessibleName(tip)
@@ -142,19 +151,13 @@ class Transport(Panel):
             self.slider.setPageStep(max(1, len(sites) // 10))
             self.slider.setValue(step)
         site = sites[step]
-        text = tr("step {step} of {count} · {key} · {dims} {shape}").format(
-            step=step + 1,
-            count=len(sites),
-            key=site["key"],
-            dims=site["dims"],
-            shape="×".join(map(str, site["shape"])),
-        )
-        self.text.setText(text)
+        texts = [caption(n, site, len(sites)) for n, site in enumerate(sites)]
+        self.text.setText(texts[step])
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
         self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
         # As wide as its longest text, so that nothing moves while it plays.
         metrics = QFontMetricsF(self.text.font())
-        self.text.setMinimumWidth(max(self.text.minimumWidth(), round(metrics.horizontalAdvance(text)) + 1))
+        self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
 
     # Going
 

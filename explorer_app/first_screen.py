@@ -1,0 +1,153 @@
+"""What the first window shows before the engine is up: the engine's own answers to the default scene, stored.
+
+    python -m explorer_app.first_screen        asks the engine again and rewrites assets/first_screen.frames
+
+The file holds protocol frames: the scene with what to select, then one answer a frame. It is written by driving the
+window that will show it through its tabs, layers and steps while a real engine answers; what it asked for is kept.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from model_core.assets import asset
+from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.queries import Answer, Query, Scene, layer_of, query
+from numpy.typing import NDArray
+
+from explorer_app.session import Session
+
+SCENE = Scene("tales-llama", "Once upon a time there was a little girl. Once upon a time there was a little")
+FILE = "first_screen.frames"
+LIMIT = 2_000_000
+
+
+def load() -> Session:
+    """The session of the bundled first screen; the same scene with nothing to show where the file is missing."""
+    try:
+        return session_of(asset(FILE).read_bytes())
+    except OSError:
+        return Session(SCENE)
+
+
+def session_of(data: bytes) -> Session:
+    """A session that shows the stored answers, and still has the engine asked for them."""
+    scene, selection, answers = read(data)
+    session = Session(scene)
+    for asked, answer in answers.items():
+        session.store.put(scene, asked, answer, stored=True)
+    session.select(**selection)
+    return session
+
+
+def read(data: bytes) -> tuple[Scene, dict[str, int], dict[Query, Answer]]:
+    """Scene, selection and answers; of damaged frames the default scene and nothing to show."""
+    frames: list[Frame] = []
+    for frame in FrameReader().feed(data):
+        if isinstance(frame, BadFrame):
+            return SCENE, {}, {}
+        frames.append(frame)
+    try:
+        head, *rest = frames
+        scene = Scene.from_json(head.fields["scene"])
+        selection = {name: int(number) for name, number in head.fields["selection"].items()}
+        answers = {
+            query(frame.fields["query"]["kind"], **frame.fields["query"]["arguments"]): Answer(
+                frame.fields["facts"], frame.arrays
+            )
+            for frame in rest
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return SCENE, {}, {}
+    return scene, selection, answers
+
+
+def write(
+    scene: Scene, selection: Mapping[str, int], answers: Mapping[Query, Answer], limit: int = LIMIT
+) -> bytes:
+    """The frames of a scene and of its answers, in order, as far as they stay within `limit` bytes."""
+    data = encode_bytes(Frame("scene", 0, {"scene": scene.to_json(), "selection": dict(selection)}))
+    for asked, answer in answers.items():
+        frame = encode_bytes(
+            Frame("answer", 0, {"query": asked.to_json(), "facts": answer.facts}, answer.arrays)
+        )
+        if len(data) + len(frame) <= limit:
+            data += frame
+    return data
+
+
+def induction(pattern: NDArray[Any], tokens: Sequence[int]) -> NDArray[np.float64]:
+    """[H] of a pattern [H T S]: how much the repeated tokens attend to what followed them before, 0..1.
+
+    Prefix matching as in Olsson et al., "In-context Learning and Induction Heads" (2022).
+    """
+    earlier = {at: [k + 1 for k in range(at - 1) if tokens[k] == token] for at, token in enumerate(tokens)}
+    looks = [pattern[:, at, keys].sum(-1) for at, keys in earlier.items() if keys]
+    return np.mean(looks, axis=0) if looks else np.zeros(len(pattern))
+
+
+def record(scene: Scene) -> bytes:
+    """The frames of a scene, as a real engine answers now."""
+    from explorer_app.engine_client import EngineClient
+    from explorer_app.snapshot import closing, settle
+    from explorer_app.window import MainWindow
+
+    patterns: list[Query] = []
+    session = Session(scene)
+    window = MainWindow(session, connect=lambda of, wanted: EngineClient(of, lambda: [*wanted(), *patterns]))
+    with closing(window):
+        window.show()
+        window.client.start()
+        settle(window.client)
+        assert session.run is not None
+        layers, tokens = session.run["layers"], session.run["tokens"]
+        patterns += [query("value", site=f"blocks.{layer}.attn.pattern") for layer in range(layers)]
+        settle(window.client)
+        scores = np.stack([induction(known(session, asked)["values"], tokens) for asked in patterns])
+        layer, head = (int(n) for n in np.unravel_index(scores.argmax(), scores.shape))
+        patterns.clear()
+        # What is seen first comes first in the file; the rest as far as there is room.
+        answers: dict[Query, Answer] = {}
+        for visit in visits(window, layer, head):
+            visit()
+            settle(window.client)
+            answers |= {asked: known(session, asked) for asked in window.wanted()}
+    return write(scene, {"layer": layer, "head": head}, answers)
+
+
+def visits(window: Any, layer: int, head: int) -> Iterator[Callable[[], object]]:
+    """Where a person may look first, most likely first: the tabs, the layers, the steps of the layer in focus."""
+    session: Session = window.session
+    yield partial(session.select, layer=layer, head=head)
+    for dock in reversed(window.of_area("centre")):
+        yield dock.raise_
+    for other in range(session.run["layers"] if session.run else 0):
+        yield partial(session.select, layer=other)
+    for step, site in enumerate(session.sites):
+        if layer_of(site["key"]) in (layer, None):
+            yield partial(session.go_to_step, step)
+
+
+def known(session: Session, asked: Query) -> Answer:
+    answer = session.answer(asked)
+    assert answer is not None, asked
+    return answer
+
+
+def main() -> int:
+    from explorer_app import theme
+    from explorer_app.snapshot import application, start_application
+
+    start_application()
+    theme.apply(application(), "light")
+    data = record(SCENE)
+    asset(FILE).write_bytes(data)
+    _, selection, answers = read(data)
+    print(f"{FILE}: {len(answers)} answers, {len(data):,} bytes, {selection}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
