@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import TYPE_CHECKING, ClassVar
 
 from model_core.errors import InputError
@@ -27,7 +28,7 @@ class MaskOff:
 
     words: ClassVar[str] = "mask off, mask off L3, mask off L3H5"
     form: ClassVar[re.Pattern[str]] = re.compile(
-        r"mask off(?: L(?P<layer>\d{1,6})(?:H(?P<head>\d{1,6}))?)?", re.I
+        r"mask off(?: L(?P<layer>\d{1,6})(?:H(?P<head>\d{1,6}))?)?", re.I | re.A
     )
     # A token that sees the future changes when the text grows: keys and values of earlier steps are stale then.
     needs_whole_text: ClassVar[bool] = True
@@ -57,7 +58,7 @@ class AblateHead:
     """One head's weighted values z set to zero: it writes nothing (but the output bias) to the residual stream."""
 
     words: ClassVar[str] = "ablate L3H5"
-    form: ClassVar[re.Pattern[str]] = re.compile(r"ablate L(?P<layer>\d{1,6})H(?P<head>\d{1,6})", re.I)
+    form: ClassVar[re.Pattern[str]] = re.compile(r"ablate L(?P<layer>\d{1,6})H(?P<head>\d{1,6})", re.I | re.A)
     needs_whole_text: ClassVar[bool] = False
 
     layer: int
@@ -89,7 +90,7 @@ def parse(text: str) -> AnyEdit:
             return kind(
                 **{name: int(number) for name, number in found.groupdict().items() if number is not None}
             )
-    raise InputError(f"no edit reads '{text}': try {' or '.join(kind.words for kind in KINDS)}")
+    raise InputError(f"no edit reads {short(text)}: try {' or '.join(kind.words for kind in KINDS)}")
 
 
 def check(edits: Sequence[AnyEdit], layers: int, heads: int) -> None:
