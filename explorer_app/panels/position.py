@@ -126,7 +126,8 @@ class Rotary(QWidget):
         self.convention.setText(
             tr(
                 "Each adjacent pair (x₀ + i·x₁) of q and k is turned: × e^(i·θ), "
-                "θ = position · {theta}^(−2·pair/{width}). Checkpoints that pair the two halves of a head are reordered when they are opened."
+                "θ = position · {theta}^(−2·pair/{width}). Checkpoints that pair the two halves of a head "
+                "are reordered when they are opened."
             ).format(theta=f"{rope['theta']:g}", width=run["head_dim"])
         )
         self._draw_turned(strings, rope, t, s)

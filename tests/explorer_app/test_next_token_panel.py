@@ -1,0 +1,164 @@
+"""The next token panel: probabilities, log-probabilities and ranks are those of the model's logits."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytestqt.qtbot import QtBot
+
+from explorer_app.foreseen import changed_words, percent, total, total_words
+from explorer_app.panels.next_token import NEXT, NextToken
+from model_core.presets import open_model
+from model_core.queries import Answer
+from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
+from tests.explorer_app.shown import panel_shown
+
+PROMPT = "The cat sat on the mat because it was tired."
+NARROW = (300, 330)
+
+
+@pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
+def test_what_is_drawn_equals_a_plain_pass(qtbot: QtBot, tmp_path: Path, config: object) -> None:
+    model = tiny_checkpoint(tmp_path, config)  # type: ignore[arg-type]
+    with panel_shown(qtbot, NextToken, model, PROMPT, NARROW) as (panel, session, _):
+        loaded = open_model(model)
+        tokens = loaded.tokenizer.encode(PROMPT)
+        with torch.inference_mode():
+            logits = loaded.model(torch.tensor([tokens]))[0].double()
+        likeliest = logits[-1].softmax(-1).sort(descending=True)
+        bars = panel.likely.bars()
+        assert len(bars) == 40
+        for bar, probability, id in zip(bars, likeliest.values, likeliest.indices, strict=False):
+            assert bar.value == pytest.approx(float(probability), rel=1e-4)
+            assert f"id {int(id)}:" in bar.tip
+            assert bar.text == percent(bar.value)
+        log_probs = logits[:-1].log_softmax(-1)
+        foreseen = panel.prompt.bars()
+        assert foreseen[0].text == "–"
+        for position, token in enumerate(tokens[1:]):
+            log_prob = float(log_probs[position, token])
+            rank = int((log_probs[position] > log_probs[position, token]).sum()) + 1
+            assert f"foreseen as number {rank} of 2048" in foreseen[position + 1].tip
+            assert foreseen[position + 1].text == f"{log_prob:.2f} · {rank}".replace("-", "−")
+        chosen = log_probs.gather(-1, torch.tensor(tokens[1:])[:, None]).mean()
+        summed = total(session.answer(NEXT)["log_probs"])
+        assert summed is not None
+        assert summed.mean == pytest.approx(float(chosen), rel=1e-4)
+        assert summed.perplexity == pytest.approx(math.exp(-float(chosen)), rel=1e-4)
+
+
+def test_an_edit_shows_what_was_before_and_who_climbed(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
+        panel,
+        session,
+        settle,
+    ):
+        assert panel.changed.isHidden()
+        before = {bar.tip.split(":")[0]: (rank, bar.value) for rank, bar in enumerate(panel.likely.bars())}
+        session.toggle_edit("ablate L0H1")
+        settle()
+        assert not panel.changed.isHidden()
+        assert panel.changed.text()
+        for rank, bar in enumerate(panel.likely.bars()):
+            old = before.get(bar.tip.split(":")[0])
+            assert bar.climbed == (None if old is None else old[0] - rank)
+            assert bar.before == (None if old is None else pytest.approx(old[1]))
+        session.change(prompt="Once upon a time")
+        settle()
+        assert panel.changed.isHidden()
+        assert all(bar.before is None for bar in panel.likely.bars())
+
+
+def test_a_double_click_appends_the_token_to_the_prompt(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
+        panel,
+        session,
+        settle,
+    ):
+        texts = session.answer(NEXT)["texts"]
+        row = next(i for i, text in enumerate(texts) if text is not None)
+        panel.likely.activated.emit(row)
+        settle()
+        assert session.scene.prompt == PROMPT + texts[row]
+        assert panel.prompt.bars()[-1].label.replace("·", " ") == texts[row]
+
+
+def test_bytes_that_form_no_character_cannot_be_appended(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, _):
+        answer = session.answer(NEXT)
+        panel._draw_likely(Answer({**answer.facts, "texts": [None] * 40}, answer.arrays), None)
+        assert not panel.append.isEnabled()
+        panel.likely.activated.emit(0)
+        assert session.scene.prompt == PROMPT
+
+
+def test_ids_are_appended_as_ids(qtbot: QtBot, tmp_path: Path) -> None:
+    model = tiny_checkpoint(tmp_path)
+    (tmp_path / "layerscope.json").write_text(
+        (tmp_path / "layerscope.json").read_text().replace('"tales-2048"', "null")
+    )
+    with panel_shown(qtbot, NextToken, model, "5 17 3", NARROW) as (panel, session, settle):
+        assert session.message == ""
+        first = session.answer(NEXT)["ids"][0]
+        panel.append.click()
+        settle()
+        assert session.scene.prompt == f"5 17 3 {first}"
+        assert session.run["tokens"] == [5, 17, 3, first]
+
+
+def test_a_click_on_a_token_of_the_prompt_locks_it(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
+        panel,
+        session,
+        settle,
+    ):
+        panel.prompt.clicked.emit(4)
+        settle()
+        assert session.selection.query == 4
+
+
+def test_one_token_has_nothing_to_foresee(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), "The", NARROW) as (panel, _, _):
+        assert len(panel.prompt.bars()) == 1
+        assert "nothing before it" in panel.total.text()
+
+
+def test_an_edit_that_shows_the_future_is_said_to_spoil_the_numbers(qtbot: QtBot, tmp_path: Path) -> None:
+    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
+        panel,
+        session,
+        settle,
+    ):
+        assert "no predictions" not in panel.total.text()
+        session.toggle_edit("mask off")
+        settle()
+        assert "no predictions" in panel.total.text()
+
+
+def test_words_say_what_an_edit_changed() -> None:
+    def answer(ids: list[int], probabilities: list[float]) -> Answer:
+        strings = [f" w{id}" for id in ids]
+        return Answer(
+            {"ids": ids, "strings": strings}, {"probabilities": np.array(probabilities, np.float32)}
+        )
+
+    before = answer([1, 2], [0.5, 0.25])
+    assert changed_words(answer([1, 2], [0.75, 0.1]), before) == "Still “·w1” first: 50.0 % → 75.0 %."
+    assert changed_words(answer([1, 2], [0.5, 0.1]), before) == "The edit leaves “·w1” first, at 50.0 %."
+    assert changed_words(answer([2, 1], [0.6, 0.1]), before) == (
+        "“·w2” is first at 60.0 %; before it was number 2 at 25.0 %, and “·w1” was first."
+    )
+    assert "not among the 2 likeliest" in changed_words(answer([3, 1], [0.6, 0.1]), before)
+
+
+def test_percentages_never_round_to_nothing() -> None:
+    assert [percent(p) for p in (0.6213, 0.001, 0.0004, 3e-8, 0.0)] == [
+        "62.1 %", "0.1 %", "0.04 %", "3e-6 %", "0.0 %",
+    ]  # fmt: skip
+
+
+def test_perplexity_is_e_to_the_mean_surprise() -> None:
+    log_probs = np.log(np.array([0.5, 0.125], np.float32))
+    assert total_words(log_probs) == "mean −1.386 nats a token, perplexity 4, over 2 tokens"
