@@ -1,0 +1,160 @@
+"""The model as it was measured: the residual stream from top to bottom, what branches off it, the present step lit."""
+
+import networkx as nx
+from model_core.names import AXES
+from model_core.queries import Answer, Query, layer_of, query
+from PySide6.QtGui import QFont, QFontMetricsF
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import SITES, Selection, Session
+from explorer_app.text import tr
+from explorer_app.widgets.graph_view import ZOOM_STEP, GraphView, Look
+from explorer_app.widgets.readout import Readout
+
+GRAPH = query("graph")
+
+ROLES = {
+    "q": "query", "q_rot": "query", "k": "key", "k_rot": "key", "v": "value", "z": "output", "out": "output",
+}  # fmt: skip
+
+
+@panel("graph", "Model graph", area="left", order=10)
+class ModelGraph(Panel):
+    """Click a box to go there, its sign to fold or unfold it; only the block of the selected layer opens by itself."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent, session=session)
+        self._answer: Answer | None = None
+        self._structure: object = None
+        self._plan: Plan | None = None
+        self._looks: dict[str, Look] = {}
+        self._facts: dict[str, str] = {}
+        self._chosen: dict[str, bool] = {}
+        self._folded: frozenset[str] | None = None
+        self._drawn: Layout | None = None
+        self._followed: Selection | None = None
+
+        self.view = GraphView(self)
+        self.readout = Readout(tr("What the pointer or the step shows"), self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.view, 1)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(6, 2, 2, 2)
+        foot.setSpacing(2)
+        foot.addWidget(self.readout, 1)
+        for text, tip, act in (
+            ("−", tr("Zoom out (key −)"), lambda: self.view.zoom_by(1 / ZOOM_STEP)),
+            ("+", tr("Zoom in (key +)"), lambda: self.view.zoom_by(ZOOM_STEP)),
+            (tr("Fit"), tr("Fit to the width (key 0)"), self.view.fit),
+        ):
+            button = QToolButton(self)
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setAutoRaise(True)
+            button.clicked.connect(act)
+            foot.addWidget(button)
+        column.addLayout(foot)
+        self.view.clicked.connect(self._go)
+        self.view.fold_asked.connect(self._fold)
+        self.view.hovered.connect(lambda path: self._say(path))
+        self.view.left.connect(lambda: self._say(""))
+        self.view.step_asked.connect(lambda by: session.go_to_step(session.selection.step + by))
+
+    def needs(self) -> list[Query]:
+        return [GRAPH, SITES]
+
+    def draw(self, answers: Answers) -> None:
+        if answers[GRAPH] is not self._answer:
+            self._answer = answers[GRAPH]
+            self._measure(self._answer)
+        plan, selection = self._plan, self.session.selection
+        assert plan is not None
+        folded = frozenset(part.path for part in plan.groups if not self._open(part, selection))
+        if folded != self._folded or self._drawn is None:
+            self._folded, self._drawn = folded, plan.layout(folded)
+        self.view.show_layout(self._drawn, self._looks)
+        lit = plan.seen(selection.site, folded) if selection.site in plan.graph else ""
+        self.view.set_lit(lit, selection.site)
+        before, self._followed = self._followed, selection
+        if before is None or before.site != selection.site:
+            self.view.reveal(lit)
+        elif before.layer != selection.layer:
+            self.view.reveal(next((p.path for p in plan.groups if is_block(p) == selection.layer), lit))
+        self._say("")
+
+    def _measure(self, answer: Answer) -> None:
+        """A new answer: its structure is laid out where it is new, its shapes are told in any case."""
+        nodes = answer["nodes"]
+        graph = nx.DiGraph()
+        for node in nodes:
+            graph.add_node(node["key"], dims=node["dims"], shape=tuple(node["shape"]))
+        keys = list(graph)
+        graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"])
+        structure = (tuple(keys), frozenset(graph.edges))
+        if structure != self._structure:
+            self._structure = structure
+            self._plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance)
+            self._chosen.clear()
+            self._folded, self._drawn, self._followed = None, None, None
+        assert self._plan is not None
+        self._looks, self._facts = {}, {}
+        for node in nodes:
+            self._describe_site(node["key"], node["dims"], node["shape"])
+        like = twins(graph, self._plan.root)
+        for part in self._plan.groups:
+            self._describe_module(part, like.get(part.path, ""))
+
+    def _describe_site(self, key: str, dims: str, shape: list[int]) -> None:
+        assert self._plan is not None
+        sizes = "×".join(map(str, shape))
+        constant = key in self._plan.constants
+        words = " × ".join(f"{size} {AXES[axis]}" for size, axis in zip(shape, dims.split(), strict=True))
+        lines = [key, words, *([tr("depends on no token")] if constant else [])]
+        module, _, word = key.rpartition(".")
+        alone = sum(other.rpartition(".")[0] == module for other in self._plan.graph) == 1
+        role = "" if alone else ROLES.get(word, "")
+        self._looks[key] = Look(role, shape=f"{dims} {sizes}", tip="\n".join(lines), constant=constant)
+        self._facts[key] = f"{key} · {dims} {sizes}"
+
+    def _describe_module(self, part: Part, twin: str) -> None:
+        count = tr("{count} steps").format(count=len(part.sites))
+        same = tr("same shape as {other}").format(other=spoken(module_path(twin)[-1])) if twin else ""
+        lines = [part.path, count, *([same] if same else []), tr("double click folds or unfolds")]
+        self._looks[part.path] = Look(note=same or count, tip="\n".join(lines))
+        self._facts[part.path] = " · ".join([part.path, count, *([same] if same else [])])
+
+    def _open(self, part: Part, selection: Selection) -> bool:
+        """Repeated modules are folded but for the one that is looked at; what a person chose stays."""
+        if part.path in self._chosen:
+            return self._chosen[part.path]
+        if not part.path.rpartition(".")[2].isdigit():
+            return True
+        block = is_block(part)
+        return selection.site.startswith(part.path + ".") if block is None else block == selection.layer
+
+    def _go(self, path: str) -> None:
+        assert self._plan is not None
+        part = next((part for part in self._plan.groups if part.path == path), None)
+        if part is None:
+            self.session.go_to(path)
+        elif (block := is_block(part)) is not None:
+            self.session.select(layer=block)
+        elif self._folded is not None and path in self._folded:
+            self.session.go_to(part.sites[-1])
+
+    def _fold(self, path: str, unfold: bool) -> None:
+        self._chosen[path] = unfold
+        self.refresh()
+
+    def _say(self, path: str) -> None:
+        self.readout.say(self._facts.get(path or self.session.selection.site, ""), hint=not path)
+
+
+def is_block(part: Part) -> int | None:
+    """The layer that a module is, None for any other module."""
+    number = part.path.rpartition(".")[2]
+    return layer_of(part.path) if number.isdigit() and layer_of(part.path) == int(number) else None
