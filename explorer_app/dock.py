@@ -46,8 +46,13 @@ class DockTitle(QWidget):
 class PanelDock(QDockWidget):
     """A dock named `name`, so that its place can be saved and restored."""
 
-    def __init__(self, name: str, title: str, panel: QWidget, window: QMainWindow) -> None:
+    def __init__(
+        self, name: str, title: str, panel: QWidget, window: QMainWindow, *, flat: bool = False
+    ) -> None:
+        """`flat`: low and wide, so that the title stands beside the panel and not above it."""
         super().__init__(title, window)
+        if flat:
+            self.setFeatures(self.features() | QDockWidget.DockWidgetFeature.DockWidgetVerticalTitleBar)
         self.setObjectName(name)
         self.setWidget(panel)
         self._title = DockTitle(self)

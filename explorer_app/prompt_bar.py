@@ -112,11 +112,11 @@ class PromptBar(QWidget):
         self.session = session
         self.recent = list(recent)
         self.model = self._chooser(
-            tr("Model"), tr("The model that reads the prompt: a preset, or a checkpoint's folder.")
+            tr("Model"), tr("The model that reads the prompt: a preset, or a checkpoint's folder."), 9
         )
-        self.device = self._chooser(tr("Device"), tr("Where the model computes."))
+        self.device = self._chooser(tr("Device"), tr("Where the model computes."), 9)
         self.dtype = self._chooser(
-            tr("Number type"), tr("The number type of weights and activations (dtype).")
+            tr("Number type"), tr("The number type of weights and activations (dtype)."), 6
         )
         self.prompt = QLineEdit(session.scene.prompt)
         self.prompt.setPlaceholderText(tr("Type a prompt"))
@@ -144,11 +144,13 @@ class PromptBar(QWidget):
         self.show_line()
         self.show_tokens()
 
-    def _chooser(self, name: str, meaning: str) -> QComboBox:
+    def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
         box = QComboBox()
         box.setAccessibleName(name)
         box.setToolTip(meaning)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        # As wide before the engine has said what there is as afterwards, so that the prompt does not jump.
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(characters)
         return box
 
     def _lay_out(self) -> None:
@@ -292,9 +294,7 @@ class PromptBar(QWidget):
             text = self._doing(what)
         else:
             text = tr("Tokens, with their ids: a click chooses the query, Shift+click the key it looks at.")
-        palette = self.line.palette()
-        palette.setColor(self.line.foregroundRole(), QColor(colour))
-        self.line.setPalette(palette)
+        self.line.setStyleSheet(f"color: {colour}")
         self.line.setText(text)
         self.line.setToolTip(text)
 

@@ -13,7 +13,15 @@ from typing import NoReturn
 
 from model_core.errors import InputError
 from model_core.queries import Scene
-from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer
+from PySide6.QtCore import (
+    QEventLoop,
+    QMessageLogContext,
+    QSize,
+    Qt,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
 from PySide6.QtWidgets import QApplication
 
 from explorer_app import theme
@@ -95,9 +103,16 @@ def start_application(scale: float = 1.0) -> None:
     if QApplication.instance() is None:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
         os.environ["QT_SCALE_FACTOR"] = str(scale)
+        qInstallMessageHandler(_told)
         # Kept alive by Qt's own pointer: there is one application in a process.
         start_application.kept = QApplication(["layerscope"])  # type: ignore[attr-defined]
     theme.load_fonts()
+
+
+def _told(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+    """What Qt says goes to stderr, but for what the offscreen platform says of every window."""
+    if not text.startswith("This plugin does not support"):
+        print(text, file=sys.stderr)
 
 
 def application() -> QApplication:

@@ -91,7 +91,8 @@ class MainWindow(QMainWindow):
         for registered in self.registered:
             panel = registered.build(self.session)
             panel.asks.connect(self.client.ask)
-            dock = PanelDock(registered.name, tr(registered.title), panel, self)
+            flat = registered.area == "bottom"
+            dock = PanelDock(registered.name, tr(registered.title), panel, self, flat=flat)
             for signal in (dock.topLevelChanged, dock.dockLocationChanged, dock.visibilityChanged):
                 signal.connect(self._tidy)
             self.panels[registered.name] = panel
