@@ -37,7 +37,7 @@ def total_words(log_probs: NDArray[np.float32]) -> str:
     whole = total(log_probs)
     if whole is None:
         return tr("One token has nothing before it to be foreseen from: type a longer prompt.")
-    return tr("mean {mean} nats a token, perplexity {perplexity}, over {count} tokens").format(
+    return tr("mean {mean} nats a token, perplexity {perplexity}; {count} foreseen").format(
         mean=short_number(whole.mean, 4), perplexity=short_number(whole.perplexity, 4), count=whole.count
     )
 

@@ -74,9 +74,11 @@ class BarList(QAbstractScrollArea):
         return list(self._bars)
 
     def set_chosen(self, index: int | None) -> None:
-        """Mark one row; None marks none."""
-        self._chosen = index
-        self.viewport().update()
+        """Mark one row and bring it in sight; None marks none."""
+        if index != self._chosen:
+            self._chosen = index
+            self._reveal()
+            self.viewport().update()
 
     def row_rect(self, index: int) -> QRectF:
         """Where a row is, in the viewport."""
@@ -105,8 +107,18 @@ class BarList(QAbstractScrollArea):
         bar.setSingleStep(self._row_height())
         bar.setRange(0, max(0, len(self._bars) * self._row_height() - self.viewport().height()))
 
+    def _reveal(self) -> None:
+        if self._chosen is None or self._chosen >= len(self._bars):
+            return
+        row, scroll = self.row_rect(self._chosen), self.verticalScrollBar()
+        if row.top() < 0:
+            scroll.setValue(scroll.value() + math.floor(row.top()))
+        elif row.bottom() > self.viewport().height():
+            scroll.setValue(scroll.value() + math.ceil(row.bottom() - self.viewport().height()))
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._fit_scroll()
+        self._reveal()
         super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -210,12 +222,6 @@ class BarList(QAbstractScrollArea):
             return
         at = 0 if self._chosen is None else min(max(self._chosen + step, 0), len(self._bars) - 1)
         self.set_chosen(at)
-        row = self.row_rect(at)
-        scroll = self.verticalScrollBar()
-        if row.top() < 0:
-            scroll.setValue(scroll.value() + math.floor(row.top()))
-        elif row.bottom() > self.viewport().height():
-            scroll.setValue(scroll.value() + math.ceil(row.bottom() - self.viewport().height()))
         self.clicked.emit(at)
 
     def viewportEvent(self, event: QEvent) -> bool:

@@ -119,6 +119,17 @@ def test_a_click_on_a_token_of_the_prompt_locks_it(qtbot: QtBot, tmp_path: Path)
         assert session.selection.query == 4
 
 
+def test_a_token_locked_elsewhere_is_brought_in_sight(qtbot: QtBot, tmp_path: Path) -> None:
+    model = tiny_checkpoint(tmp_path)
+    with panel_shown(qtbot, NextToken, model, PROMPT * 10, NARROW) as (panel, session, settle):
+        panel.tabs.setCurrentIndex(1)
+        session.select(query=90)
+        settle()
+        row, height = panel.prompt.row_rect(90), panel.prompt.viewport().height()
+        assert row.top() >= 0
+        assert row.bottom() <= height
+
+
 def test_one_token_has_nothing_to_foresee(qtbot: QtBot, tmp_path: Path) -> None:
     with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), "The", NARROW) as (panel, _, _):
         assert len(panel.prompt.bars()) == 1
@@ -161,4 +172,4 @@ def test_percentages_never_round_to_nothing() -> None:
 
 def test_perplexity_is_e_to_the_mean_surprise() -> None:
     log_probs = np.log(np.array([0.5, 0.125], np.float32))
-    assert total_words(log_probs) == "mean −1.386 nats a token, perplexity 4, over 2 tokens"
+    assert total_words(log_probs) == "mean −1.386 nats a token, perplexity 4; 2 foreseen"
