@@ -72,8 +72,12 @@ def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
 
 
 def histogram(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Counts [40] of the finite values, and the 41 edges between the smallest and the largest."""
-    counts, edges = np.histogram(values[np.isfinite(values)].astype(np.float64), HISTOGRAM_BINS)
+    """Counts [40] of the finite values, and the 41 edges between the smallest and the largest; around one alone."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    # A half to each side vanishes beside a value as large as float32 can hold.
+    margin = max(0.5, abs(low) / 2) if low == high else 0.0
+    counts, edges = np.histogram(finite, HISTOGRAM_BINS, (low - margin, high + margin))
     return counts, edges
 
 
