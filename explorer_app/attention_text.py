@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.numbers import short_number
 
 OVERVIEW_SIDE = 48
 LAYER_BYTES = 16 << 20
@@ -49,14 +48,9 @@ def token_labels(run: Answer) -> list[str]:
 
 
 def token_name(labels: Sequence[str], position: int) -> str:
-    """'·cat', or '·cat' (7) where the same token stands more than once; positions count from 0."""
-    quoted = f"'{labels[position]}'"
+    """“·cat”, or “·cat” (7) where the same token stands more than once; positions count from 0."""
+    quoted = f"“{labels[position]}”"
     return quoted if labels.count(labels[position]) == 1 else f"{quoted} ({position})"
-
-
-def percent(share: float) -> str:
-    """0.6213 -> "62.1 %"; what is not zero does not read as zero."""
-    return tr("{number} %").format(number=short_number(share * 100))
 
 
 def sharing(head: int, heads: int, kv_heads: int) -> str:

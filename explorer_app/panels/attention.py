@@ -27,19 +27,22 @@ from explorer_app.attention_text import (
     map_query,
     mask_is_off,
     overview_query,
-    percent,
     sharing,
     token_labels,
     token_name,
 )
+from explorer_app.foreseen import percent
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
+from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.heatmap import Colours, Heatmap, colour_limits
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.thumbnails import ThumbnailGrid
 
 Floats = NDArray[np.float32]
+
+ROW_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,19 @@ def stages() -> dict[str, Stage]:
         Stage(
             "scores",
             tr("Scores"),
-            tr("query · key / √width of a head: how well each key answers each query, before the mask"),
+            tr("Query · key / √width of a head: how well each key answers each query, before the mask"),
             "diverging",
         ),
         Stage(
             "masked",
             tr("Masked scores"),
-            tr("the scores after the mask was added: a hidden key has −∞ and can get no attention"),
+            tr("The scores after the mask was added: a hidden key has −∞ and can get no attention"),
             "diverging",
         ),
         Stage(
             "pattern",
             tr("Pattern"),
-            tr("softmax of the masked scores: each row shares out 100 % of one token's attention"),
+            tr("Softmax of the masked scores: each row shares out 100 % of one token's attention"),
             "sequential",
         ),
     )
@@ -78,7 +81,7 @@ def stages() -> dict[str, Stage]:
 
 
 def cell_sentence(word: str, value: float, labels: Sequence[str], row: int, col: int) -> str:
-    """What one cell says: "'it' attends 62 % to 'cat'"."""
+    """What one cell says: “it” attends 62.1 % to “cat”."""
     looks, at = token_name(labels, row), token_name(labels, col)
     later = tr(", which comes later") if col > row else ""
     if np.isnan(value):
@@ -88,10 +91,10 @@ def cell_sentence(word: str, value: float, labels: Sequence[str], row: int, col:
             query=looks, share=percent(value), key=tr("itself") if row == col else at
         )
         return text + later
-    pair = tr("{query} · {key}").format(query=looks, key=at)
+    pair = tr("{query} · {key}").format(query=looks, key=at) + later
     if np.isneginf(value):
-        return tr("{pair}: hidden by the mask{later}").format(pair=pair, later=later)
-    return tr("{pair}: score {score}{later}").format(pair=pair, score=short_number(value, 4), later=later)
+        return tr("{pair}: hidden by the mask").format(pair=pair)
+    return tr("{pair}: score {score}").format(pair=pair, score=short_number(value, 4))
 
 
 def head_marks(
@@ -128,7 +131,6 @@ class Attention(Panel):
         row = QHBoxLayout()
         for stage in self.stages.values():
             button = _button(stage.title, stage.about)
-            button.setChecked(stage.word == self.word)
             button.setProperty("word", stage.word)
             self._stages.addButton(button)
             row.addWidget(button)
@@ -150,7 +152,16 @@ class Attention(Panel):
         self.grid = ThumbnailGrid()
         self.grid.clicked.connect(self._focus_head)
         self.grid.double_clicked.connect(self._solo.toggle)
-        self._overview = _column(self._overview_title, self.grid)
+        self._row_title = _label()
+        self._row_title.setTextFormat(Qt.TextFormat.PlainText)
+        self.row = BarList("key")
+        self.row.clicked.connect(self._lock_key)
+        self._row_query = 0
+        self._row_keys: list[int] = []
+        self._about = _label()
+        self._about.setWordWrap(True)
+        self._about.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._overview = _column(self._overview_title, self.grid, self._row_title, self.row, self._about)
         self._title = _label()
         self.heatmap = Heatmap()
         self.heatmap.hovered.connect(session.hover)
@@ -172,6 +183,8 @@ class Attention(Panel):
         layout = QVBoxLayout(self)
         layout.addLayout(row)
         layout.addWidget(split, 1)
+        self._set_word(self.word)
+        session.scene_changed.connect(self.refresh)  # the buttons show what is asked for, run or not
 
     # Asking and drawing
 
@@ -195,6 +208,7 @@ class Attention(Panel):
             self._drawn_map = (answer, selection.head)
             self._draw_head(run, head_map(answer, selection.head))
         self.heatmap.set_cursor(selection.query, selection.key)
+        self._draw_row()
         overview = self.session.answer(overview_query(self.word))
         if overview is not None and overview is not self._drawn_overview:
             self._drawn_overview = overview
@@ -202,8 +216,13 @@ class Attention(Panel):
         self.grid.set_focus(selection.layer, selection.head)
         self._say_edits()
 
+    def detach(self) -> None:
+        self.session.scene_changed.disconnect(self.refresh)
+        super().detach()
+
     def preview(self, query: int | None, key: int | None) -> None:
         self.heatmap.preview(query, key)
+        self._draw_row()
 
     def _draw_head(self, run: Answer, values: Floats) -> None:
         stage, labels = self.stages[self.word], token_labels(run)
@@ -227,6 +246,33 @@ class Attention(Panel):
             + (f" &nbsp; {shared}" if shared else "")
         )  # fmt: skip
 
+    def _draw_row(self) -> None:
+        """Where the attention of one token goes: the hovered, else the locked, else the last one."""
+        if self.word != "pattern" or self._drawn_map is None or self.session.run is None:
+            return
+        values, labels = head_map(*self._drawn_map), token_labels(self.session.run)
+        wanted = (self.session.hovered[0], self.session.selection.query, len(labels) - 1)
+        position = next(p for p in wanted if p is not None)
+        if position >= len(values):
+            return  # pointed at in a longer prompt, whose map is not there yet
+        shares = values[position]
+        self._row_query = position
+        self._row_keys = [
+            int(key) for key in np.argsort(-shares, kind="stable")[:ROW_LENGTH] if shares[key] > 0
+        ]
+        text = (
+            tr("{query}, the last token, attends to")
+            if position == len(labels) - 1
+            else tr("{query} attends to")
+        )
+        self._row_title.setText(text.format(query=token_name(labels, position)))
+        self.row.show_bars(
+            [
+                Bar(f"{labels[key]} {key}", float(shares[key]), percent(float(shares[key])))
+                for key in self._row_keys
+            ]
+        )
+
     def _draw_overview(self, run: Answer, overview: Answer) -> None:
         stage, maps = self.stages[self.word], overview["maps"]
         limits = colour_limits(maps, "sequential" if stage.word == "pattern" else "symmetric", None)
@@ -240,7 +286,7 @@ class Attention(Panel):
             size=(overview["length"], overview["length"]),
         )
         low, high = (short_number(limit) for limit in limits)
-        self._overview_title.setText(tr("all heads, one scale: {low} to {high}").format(low=low, high=high))
+        self._overview_title.setText(tr("All heads, one scale: {low} to {high}").format(low=low, high=high))
 
     # Following and leading the selection
 
@@ -255,6 +301,11 @@ class Attention(Panel):
 
     def _set_word(self, word: str) -> None:
         self.word = word
+        shares = word == "pattern"
+        self._row_title.setVisible(shares)
+        self.row.setVisible(shares)
+        self._about.setHidden(shares)
+        self._about.setText(self.stages[word].about)
         for button in self._stages.buttons():
             button.setChecked(button.property("word") == word)
 
@@ -273,6 +324,9 @@ class Attention(Panel):
         selection = self.session.selection
         locked = (selection.query, selection.key) == (row, col)
         self.session.select(query=None if locked else row, key=None if locked else col)
+
+    def _lock_key(self, index: int) -> None:
+        self.session.select(query=self._row_query, key=self._row_keys[index])
 
     def _double_click(self, row: int, col: int) -> None:
         self._lock(row, col)  # takes back what the first of the two clicks did

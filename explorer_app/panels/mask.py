@@ -19,10 +19,10 @@ from explorer_app.attention_text import (
     map_query,
     mask_is_off,
     overview_query,
-    percent,
     token_labels,
     token_name,
 )
+from explorer_app.foreseen import percent
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
@@ -32,7 +32,7 @@ from explorer_app.widgets.heatmap import Heatmap
 
 Floats = NDArray[np.float32]
 
-NEXT_TOKEN = query("next_token")
+NEXT_TOKEN = query("next_token", k=40)
 COMPARED_CELLS = 4 << 20
 
 
@@ -40,7 +40,7 @@ COMPARED_CELLS = 4 << 20
 
 
 def cell_sentence(allowed: bool, labels: Sequence[str], row: int, col: int) -> str:
-    """'·cat' may not look at '·sat', which comes later."""
+    """“·cat” may not look at “·sat”, which comes later."""
     looks = token_name(labels, row)
     at = tr("itself") if row == col else token_name(labels, col)
     text = tr("{query} may look at {key}") if allowed else tr("{query} may not look at {key}")
@@ -50,7 +50,11 @@ def cell_sentence(allowed: bool, labels: Sequence[str], row: int, col: int) -> s
 def mask_title(values: Floats, layer: int, head: int) -> tuple[str, str]:
     """The head, and how many of its cells are allowed."""
     allowed, every = int((~np.isneginf(values)).sum()), values.size
-    text = tr("{allowed} of {all} cells allowed").format(allowed=f"{allowed:,}", all=f"{every:,}")
+    text = (
+        tr("all {all} cells allowed")
+        if allowed == every
+        else tr("{allowed} of {all} cells allowed, the hatched ones hidden")
+    ).format(allowed=f"{allowed:,}", all=f"{every:,}")
     return tr("layer {layer} · head {head}").format(layer=layer, head=head), text
 
 
@@ -128,7 +132,7 @@ def token_changes(before: Answer, now: Answer) -> list[Change]:
 
 
 def most_changed(changes: Sequence[Change], floor_before: float, floor_now: float) -> str:
-    """'·the' 12 % -> 31 %. The floors are the least probabilities listed: what is not listed is below them."""
+    """“·the” 12.0 % → 31.0 %. The floors are the least probabilities listed: what is not listed is below them."""
 
     def size(change: Change) -> float:
         was = floor_before if change.before is None else change.before
@@ -141,7 +145,7 @@ def most_changed(changes: Sequence[Change], floor_before: float, floor_now: floa
     change = max(changes, key=size)
     if size(change) == 0:
         return tr("The likeliest next tokens stayed exactly as they were.")
-    return tr("Most changed: '{token}' {before} → {now}").format(
+    return tr("Most changed: “{token}” {before} → {now}").format(
         token=change.text, before=say(change.before, floor_before), now=say(change.now, floor_now)
     )
 
@@ -201,9 +205,9 @@ class Mask(Panel):
         self.in_force = _label(wrap=True)
         self.changed_title = _label(wrap=True)
         self.changed = _label(wrap=True)
-        self.bars = BarList()
+        self.bars = BarList("output")
         self.heads_title = _label(wrap=True)
-        self.heads = BarList("output")
+        self.heads = BarList("query")
         self.heads.clicked.connect(self._focus_ranked)
         self._ranked: list[tuple[int, int]] = []
 
@@ -237,6 +241,7 @@ class Mask(Panel):
         split.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.addWidget(split)
+        session.scene_changed.connect(self.refresh)  # the switches show what is asked for, run or not
 
     # Asking and drawing
 
@@ -248,8 +253,10 @@ class Mask(Panel):
         wanted, run = super().wanted(), self.session.run
         if not wanted:
             return []
-        comparable = run is not None and len(run["tokens"]) <= compared_side(run["layers"], run["heads"])
-        return [*wanted, NEXT_TOKEN, *([patterns_query(run)] if run is not None and comparable else [])]
+        if run is None:
+            return [*wanted, NEXT_TOKEN, overview_query("pattern")]
+        comparable = len(run["tokens"]) <= compared_side(run["layers"], run["heads"])
+        return [*wanted, NEXT_TOKEN, *([patterns_query(run)] if comparable else [])]
 
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[map_query(self.session, "mask")]
@@ -264,6 +271,10 @@ class Mask(Panel):
         self.heatmap.set_cursor(selection.query, selection.key)
         self._say_switches(run)
         self._draw_changes(run)
+
+    def detach(self) -> None:
+        self.session.scene_changed.disconnect(self.refresh)
+        super().detach()
 
     def preview(self, query: int | None, key: int | None) -> None:
         self.heatmap.preview(query, key)
@@ -280,12 +291,12 @@ class Mask(Panel):
             labels,
             row_title=tr("who looks (query)"),
             col_title=tr("at whom (key)"),
-            limits=(-0.25, 1.0),  # a light tint for what is allowed: its 0 is the one value here
+            limits=(-0.12, 1.0),  # a light tint for what is allowed: its 0 is the one value here
             describe=describe,
             bar=False,
         )
         name, count = mask_title(values, self.session.selection.layer, self.session.selection.head)
-        self._title.setText(f"<b>{name}</b> &nbsp; {count}, " + tr("hatched: hidden"))
+        self._title.setText(f"<b>{name}</b> &nbsp; {count}")
 
     # The switch
 
@@ -313,10 +324,11 @@ class Mask(Panel):
             )
         known = known_edits(edits)
         off = sum(mask_is_off(known, *cell) for cell in np.ndindex(layers, heads))
+        by = ", ".join(f"“{edit}”" for edit in known if isinstance(edit, MaskOff))
         self.in_force.setText(
             tr("In force in all {all} heads.").format(all=layers * heads)
             if off == 0
-            else tr("Off in {off} of {all} heads.").format(off=off, all=layers * heads)
+            else tr("Off in {off} of {all} heads, by {edits}.").format(off=off, all=layers * heads, edits=by)
         )
 
     def _switch(self, scope: MaskOff) -> None:
@@ -423,9 +435,10 @@ class Mask(Panel):
         self.heads.show_bars(
             [
                 Bar(
-                    tr("layer {layer} head {head}").format(layer=layer, head=head),
+                    f"L{layer} H{head}",
                     float(moved[layer, head]),
                     percent(float(moved[layer, head])),
+                    tip=tr("layer {layer}, head {head}: click to see it").format(layer=layer, head=head),
                 )
                 for layer, head in self._ranked
             ]

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
@@ -66,6 +66,9 @@ class ThumbnailGrid(QWidget):
         self._notes: dict[Cell, str] = {}
         self._caption = ""
         self._image: QImage | None = None
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Heads of all layers"))
@@ -115,7 +118,7 @@ class ThumbnailGrid(QWidget):
         height, width = self._map_size()
         rows, cols = (min(a, b) for a, b in zip((height, width), self._maps.shape[2:], strict=True))
         if self._maps.size and (rows, cols) != self._size:
-            drawn = tr("drawn at {shown} of {all}, each cell the largest it covers").format(
+            drawn = tr("drawn at {shown} of {all}, max over cells").format(
                 shown=f"{rows} × {cols}", all=f"{self._size[0]} × {self._size[1]}"
             )
             return f"{self._caption} · {drawn}" if self._caption else drawn
@@ -154,6 +157,17 @@ class ThumbnailGrid(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return self._size_for(0.6)
+
+    def heightForWidth(self, width: int) -> int:
+        """The height in which the maps fill the width."""
+        layers, heads, rows, cols = self._maps.shape
+        if not layers or not heads:
+            return self.sizeHint().height()
+        gap, corner = self._gap() / self.devicePixelRatioF(), self._corner()
+        across = (width - corner.x() - (heads - 1) * gap) / heads
+        down = across / min(2.0, max(0.5, cols / max(rows, 1)))
+        foot = QFontMetricsF(self.font()).height() * 1.5
+        return math.ceil(corner.y() + layers * down + (layers - 1) * gap + foot)
 
     # Geometry. Maps are laid out in device pixels, so that no cell is blurred over two of them.
 
