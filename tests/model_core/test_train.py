@@ -1,0 +1,217 @@
+"""Training learns, and the same recipe learns the same."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model_core.decoder import Decoder
+from model_core.errors import Cancelled, InputError
+from model_core.families import family_of
+from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
+from model_core.train import (
+    IGNORED,
+    Progress,
+    Recipe,
+    batch_at,
+    bits_per_byte,
+    initialise,
+    learning_rate,
+    read_corpus,
+    train,
+    windows,
+)
+from tests.model_core.tiny import CONFIGS, LAYERS, tiny
+
+families = pytest.mark.parametrize("family", CONFIGS)
+
+BYTES = 256
+RECIPE = Recipe(steps=30, batch=8, length=16, lr=5e-3, warmup=5, repeats=0.25, seed=3)
+TOY = np.array(list(b"the cat sat on the mat and the dog sat on the log. " * 40), dtype=np.int32)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> TiktokenTokenizer:
+    return TiktokenTokenizer("bytes", {bytes([byte]): byte for byte in range(BYTES)})
+
+
+def untrained(family: str, seed: int = 0) -> Decoder:
+    config = replace(CONFIGS[family], vocab_size=BYTES)
+    model = family_of(config).build(config)
+    initialise(model, seed)
+    return model
+
+
+def trained(family: str, recipe: Recipe) -> tuple[Decoder, list[Progress]]:
+    model, said = untrained(family), []
+    train(model, TOY, recipe, said.append, every=10)
+    return model, said
+
+
+@families
+def test_training_lowers_the_loss_of_what_was_read(family: str) -> None:
+    before = bits_per_byte(untrained(family), TOY, len(TOY))
+    model, said = trained(family, RECIPE)
+    assert before == pytest.approx(8, abs=0.2)
+    assert bits_per_byte(model, TOY, len(TOY)) < 5
+    losses = [progress.loss for progress in said]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > losses[-1] + 0.5
+
+
+@families
+def test_mixed_precision_learns_as_well_and_leaves_float32_weights(family: str) -> None:
+    model, said = trained(family, replace(RECIPE, autocast="bfloat16"))
+    assert said[-1].loss < said[0].loss - 0.5
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@families
+def test_same_recipe_trains_the_same_weights(family: str) -> None:
+    recipe = replace(RECIPE, steps=4)
+    first, second = (trained(family, recipe)[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    other, _ = trained(family, replace(recipe, seed=4))
+    assert not torch.equal(first.embed.weight, other.embed.weight)
+
+
+def test_progress_is_told_every_so_often_and_at_the_end() -> None:
+    _, said = trained("gpt2", replace(RECIPE, steps=25))
+    assert [progress.step for progress in said] == [10, 20, 25]
+    assert {progress.steps for progress in said} == {25}
+    assert all(progress.tokens_per_second > 0 for progress in said)
+    assert said[0].seconds_left > said[-1].seconds_left == 0
+
+
+def test_cancelled_training_stops_between_two_steps() -> None:
+    said: list[Progress] = []
+    with pytest.raises(Cancelled):
+        train(untrained("gpt2"), TOY, RECIPE, said.append, every=1, cancelled=lambda: len(said) == 3)
+    assert [progress.step for progress in said] == [1, 2, 3]
+
+
+def test_trained_model_is_left_ready_to_run() -> None:
+    model, _ = trained("llama", replace(RECIPE, steps=1))
+    assert not model.training
+
+
+def test_text_that_is_no_longer_than_a_row_is_refused() -> None:
+    with pytest.raises(InputError, match="the text has 16 tokens: training needs more than 16"):
+        train(untrained("gpt2"), TOY[:16], RECIPE, lambda progress: None)
+
+
+def test_text_one_token_longer_than_a_row_is_enough() -> None:
+    inputs, targets = batch_at(0, TOY[:17], BYTES, replace(RECIPE, repeats=0))
+    assert torch.equal(inputs, torch.tensor(TOY[:16]).expand(8, 16))
+    assert torch.equal(targets, torch.tensor(TOY[1:17]).expand(8, 16))
+
+
+def test_batch_of_a_step_is_always_the_same_and_each_step_has_its_own() -> None:
+    first, again, other = (batch_at(step, TOY, BYTES, RECIPE) for step in (5, 5, 6))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+    assert not torch.equal(first[0], batch_at(5, TOY, BYTES, replace(RECIPE, seed=4))[0])
+
+
+def test_targets_are_the_tokens_that_come_next_in_the_text() -> None:
+    inputs, targets = batch_at(0, TOY, BYTES, replace(RECIPE, repeats=0))
+    assert inputs.shape == targets.shape == (8, 16)
+    assert torch.equal(inputs[:, 1:], targets[:, :-1])
+    text = bytes(TOY.tolist())
+    for row, target in zip(inputs.tolist(), targets.tolist(), strict=True):
+        assert bytes([*row, target[-1]]) in text
+
+
+def test_repeated_rows_are_learned_only_from_their_second_period_on() -> None:
+    recipe = replace(RECIPE, length=64, repeats=0.5)
+    inputs, targets = batch_at(2, TOY, BYTES, recipe)
+    assert (targets[4:] != IGNORED).all()
+    for row, target in zip(inputs[:4].tolist(), targets[:4].tolist(), strict=True):
+        period = target.count(IGNORED)
+        assert 64 // 16 <= period < 64 // 2
+        assert target[:period] == [IGNORED] * period
+        assert row[period:] == row[:-period]
+        assert target[period:] == [*row[period + 1 :], row[64 - period]]
+    text = bytes(TOY.tolist())
+    periods = [
+        bytes(row[: target.count(IGNORED)])
+        for row, target in zip(inputs.tolist(), targets.tolist(), strict=True)
+    ]
+    assert [period in text for period in periods[:4]] == [False, True, False, True]
+
+
+@families
+def test_weights_begin_by_the_seed_and_as_wide_as_in_gpt2(family: str) -> None:
+    first, again, other = (dict(untrained(family, seed).named_parameters()) for seed in (0, 0, 1))
+    for name, weight in first.items():
+        assert torch.equal(weight, again[name])
+        if weight.ndim == 2:
+            assert not torch.equal(weight, other[name])
+            writes = name.endswith(("attn.o.weight", "mlp.down.weight"))
+            expected = 0.02 / math.sqrt(2 * LAYERS) if writes else 0.02
+            assert weight.std().item() == pytest.approx(expected, rel=0.15)
+        else:
+            assert (weight == (0 if name.endswith("bias") else 1)).all()
+
+
+def test_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
+    recipe = Recipe(steps=100, warmup=10, lr=1.0)
+    rates = [learning_rate(step, recipe) for step in range(101)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.55)
+    assert rates[100] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_documents_are_separated_and_those_held_out_are_never_trained_on(
+    tokenizer: TiktokenTokenizer,
+) -> None:
+    text = END_OF_TEXT.join(["\none\n", "zwei", "", "\n\n", "trois…\n"]) + END_OF_TEXT
+    corpus = read_corpus(text, tokenizer, (1,))
+    end = [tokenizer.eos]
+    assert corpus.train.tolist() == [*b"one", *end, *"trois…".encode(), *end]
+    assert corpus.held_out.tolist() == [*b"zwei", *end]
+    assert corpus.held_out_bytes == 4
+    assert corpus.train.dtype == np.int32
+
+
+def test_corpus_may_hold_nothing_out(tokenizer: TiktokenTokenizer) -> None:
+    corpus = read_corpus("one", tokenizer, ())
+    assert len(corpus.train) == 4
+    assert len(corpus.held_out) == corpus.held_out_bytes == 0
+
+
+def test_document_that_is_not_there_cannot_be_held_out(tokenizer: TiktokenTokenizer) -> None:
+    with pytest.raises(InputError, match="document 2 cannot be held out: the text has 2 documents"):
+        read_corpus(f"one{END_OF_TEXT}two", tokenizer, (0, 2))
+
+
+def test_windows_foresee_every_token_but_the_first_exactly_once() -> None:
+    text = np.arange(20, dtype=np.int32)
+    for length in (1, 6, 19, 20, 50):
+        pairs = list(windows(text, length))
+        assert torch.cat([inputs for inputs, _ in pairs], 1).tolist() == [list(range(19))]
+        assert torch.cat([targets for _, targets in pairs], 1).tolist() == [list(range(1, 20))]
+        assert all(inputs.shape[1] <= length for inputs, _ in pairs)
+
+
+def test_model_that_knows_nothing_needs_the_logarithm_of_its_vocabulary() -> None:
+    model = untrained("gpt2")
+    with torch.no_grad():
+        model.head.weight.zero_()
+    assert bits_per_byte(model, TOY[:101], 101) == pytest.approx(8 * 100 / 101)
+
+
+@families
+def test_bits_per_byte_are_those_of_each_window_s_own_log_probabilities(family: str) -> None:
+    model = tiny(family)
+    text, bits = TOY[:60], 0.0
+    for start in range(0, 59, 24):
+        row = torch.tensor(text[start : start + 25])[None].long()
+        log_probs = model(row[:, :-1])[0].double().log_softmax(-1)
+        bits -= sum(log_probs[t, row[0, t + 1]].item() for t in range(row.shape[1] - 1)) / math.log(2)
+    assert bits_per_byte(model, text, 77) == pytest.approx(bits / 77, rel=1e-6)
