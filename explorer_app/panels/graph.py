@@ -1,7 +1,6 @@
 """The model as it was measured: the residual stream from top to bottom, what branches off it, the present step lit."""
 
 import networkx as nx
-from model_core.names import AXES
 from model_core.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
@@ -9,15 +8,12 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Selection, Session
+from explorer_app.site_words import roles, shape_text, shape_words
 from explorer_app.text import tr
 from explorer_app.widgets.graph_view import ZOOM_STEP, GraphView, Look
 from explorer_app.widgets.readout import Readout
 
 GRAPH = query("graph")
-
-ROLES = {
-    "q": "query", "q_rot": "query", "k": "key", "k_rot": "key", "v": "value", "z": "output", "out": "output",
-}  # fmt: skip
 
 
 @panel("graph", "Model graph", area="left", order=10)
@@ -102,23 +98,20 @@ class ModelGraph(Panel):
             self._folded, self._drawn, self._followed = None, None, None
         assert self._plan is not None
         self._looks, self._facts = {}, {}
+        role = roles(keys)
         for node in nodes:
-            self._describe_site(node["key"], node["dims"], node["shape"])
+            self._describe_site(node["key"], node["dims"], node["shape"], role.get(node["key"], ""))
         like = twins(graph, self._plan.root)
         for part in self._plan.groups:
             self._describe_module(part, like.get(part.path, ""))
 
-    def _describe_site(self, key: str, dims: str, shape: list[int]) -> None:
+    def _describe_site(self, key: str, dims: str, shape: list[int], role: str) -> None:
         assert self._plan is not None
-        sizes = "×".join(map(str, shape))
         constant = key in self._plan.constants
-        words = " × ".join(f"{size} {AXES[axis]}" for size, axis in zip(shape, dims.split(), strict=True))
-        lines = [key, words, *([tr("depends on no token")] if constant else [])]
-        module, _, word = key.rpartition(".")
-        alone = sum(other.rpartition(".")[0] == module for other in self._plan.graph) == 1
-        role = "" if alone else ROLES.get(word, "")
-        self._looks[key] = Look(role, shape=f"{dims} {sizes}", tip="\n".join(lines), constant=constant)
-        self._facts[key] = f"{key} · {dims} {sizes}"
+        lines = [key, shape_words(dims, shape), *([tr("depends on no token")] if constant else [])]
+        text = shape_text(dims, shape)
+        self._looks[key] = Look(role, shape=text, tip="\n".join(lines), constant=constant)
+        self._facts[key] = f"{key} · {text}"
 
     def _describe_module(self, part: Part, twin: str) -> None:
         count = tr("{count} steps").format(count=len(part.sites))

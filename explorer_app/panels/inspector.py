@@ -1,0 +1,255 @@
+"""Any value of the forward pass: what it is, its numbers as a table, and how they are distributed."""
+
+import numpy as np
+from model_core.queries import Answer, Query, query
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QCompleter,
+    QHBoxLayout,
+    QLabel,
+    QSpinBox,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer_app.panels import Answers, Panel, panel
+from explorer_app.session import RUN, SITES, Session
+from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
+from explorer_app.text import tr
+from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.histogram import Histogram
+from explorer_app.widgets.table import ArrayTable
+
+TOKENS = "tokens"
+
+
+@panel("inspector", "Inspector", area="right", order=30)
+class Inspector(Panel):
+    """The site of the present step, or any other that is chosen here; a head, where one is needed, is the focused one.
+
+    The table has the last two axes; those before them are fixed by spin boxes.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._at: dict[str, int] = {}
+        self._name = ""
+        self._shown: tuple[Answer, ...] | None = None
+        self._axes: tuple[str, str] = ("", "")
+
+        self.chooser = QComboBox(self)
+        self.chooser.setEditable(True)
+        self.chooser.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.chooser.setAccessibleName(tr("Site"))
+        self.chooser.setToolTip(tr("Any value of the forward pass; type part of its name"))
+        self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        completer = self.chooser.completer()
+        assert completer is not None
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+        self.facts = self._line()
+        self.spins: dict[str, QSpinBox] = {}
+        self._spin_labels: dict[str, QLabel] = {}
+        self._spin_row = QHBoxLayout()
+        self._spin_row.addStretch(1)
+        self.statistics = self._line()
+        self.table = ArrayTable(self)
+        self.cut = self._line()
+        self.histogram = Histogram(self)
+
+        above = QWidget(self)
+        column = QVBoxLayout(above)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.cut)
+        halves = QSplitter(Qt.Orientation.Vertical, self)
+        halves.addWidget(above)
+        halves.addWidget(self.histogram)
+        halves.setStretchFactor(0, 3)
+        halves.setStretchFactor(1, 2)
+        halves.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.chooser)
+        layout.addWidget(self.facts)
+        layout.addLayout(self._spin_row)
+        layout.addWidget(self.statistics)
+        layout.addWidget(halves, 1)
+
+        self.chooser.activated.connect(lambda _: self._choose())
+        editor = self.chooser.lineEdit()
+        assert editor is not None
+        editor.editingFinished.connect(self._choose)
+        self.table.cell_clicked.connect(self._select)
+
+    def _line(self) -> QLabel:
+        line = QLabel(self)
+        line.setWordWrap(True)
+        line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return line
+
+    def needs(self) -> list[Query]:
+        asked = self._asked()
+        return [SITES] if asked is None else [SITES, asked]
+
+    def _asked(self) -> Query | None:
+        """The slice that is shown; None while the selection stands on the tokens or on a site that is not known."""
+        dims = self._dims()
+        if dims is None:
+            return None
+        at = {axis: self._position(axis) for axis in self._fixed(dims)}
+        return query("inspect", site=self.session.selection.site, at=at)
+
+    def _dims(self) -> str | None:
+        site = self.session.selection.site
+        return next((known["dims"] for known in self.session.sites if known["key"] == site), None)
+
+    def _fixed(self, dims: str) -> list[str]:
+        return dims.removeprefix("B ").split()[:-2]
+
+    def _position(self, axis: str) -> int:
+        """Where an axis is fixed: heads are those of the selection, other axes those of their spin boxes."""
+        if axis == "H":
+            return self.session.selection.head
+        if axis == "G":
+            return self.session.selection.head // self._queries_a_key()
+        return self._at.get(axis, 0)
+
+    def _queries_a_key(self) -> int:
+        """How many query heads share one key/value head."""
+        run = self.session.run
+        return 1 if run is None else run["heads"] // run["kv_heads"]
+
+    def draw(self, answers: Answers) -> None:
+        run, asked = answers[RUN], self._asked()
+        self._fill_chooser()
+        if asked is None:
+            self._draw_tokens(run)
+        else:
+            self._draw_site(run, answers[asked])
+        self._point_at_selection()
+
+    def _draw_tokens(self, run: Answer) -> None:
+        self.facts.setText(shape_words("B T", [1, len(run["tokens"])]))
+        self.statistics.setText(tr("the model reads the ids; the texts are the tokenizer's"))
+        self.cut.hide()
+        self.histogram.hide()
+        self._show_spins({})
+        self._axes = ("T", "")
+        if self._shown != (run,):
+            self._shown = (run,)
+            ids = np.array(run["tokens"])[:, None]
+            self.table.show_array(ids, self._labels(run, "T", len(ids)), [tr("id")])
+
+    def _draw_site(self, run: Answer, answer: Answer) -> None:
+        site, dims, shape = self.session.selection.site, answer["site_dims"], answer["site_shape"]
+        self.facts.setText(f"{shape_words(dims, shape)} · {answer['dtype']}")
+        sizes = dict(zip(dims.split(), shape, strict=True))
+        self._show_spins({axis: sizes[axis] for axis in self._fixed(dims)})
+        rows, columns = (["", "", *answer["axes"]])[-2:]
+        self._axes = (rows, columns)
+        if self._shown == (run, answer):
+            return
+        self._shown = (run, answer)
+        self.statistics.setText(statistics_words(answer["statistics"]))
+        table = answer["table"]
+        whole = tuple(([1, 1, *answer["shape"]])[-2:])
+        cut = cut_words(table.shape, (whole[0], whole[1]))
+        self.cut.setText(cut)
+        self.cut.setVisible(bool(cut))
+        self.table.show_array(
+            table, self._labels(run, rows, table.shape[0]), self._labels(run, columns, table.shape[1])
+        )
+        self.histogram.show()
+        role = roles(known["key"] for known in self.session.sites).get(site, "muted")
+        self.histogram.show_counts(answer["counts"], answer["edges"], role=role)
+
+    def _labels(self, run: Answer, axis: str, count: int) -> list[str]:
+        """Token positions with their texts, other axes by number."""
+        if axis not in ("T", "S"):
+            return [str(i) for i in range(count)]
+        return [f"{i} {visible_blanks(text)}" for i, text in enumerate(run["strings"][:count])]
+
+    # Choosing
+
+    def _fill_chooser(self) -> None:
+        keys = [known["key"] for known in self.session.sites]
+        site = self.session.selection.site
+        with QSignalBlocker(self.chooser):
+            if [self.chooser.itemText(i) for i in range(self.chooser.count())] != keys:
+                self.chooser.clear()
+                self.chooser.addItems(keys)
+                self._name = ""
+            if self._name != site:
+                self._name = site
+                self.chooser.setCurrentIndex(keys.index(site) if site in keys else -1)
+                self.chooser.setEditText(site)
+
+    def _choose(self) -> None:
+        """Go to the site that was typed; a name that is none gives way to the present one."""
+        name = self.chooser.currentText().strip()
+        if any(known["key"] == name for known in self.session.sites):
+            self.session.go_to(name)
+        else:
+            self.chooser.setEditText(self.session.selection.site)
+
+    def _show_spins(self, sizes: dict[str, int]) -> None:
+        for axis, size in sizes.items():
+            if axis not in self.spins:
+                self._add_spin(axis)
+            with QSignalBlocker(self.spins[axis]):
+                self.spins[axis].setRange(0, size - 1)
+                self.spins[axis].setValue(self._position(axis))
+                self.spins[axis].setSuffix(tr(" of 0–{last}").format(last=size - 1))
+        for axis, spin in self.spins.items():
+            spin.setVisible(axis in sizes)
+            self._spin_labels[axis].setVisible(axis in sizes)
+
+    def _add_spin(self, axis: str) -> None:
+        label, spin = QLabel(axis_words(axis), self), QSpinBox(self)
+        label.setBuddy(spin)
+        spin.setAccessibleName(axis_words(axis))
+        spin.valueChanged.connect(lambda position: self._fix(axis, position))
+        for widget in (label, spin):
+            self._spin_row.insertWidget(self._spin_row.count() - 1, widget)
+        self.spins[axis], self._spin_labels[axis] = spin, label
+
+    def _fix(self, axis: str, position: int) -> None:
+        if axis == "H":
+            self.session.select(head=position)
+        elif axis == "G":
+            self.session.select(head=position * self._queries_a_key())
+        else:
+            self._at[axis] = position
+            self.refresh()
+            self.asks.emit()
+
+    # The tokens of the selection
+
+    def _select(self, row: int, column: int) -> None:
+        chosen = {"T": "query", "S": "key"}
+        self.session.select(
+            **{chosen[axis]: n for axis, n in zip(self._axes, (row, column), strict=True) if axis in chosen}
+        )
+
+    def _point_at_selection(self) -> None:
+        """Bring the selected query and key token into sight, and mark their row, column or cell."""
+        selection, model = self.session.selection, self.table.model()
+        wanted = {"T": selection.query, "S": selection.key}
+        row, column = (wanted.get(axis) for axis in self._axes)
+        with QSignalBlocker(self.table):
+            if row is None and column is None:
+                self.table.clearSelection()
+                return
+            index = model.index(
+                min(row or 0, model.rowCount() - 1), min(column or 0, model.columnCount() - 1)
+            )
+            if column is None:
+                self.table.selectRow(index.row())
+            elif row is None:
+                self.table.selectColumn(index.column())
+            else:
+                self.table.setCurrentIndex(index)
+            self.table.scrollTo(index)
