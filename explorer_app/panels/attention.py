@@ -125,6 +125,7 @@ class Attention(Panel):
         self.word = "pattern"
         self._followed = session.selection.site
         self._drawn_map: tuple[Answer, int] | None = None
+        self._labels: list[str] = []
         self._drawn_overview: Answer | None = None
 
         self._stages = QButtonGroup(self)
@@ -176,9 +177,9 @@ class Attention(Panel):
         split = QSplitter()
         split.addWidget(self._overview)
         split.addWidget(_column(self._title, self.heatmap))
-        split.setSizes([360, 640])  # shares of the width, whatever it is
-        split.setStretchFactor(0, 36)
-        split.setStretchFactor(1, 64)
+        split.setSizes([340, 660])  # shares of the width, whatever it is
+        split.setStretchFactor(0, 34)
+        split.setStretchFactor(1, 66)
         split.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
@@ -226,6 +227,7 @@ class Attention(Panel):
 
     def _draw_head(self, run: Answer, values: Floats) -> None:
         stage, labels = self.stages[self.word], token_labels(run)
+        self._labels = labels
 
         def describe(row: int, col: int) -> str:
             return cell_sentence(stage.word, float(values[row, col]), labels, row, col)
@@ -248,9 +250,9 @@ class Attention(Panel):
 
     def _draw_row(self) -> None:
         """Where the attention of one token goes: the hovered, else the locked, else the last one."""
-        if self.word != "pattern" or self._drawn_map is None or self.session.run is None:
+        if self.word != "pattern" or self._drawn_map is None:
             return
-        values, labels = head_map(*self._drawn_map), token_labels(self.session.run)
+        values, labels = head_map(*self._drawn_map), self._labels
         wanted = (self.session.hovered[0], self.session.selection.query, len(labels) - 1)
         position = next(p for p in wanted if p is not None)
         if position >= len(values):
