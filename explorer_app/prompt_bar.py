@@ -143,6 +143,7 @@ class PromptBar(QWidget):
         self.show_choices()
         self.show_line()
         self.show_tokens()
+        self._fit_strip(0, self.strip.horizontalScrollBar().maximum())
 
     def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
         box = QComboBox()

@@ -1,0 +1,234 @@
+"""The prompt bar: what is typed and chosen becomes the scene, and what the engine says is seen beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from explorer_app.prompt_bar import PromptBar, memory_text, model_title
+from explorer_app.session import RUN, SITES, Session
+from model_core.queries import Answer, Scene
+from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
+
+PROMPT = "The cat saw the dog"
+GREETING = {
+    "devices": [
+        {"name": "cpu", "title": "CPU", "memory_bytes": 16_000_000_000},
+        {"name": "cuda:0", "title": "NVIDIA H200", "memory_bytes": None},
+    ],
+    "dtypes": ["float32", "bfloat16"],
+    "presets": {"tales-llama": "writes fairy tales"},
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_checkpoint(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture
+def bar(qtbot: QtBot, model: str) -> Iterator[PromptBar]:
+    """A bar on screen whose scene is answered."""
+    session = Session(Scene(model, PROMPT))
+    bar = PromptBar(session, [])
+    qtbot.addWidget(bar)
+    engine = LocalEngine(session, lambda: [RUN, SITES])
+    bar.resize(1200, 120)
+    bar.show()
+    engine.start()
+    qtbot.waitUntil(lambda: session.run is not None and not engine.busy, timeout=60_000)
+    yield bar
+    engine.close()
+    bar.detach()
+
+
+@pytest.fixture
+def alone(qtbot: QtBot) -> Iterator[PromptBar]:
+    """A bar on screen without an engine."""
+    bar = PromptBar(Session(Scene("tales-llama", PROMPT)), ["/models/older"])
+    qtbot.addWidget(bar)
+    bar.resize(1200, 120)
+    bar.show()
+    yield bar
+    bar.detach()
+
+
+def test_typing_asks_by_itself(bar: PromptBar, qtbot: QtBot) -> None:
+    qtbot.keyClicks(bar.prompt, " run")
+    qtbot.waitUntil(lambda: bar.session.shown.prompt == PROMPT + " run")
+    assert bar.strip.accessibleDescription().endswith("·run")
+
+
+def test_the_strip_shows_the_tokens_that_the_model_read(bar: PromptBar) -> None:
+    assert bar.session.run is not None
+    assert bar.strip.accessibleDescription().split() == [s.replace(" ", "·") for s in bar.session.run["strings"]]
+    assert bar.strip.accessibleDescription().replace(" ", "").replace("·", " ") == PROMPT
+
+
+def click(qtbot: QtBot, bar: PromptBar, token: int, modifier: Qt.KeyboardModifier | None = None) -> None:
+    place: QPoint = bar.strip.chip_rect(token).center().toPoint()
+    modifier = modifier or Qt.KeyboardModifier.NoModifier
+    qtbot.mouseClick(bar.strip.viewport(), Qt.MouseButton.LeftButton, modifier, place)
+
+
+def locked(bar: PromptBar) -> tuple[int | None, int | None]:
+    return bar.session.selection.query, bar.session.selection.key
+
+
+def test_a_click_locks_the_query_and_shift_click_the_key(bar: PromptBar, qtbot: QtBot) -> None:
+    click(qtbot, bar, 3)
+    assert locked(bar) == (3, None)
+    click(qtbot, bar, 1, Qt.KeyboardModifier.ShiftModifier)
+    assert locked(bar) == (3, 1)
+    click(qtbot, bar, 1, Qt.KeyboardModifier.ShiftModifier)
+    assert locked(bar) == (3, None)
+
+
+def test_a_second_click_locks_the_key_as_well_and_a_third_lets_go(bar: PromptBar, qtbot: QtBot) -> None:
+    for expected in ((2, None), (2, 2), (None, None)):
+        click(qtbot, bar, 2)
+        assert locked(bar) == expected
+
+
+def test_hovering_a_token_is_told_to_everyone(bar: PromptBar, qtbot: QtBot) -> None:
+    qtbot.mouseMove(bar.strip.viewport(), bar.strip.chip_rect(2).center().toPoint())
+    qtbot.waitUntil(lambda: bar.session.hovered == (2, None))
+
+
+def test_a_prompt_that_is_too_long_is_said_beside_it_and_can_be_cut(bar: PromptBar, qtbot: QtBot) -> None:
+    bar.session.change(prompt="the cat " * 400)
+    qtbot.waitUntil(lambda: bar.session.message != "")
+    assert "more than the context of 300" in bar.line.text()
+    assert bar.fix.isVisible()
+    qtbot.mouseClick(bar.fix, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bar.session.shown == bar.session.scene)
+    assert bar.session.run is not None
+    assert len(bar.session.run["tokens"]) == 300
+    assert bar.prompt.text() == bar.session.scene.prompt
+    assert not bar.fix.isVisible()
+
+
+def test_a_wrong_prompt_leaves_the_last_tokens_on_screen(bar: PromptBar, qtbot: QtBot) -> None:
+    before = bar.strip.accessibleDescription()
+    bar.prompt.selectAll()
+    qtbot.keyClick(bar.prompt, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: bar.session.message != "")
+    assert "empty" in bar.line.text()
+    assert bar.strip.accessibleDescription() == before
+
+
+def test_before_the_engine_has_greeted_the_scene_is_what_can_be_chosen(alone: PromptBar) -> None:
+    assert [alone.model.itemText(row) for row in range(alone.model.count())] == [
+        "tales-llama", "older", "", "Open folder…",
+    ]  # fmt: skip
+    assert alone.device.currentText() == "cpu"
+
+
+def test_the_greeting_fills_the_choosers(alone: PromptBar) -> None:
+    alone.session.greet(GREETING)
+    assert [alone.device.itemText(row) for row in range(2)] == ["cpu · 16.0 GB", "cuda:0"]
+    assert alone.device.itemData(1, Qt.ItemDataRole.ToolTipRole) == "NVIDIA H200"
+    assert [alone.dtype.itemText(row) for row in range(2)] == ["float32", "bfloat16"]
+    assert alone.model.itemData(0, Qt.ItemDataRole.ToolTipRole) == "writes fairy tales"
+
+
+def test_the_prompt_does_not_move_when_the_engine_greets(alone: PromptBar) -> None:
+    QApplication.processEvents()
+    before = alone.prompt.geometry()
+    alone.session.greet(GREETING)
+    QApplication.processEvents()
+    assert alone.prompt.geometry() == before
+
+
+def test_what_is_chosen_becomes_the_scene(alone: PromptBar) -> None:
+    alone.session.greet(GREETING)
+    alone.device.activated.emit(1)
+    alone.dtype.activated.emit(1)
+    alone.model.activated.emit(1)
+    assert alone.session.scene == Scene("/models/older", PROMPT, "cuda:0", "bfloat16")
+
+
+def test_open_folder_asks_for_one_and_keeps_the_model(alone: PromptBar, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(alone.opening):
+        alone.model.setCurrentIndex(3)
+        alone.model.activated.emit(3)
+    assert alone.model.currentText() == "tales-llama"
+
+
+def test_an_opened_folder_can_be_chosen_again(alone: PromptBar) -> None:
+    alone.session.change(model="/models/new")
+    assert alone.model.currentText() == "new"
+    assert alone.model.itemData(alone.model.currentIndex(), Qt.ItemDataRole.ToolTipRole) == "/models/new"
+    alone.session.change(model="tales-llama")
+    assert alone.model.findData("/models/new") >= 0
+
+
+def test_progress_and_cancel_appear_only_while_something_takes_long(alone: PromptBar, qtbot: QtBot) -> None:
+    assert not alone.bar.isVisible()
+    assert not alone.stop.isVisible()
+    alone.session.set_engine("running")
+    alone.session.set_progress("loading", 0.25)
+    assert alone.bar.isVisible()
+    assert alone.bar.value() == 250
+    assert alone.line.text() == "Loading tales-llama…"
+    with qtbot.waitSignal(alone.cancelled):
+        qtbot.mouseClick(alone.stop, Qt.MouseButton.LeftButton)
+    alone.session.set_progress("", 1.0)
+    assert not alone.bar.isVisible()
+
+
+def test_a_message_moves_nothing(alone: PromptBar) -> None:
+    QApplication.processEvents()
+    before = alone.strip.geometry()
+    alone.session.set_progress("running", 0.5)
+    alone.session.tell("a very long message " * 30, {"prompt": "a"})
+    QApplication.processEvents()
+    assert alone.strip.geometry() == before
+    assert alone.minimumSizeHint().width() < 1200
+
+
+@pytest.mark.parametrize("state", ["starting", "ready", "running", "stopped"])
+def test_the_light_says_what_the_engine_does(state: str, alone: PromptBar) -> None:
+    alone.session.set_engine(state)
+    assert alone.light.accessibleName() == f"engine {state}"
+    assert alone.light.toolTip()
+
+
+def test_another_prompt_of_the_same_scene_keeps_the_cursor_of_the_person_who_types(alone: PromptBar) -> None:
+    alone.prompt.setText("The bat")
+    alone.prompt.setCursorPosition(4)
+    alone.prompt.textEdited.emit("The bat")
+    assert alone.prompt.cursorPosition() == 4
+
+
+def test_long_prompts_get_a_scroll_bar_and_short_ones_no_empty_room(alone: PromptBar) -> None:
+    session = alone.session
+    for count, scrolls in ((5, False), (200, True), (5, False)):
+        scene = Scene("tales-llama", "x" * count)
+        session.change(prompt=scene.prompt)
+        facts = {"tokens": [7] * count, "strings": [" token"] * count, "layers": 1, "heads": 1}
+        session.take(scene, RUN, Answer(facts))
+        QApplication.processEvents()
+        bar = alone.strip.horizontalScrollBar()
+        assert (bar.maximum() > 0) == scrolls
+        chips = alone.strip.chip_rect(0).bottom()
+        spare = alone.strip.height() - chips
+        assert spare < bar.sizeHint().height() or scrolls
+
+
+def test_names_and_sizes_are_short() -> None:
+    assert model_title("/models/llama-7b") == "llama-7b"
+    assert model_title("tales-llama") == "tales-llama"
+    assert memory_text(139_800_000_000) == "139.8 GB"
+    assert memory_text(None) == ""
+
+
+def test_the_bar_is_narrow_enough_for_a_small_window(alone: PromptBar) -> None:
+    assert alone.minimumSizeHint().width() <= 800
+
+
+def test_a_folder_with_a_trailing_slash_has_a_name(tmp_path: Path) -> None:
+    assert model_title(f"{tmp_path}/small/") == "small"

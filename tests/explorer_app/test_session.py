@@ -1,0 +1,205 @@
+"""The session: what is told and when, what is shown, and what the selection may be. No Qt, no engine."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from explorer_app.session import RUN, SITES, Selection, Session, Store
+from model_core.queries import Answer, Scene, query
+
+SCENE = Scene("tales-llama", "a b c")
+
+
+def run(tokens: int = 3, layers: int = 4, heads: int = 2) -> Answer:
+    return Answer({"tokens": list(range(tokens)), "layers": layers, "heads": heads})
+
+
+def sites(*keys: str) -> Answer:
+    return Answer({"sites": [{"key": key} for key in keys]})
+
+
+def answered(scene: Scene = SCENE) -> Session:
+    session = Session(scene)
+    session.take(scene, RUN, run())
+    session.take(scene, SITES, sites("embed.out", "blocks.0.attn.q", "blocks.2.attn.q", "logits"))
+    return session
+
+
+def heard(signal: Any) -> list[Any]:
+    told: list[Any] = []
+    # psygnal keeps only a weak reference to a bound method, and list.append has no owner to die.
+    signal.connect(lambda *values: told.append(values[0] if len(values) == 1 else values))
+    return told
+
+
+def test_an_equal_change_tells_nothing() -> None:
+    session = Session(SCENE)
+    told = heard(session.scene_changed)
+    session.change(prompt="a b c")
+    assert told == []
+    session.change(prompt="a b")
+    assert [scene.prompt for scene in told] == ["a b"]
+
+
+def test_the_last_run_stays_on_screen_until_the_new_one_is_known() -> None:
+    session = answered()
+    session.change(prompt="new")
+    assert session.shown == SCENE
+    assert session.run is not None
+    session.take(session.scene, RUN, run(5))
+    assert session.shown.prompt == "new"
+    assert len(session.run["tokens"]) == 5
+
+
+def test_an_answer_to_an_outdated_scene_is_kept_but_not_shown() -> None:
+    session = answered()
+    session.change(prompt="new")
+    told = heard(session.answered)
+    old = query("graph")
+    session.take(SCENE, old, Answer())
+    assert told == []
+    assert session.store.get(SCENE, old) is not None
+
+
+def test_a_scene_seen_before_is_shown_at_once() -> None:
+    session = answered()
+    session.change(edits=("mask off",))
+    session.take(session.scene, RUN, run())
+    session.toggle_edit("mask off")
+    assert session.shown == SCENE
+
+
+def test_what_an_edit_changed_is_read_against_the_same_prompt() -> None:
+    session = answered()
+    session.change(edits=("mask off",))
+    session.take(session.scene, RUN, run())
+    assert session.before == SCENE
+    session.change(prompt="other")
+    session.take(session.scene, RUN, run())
+    assert session.before is None
+
+
+def test_the_selection_stays_within_the_model() -> None:
+    session = answered()
+    session.select(layer=99, head=-1, query=7, key=1)
+    assert session.selection == Selection(layer=3, head=0, query=2, key=1, step=0, site="embed.out")
+
+
+def test_a_shorter_prompt_pulls_the_locked_tokens_in() -> None:
+    session = answered()
+    session.select(query=2, key=1)
+    session.change(prompt="a")
+    session.take(session.scene, RUN, run(tokens=1))
+    assert (session.selection.query, session.selection.key) == (0, 0)
+
+
+def test_the_first_answers_give_the_step_its_site() -> None:
+    session = Session(SCENE)
+    told = heard(session.selection_changed)
+    session.take(SCENE, RUN, run())
+    session.take(SCENE, SITES, sites("embed.out", "logits"))
+    assert [selection.site for selection in told] == ["embed.out"]
+
+
+def test_going_to_a_site_selects_its_step_and_its_layer() -> None:
+    session = answered()
+    session.go_to("blocks.2.attn.q")
+    assert (session.selection.step, session.selection.layer) == (2, 2)
+    session.go_to("logits")
+    assert (session.selection.step, session.selection.layer) == (3, 2)
+
+
+def test_going_to_an_unknown_site_changes_nothing() -> None:
+    session = answered()
+    before = session.selection
+    session.go_to("blocks.9.attn.q")
+    assert session.selection == before
+
+
+@pytest.mark.parametrize(("asked", "reached"), [(-5, 0), (2, 2), (50, 3)])
+def test_steps_end_at_the_ends(asked: int, reached: int) -> None:
+    session = answered()
+    session.go_to_step(asked)
+    assert session.selection.step == reached
+
+
+def test_steps_before_the_first_answer_go_nowhere() -> None:
+    session = Session(SCENE)
+    session.go_to_step(3)
+    assert session.selection == Selection()
+
+
+def test_missing_names_each_unanswered_query_once_in_order() -> None:
+    session = answered()
+    one, two = query("graph"), query("next_token", k=3)
+    assert session.missing([two, RUN, one, two]) == [two, one]
+
+
+def test_a_stored_answer_is_shown_and_still_asked_for() -> None:
+    session = Session(SCENE)
+    session.store.put(SCENE, RUN, run(), stored=True)
+    assert session.run is not None
+    assert session.missing([RUN]) == [RUN]
+    session.take(SCENE, RUN, run())
+    assert session.missing([RUN]) == []
+
+
+def test_the_same_message_with_another_fix_is_told() -> None:
+    session = Session(SCENE)
+    told = heard(session.message_changed)
+    session.tell("too long", {"prompt": "a"})
+    session.tell("too long", {"prompt": "a"})
+    session.tell("too long", {"prompt": "b"})
+    assert told == ["too long", "too long"]
+    assert session.fix == {"prompt": "b"}
+
+
+def test_a_change_takes_the_message_away() -> None:
+    session = Session(SCENE)
+    session.tell("too long")
+    session.change(prompt="a")
+    assert session.message == ""
+
+
+def test_hovering_the_same_tokens_is_told_once() -> None:
+    session = Session(SCENE)
+    told = heard(session.hovered_changed)
+    session.hover(1, 0)
+    session.hover(1, 0)
+    session.hover(None)
+    assert told == [(1, 0), (None, None)]
+
+
+# The store
+
+
+def sized(kilobytes: int) -> Answer:
+    return Answer({}, {"values": np.zeros(kilobytes << 10, np.uint8)})
+
+
+def test_the_least_recently_used_answers_make_room() -> None:
+    store = Store(limit=25 << 10)
+    first, second, third = (query("value", site=site) for site in "abc")
+    store.put(SCENE, first, sized(10))
+    store.put(SCENE, second, sized(10))
+    store.get(SCENE, first)
+    store.put(SCENE, third, sized(10))
+    assert store.get(SCENE, second) is None
+    assert store.get(SCENE, first) is not None
+    assert store.size <= store.limit
+
+
+def test_an_answer_larger_than_the_whole_budget_is_kept_until_the_next() -> None:
+    store = Store(limit=1 << 10)
+    store.put(SCENE, query("value", site="a"), sized(10))
+    assert store.get(SCENE, query("value", site="a")) is not None
+    store.put(SCENE, query("value", site="b"), sized(10))
+    assert len(store.answers) == 1
+
+
+def test_an_answer_given_again_is_counted_once() -> None:
+    store = Store()
+    for _ in range(3):
+        store.put(SCENE, RUN, sized(10))
+    assert store.size == sized(10).nbytes
