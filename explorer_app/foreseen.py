@@ -70,7 +70,7 @@ def changed_words(now: Answer, before: Answer) -> str:
     if first == leader:
         was = percent(float(before["probabilities"][0]))
         if was == probability:
-            return tr("The edit leaves “{word}” first, at {now}.").format(word=word, now=probability)
+            return tr("Still “{word}” first: {now} before and after.").format(word=word, now=probability)
         return tr("Still “{word}” first: {before} → {now}.").format(word=word, before=was, now=probability)
     if rank is None:
         was = tr("not among the {count} likeliest").format(count=len(before["ids"]))

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QScrollArea,
     QToolButton,
     QVBoxLayout,
@@ -57,7 +56,9 @@ class Edits(Panel):
         super().__init__(session, parent)
         self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
 
-        self.about = QLabel(self)
+        self.about = QLabel(
+            tr("None active: the model runs as it was trained. An edit changes every panel."), self
+        )
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
         self.clear.setText(tr("Clear all"))
@@ -77,7 +78,8 @@ class Edits(Panel):
         self.entry = QLineEdit(self)
         self.entry.setAccessibleName(tr("New edit"))
         self.entry.setClearButtonEnabled(True)
-        self.add = QPushButton(tr("Add"), self)
+        self.add = QToolButton(self)
+        self.add.setText(tr("Add"))
         self.add.setEnabled(False)
         self.message = QLabel(self)
         self.message.setWordWrap(True)
@@ -87,17 +89,17 @@ class Edits(Panel):
         self.offers.setWordWrap(True)
         self.offers.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
 
-        head = QHBoxLayout()
-        head.addWidget(self.about, 1)
-        head.addWidget(self.clear, 0, Qt.AlignmentFlag.AlignTop)
         line = QHBoxLayout()
         line.addWidget(self.entry, 1)
         line.addWidget(self.add)
+        line.addWidget(self.clear)
         layout = QVBoxLayout(self)
-        layout.addLayout(head)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
         layout.addLayout(line)
         layout.addWidget(self.message)
         layout.addWidget(self.offers)
+        layout.addWidget(self.about)
         layout.addWidget(self.area, 1)
         layout.addStretch(0)
 
@@ -133,11 +135,7 @@ class Edits(Panel):
             self._column.addWidget(chip)
         self.clear.setVisible(bool(edits))
         self.area.setVisible(bool(edits))
-        self.about.setText(
-            tr("{count} active. Each panel shows the model as edited.").format(count=len(edits))
-            if edits
-            else tr("None active: the model runs as it was trained. An edit changes what every panel shows.")
-        )
+        self.about.setVisible(not edits)
         self.about.setStyleSheet(f"color: {colours.muted}")
         self.message.setStyleSheet(f"color: {colours.error}")
 

@@ -4,7 +4,7 @@ import math
 
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.foreseen import (
@@ -39,7 +39,7 @@ class NextToken(Panel):
         self.changed.setWordWrap(True)
         self.likely = BarList("output", self)
         self.likely.setAccessibleName(tr("Likeliest next tokens"))
-        self.append = QPushButton(self)
+        self.append = QToolButton(self)
         self.append.setToolTip(
             tr("Put this token at the end of the prompt; a double click on its bar does the same")
         )
@@ -51,15 +51,17 @@ class NextToken(Panel):
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
         for title, parts in (
-            (tr("Next"), (self.changed, self.likely, self.append)),
+            (tr("Next"), (self.changed, self.likely)),
             (tr("Prompt"), (self.total, self.prompt)),
         ):
             page = QWidget()
             column = QVBoxLayout(page)
-            column.setContentsMargins(4, 4, 4, 4)
+            column.setContentsMargins(4, 2, 4, 0)
+            column.setSpacing(2)
             for part in parts:
                 column.addWidget(part, 1 if isinstance(part, BarList) else 0)
             self.tabs.addTab(page, title)
+        self.tabs.setCornerWidget(self.append)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
@@ -149,8 +151,9 @@ class NextToken(Panel):
         self.likely.set_chosen(row)
         able = self._texts[row] is not None
         self.append.setEnabled(able)
-        words = tr("Append “{word}”") if able else tr("“{word}” is part of a character")
-        self.append.setText(words.format(word=self._words[row]))
+        words = tr("Append “{word}”") if able else tr("“{word}”: half a character")
+        word = self._words[row]
+        self.append.setText(words.format(word=word if len(word) <= 12 else word[:11] + "…"))
 
     def _append(self, row: int) -> None:
         text = self._texts[row] if row < len(self._texts) else None

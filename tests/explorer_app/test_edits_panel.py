@@ -31,6 +31,7 @@ def test_an_edit_goes_from_words_to_chip_to_run_and_back(qtbot: QtBot, tmp_path:
     with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, settle):
         assert words(panel) == []
         assert not panel.clear.isVisible()
+        assert panel.about.isVisible()
         assert "as it was trained" in panel.about.text()
         typed(qtbot, panel, "  MASK off l1h2 ")
         typed(qtbot, panel, "ablate L0H3")

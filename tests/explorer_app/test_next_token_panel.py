@@ -157,7 +157,7 @@ def test_words_say_what_an_edit_changed() -> None:
 
     before = answer([1, 2], [0.5, 0.25])
     assert changed_words(answer([1, 2], [0.75, 0.1]), before) == "Still “·w1” first: 50.0 % → 75.0 %."
-    assert changed_words(answer([1, 2], [0.5, 0.1]), before) == "The edit leaves “·w1” first, at 50.0 %."
+    assert changed_words(answer([1, 2], [0.5, 0.1]), before) == "Still “·w1” first: 50.0 % before and after."
     assert changed_words(answer([2, 1], [0.6, 0.1]), before) == (
         "“·w2” is first at 60.0 %; before it was number 2 at 25.0 %, and “·w1” was first."
     )
