@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
+from explorer_app.panels import Panel
 from explorer_app.text import tr
 
 
@@ -47,7 +48,7 @@ class PanelDock(QDockWidget):
     """A dock named `name`, so that its place can be saved and restored."""
 
     def __init__(
-        self, name: str, title: str, panel: QWidget, window: QMainWindow, *, flat: bool = False
+        self, name: str, title: str, panel: Panel, window: QMainWindow, *, flat: bool = False
     ) -> None:
         """`flat`: low and wide, so that the title stands beside the panel and not above it."""
         super().__init__(title, window)
@@ -55,6 +56,9 @@ class PanelDock(QDockWidget):
             self.setFeatures(self.features() | QDockWidget.DockWidgetFeature.DockWidgetVerticalTitleBar)
         self.setObjectName(name)
         self.setWidget(panel)
+        # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
+        self.visibilityChanged.connect(panel.setVisible)
+        self.visibilityChanged.connect(panel.set_seen)
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)

@@ -56,6 +56,7 @@ class EngineClient(QObject):
         self._cancelled = 0
         self._deaths = 0
         self._died_of: Scene | None = None
+        self._started = False
         self._greeted = False
         self._notice = ""
         self._why_stopped = ""
@@ -75,6 +76,8 @@ class EngineClient(QObject):
     def start(self) -> None:
         """Start the engine and ask at once: the pipe keeps the request until torch is there."""
         self.session.set_engine("starting")
+        self._started = True
+        self._pending = None
         self._reader = FrameReader()
         self._greeted = False
         self._launch()
@@ -158,6 +161,8 @@ class EngineClient(QObject):
             self._process.write(QByteArray(encode_bytes(frame)))
 
     def _ask(self) -> None:
+        if not self._started:
+            return
         scene = self.session.scene
         missing = [q for q in self.session.missing(self.wanted()) if (scene, q) not in self._failed]
         if missing and self.session.engine == "stopped":

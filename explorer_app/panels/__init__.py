@@ -15,7 +15,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from model_core.queries import Answer, Query
 from PySide6.QtCore import QTimer, Signal
@@ -23,7 +23,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
-from explorer_app.session import RUN, Session
+from explorer_app.session import RUN, Selection, Session
 
 Answers = dict[Query, Answer]
 
@@ -32,15 +32,19 @@ class Panel(QWidget):
     """A view of the session. Subclasses build their widgets in __init__ and override `needs` and `draw`."""
 
     asks = Signal()
+    follows: ClassVar[tuple[str, ...]] = tuple(Selection.__dataclass_fields__)
+    """The fields of the selection that the picture depends on; a change of the others draws nothing."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
+        self._behind = False
+        self._drawn: list[Any] | None = None
         self._soon = QTimer(self, interval=0, singleShot=True)
         self._soon.timeout.connect(self._update)
         session.shown_changed.connect(self.refresh)
-        session.selection_changed.connect(self.refresh)
-        session.answered.connect(self.refresh)
+        session.selection_changed.connect(self._changed)
+        session.answered.connect(self._changed)
         session.hovered_changed.connect(self.hovered)
         theme.notifier.changed.connect(self.refresh)
 
@@ -54,13 +58,25 @@ class Panel(QWidget):
     def preview(self, query: int | None, key: int | None) -> None:
         """Show the token positions under the pointer (None: nothing hovered); cheap, nothing is asked for."""
 
+    @property
+    def seen(self) -> bool:
+        """True where a person can see the panel: Qt calls a dock behind another tab visible too."""
+        return self.isVisible() and not self._behind
+
+    def set_seen(self, seen: bool) -> None:
+        """Told by the dock whether its tab is in front."""
+        self._behind = not seen
+        self.refresh()
+        if self.seen:
+            self.asks.emit()
+
     def hovered(self, _: Any = None) -> None:
-        if self.isVisible():
+        if self.seen:
             self.preview(*self.session.hovered)
 
     def wanted(self) -> list[Query]:
         """What this panel wants answered now; nothing while it is hidden."""
-        if not self.isVisible():
+        if not self.seen:
             return []
         # Of another model nothing is known yet, not even how many layers it has: first its run.
         known = self.session.scene.model == self.session.shown.model
@@ -68,7 +84,12 @@ class Panel(QWidget):
 
     def refresh(self, _: Any = None) -> None:
         """Draw, once, when the event loop is free."""
-        if self.isVisible():
+        self._drawn = None
+        self._changed()
+
+    def _changed(self, _: Any = None) -> None:
+        """Draw if there is something new to draw."""
+        if self.seen:
             self._soon.start()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -77,18 +98,23 @@ class Panel(QWidget):
         self.asks.emit()
 
     def _update(self) -> None:
-        if not self.isVisible():
+        if not self.seen:
             return
         needs = [RUN, *self.needs()]
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
-        if len(answers) == len(set(needs)):
+        if len(answers) < len(set(needs)):
+            return
+        inputs = [*answers.values(), *(getattr(self.session.selection, name) for name in self.follows)]
+        if inputs != self._drawn:
+            self._drawn = inputs
             self.draw(answers)
 
     def detach(self) -> None:
         """Stop listening; called before the panel is deleted, since a signal would outlive it."""
         self._soon.stop()
-        for signal in (self.session.shown_changed, self.session.selection_changed, self.session.answered):
-            signal.disconnect(self.refresh)
+        self.session.shown_changed.disconnect(self.refresh)
+        self.session.selection_changed.disconnect(self._changed)
+        self.session.answered.disconnect(self._changed)
         self.session.hovered_changed.disconnect(self.hovered)
         theme.notifier.changed.disconnect(self.refresh)
 

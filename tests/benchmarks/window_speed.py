@@ -1,0 +1,247 @@
+"""How fast the window answers: `python -m tests.benchmarks.window_speed [repeats]` prints medians and the worst case.
+
+Measured with the preset, the real engine process and the real event loop, offscreen unless QT_QPA_PLATFORM says
+otherwise. Every time is until the picture is painted, and every ratio is taken within one run.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from explorer_app import theme
+from explorer_app.panels.attention import Attention
+from explorer_app.session import Session
+from explorer_app.window import MainWindow
+from model_core.queries import Scene
+
+PROMPT = "Once upon a time there was a little girl who had a cat. The cat had a hat, and the girl had a "
+
+
+def milliseconds(action: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    action()
+    return (time.perf_counter() - begun) * 1000
+
+
+def spin(app: QApplication, true: Callable[[], bool]) -> None:
+    """Run the event loop until something is so."""
+    deadline = time.monotonic() + 60
+    while not true():
+        app.processEvents()
+        assert time.monotonic() < deadline, "nothing happened for a minute"
+
+
+class Bench:
+    """A window with a live engine, and the moments at which its attention panel has painted."""
+
+    def __init__(self, app: QApplication) -> None:
+        self.app = app
+        self.window = MainWindow(Session(Scene("tales-llama", PROMPT)))
+        self.window.resize(1280, 800)
+        self.window.show()
+        panel = self.window.panels["attention"]
+        assert isinstance(panel, Attention)
+        self.attention, self.session = panel, self.window.session
+        self.window.client.start()
+        spin(app, self.idle)
+
+    def idle(self) -> bool:
+        return self.session.engine == "ready" and not self.window.client.busy
+
+    def settle(self) -> None:
+        spin(self.app, self.idle)
+        QTest.qWait(30)
+
+    def until_painted(self, act: Callable[[], None], drawn: Callable[[], bool]) -> float:
+        """From the key to the heatmap's pixels."""
+
+        def whole() -> None:
+            act()
+            spin(self.app, drawn)
+            self.attention.heatmap.repaint()
+            self.attention.grid.repaint()
+
+        return milliseconds(whole)
+
+
+class Stalls(QObject):
+    """The longest time for which the event loop did not come round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest = 0.0
+        self.last = time.perf_counter()
+        self.timer = QTimer(self, interval=0, timerType=Qt.TimerType.PreciseTimer)
+        self.timer.timeout.connect(self.tick)
+
+    def tick(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, (now - self.last) * 1000)
+        self.last = now
+
+    def during(self, action: Callable[[], None]) -> float:
+        self.longest, self.last = 0.0, time.perf_counter()
+        self.timer.start()
+        action()
+        self.timer.stop()
+        return self.longest
+
+
+def report(what: str, times: list[float]) -> None:
+    print(f"{what:58} median {statistics.median(times):7.1f} ms   worst {max(times):7.1f} ms   n {len(times)}")
+
+
+def key_to_heatmap(bench: Bench, repeats: int) -> list[float]:
+    """A letter typed at the end of a prompt of about 32 tokens, until the new map is painted."""
+    field = bench.window.prompt_bar.prompt
+    times = []
+    for n in range(repeats):
+        bench.settle()
+        shown = bench.session.shown
+        key = "abcdefghijklmnopqrstuvwxyz"[n % 26]
+        drawn_before = bench.attention.heatmap.image_values()
+        times.append(
+            bench.until_painted(
+                lambda key=key: QTest.keyClicks(field, key),
+                lambda shown=shown, before=drawn_before: bench.session.shown != shown
+                and bench.attention.heatmap.image_values() is not before,
+            )
+        )
+        bench.settle()
+        QTest.keyClick(field, Qt.Key.Key_Backspace)
+    bench.settle()
+    return times
+
+
+def walk(bench: Bench, keys: list[Qt.Key], repeats: int, fresh: bool) -> list[float]:
+    """An arrow key in the attention panel, until the other head's map is painted. `fresh`: the layer was never asked."""
+    times = []
+    for n in range(repeats):
+        if fresh:
+            bench.session.change(prompt=PROMPT + "x" * (n + 1))
+        bench.settle()
+        before = bench.attention.heatmap.image_values()
+        key = keys[n % len(keys)]
+        times.append(
+            bench.until_painted(
+                lambda key=key: QTest.keyClick(bench.attention.grid, key),
+                lambda before=before: bench.attention.heatmap.image_values() is not before,
+            )
+        )
+    return times
+
+
+def longest_stalls(bench: Bench) -> tuple[float, float]:
+    """While a model of 124 M parameters loads and runs; while thirty keys are typed at 60 a second."""
+    stalls = Stalls()
+    field = bench.window.prompt_bar.prompt
+
+    def typing() -> None:
+        for n in range(30):
+            QTest.keyClicks(field, " abcdefgh"[n % 9])
+            QTest.qWait(16)
+        bench.settle()
+
+    def loading(folder: str) -> Callable[[], None]:
+        def load() -> None:
+            bench.session.change(model=folder, prompt="a b c")
+            spin(bench.app, lambda: bench.session.shown.model == folder)
+            bench.settle()
+
+        return load
+
+    typed = stalls.during(typing)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.benchmarks.large_model", folder]
+        subprocess.run(command, check=True)
+        loaded = stalls.during(loading(folder))
+    return loaded, typed
+
+
+START = """
+import sys, time
+begun = time.perf_counter()
+from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, QObject, QTimer
+app = QApplication([])
+{build}
+class Painted(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Paint and watched is target:
+            watched.removeEventFilter(self)
+            # The rest of the window is painted in the same turn of the event loop.
+            QTimer.singleShot(0, done)
+        return False
+def done():
+    print(time.perf_counter() - begun)
+    app.quit()
+filter = Painted()
+target.installEventFilter(filter)
+window.show()
+app.exec()
+"""
+BARE = """
+import numpy as np, pyqtgraph
+from PySide6.QtWidgets import QMainWindow
+window = QMainWindow()
+view = pyqtgraph.GraphicsLayoutWidget()
+view.addPlot().addItem(pyqtgraph.ImageItem(np.zeros((9, 9))))
+target = view.viewport()
+window.setCentralWidget(view)
+window.resize(1280, 800)
+"""
+OURS = """
+from explorer_app import first_screen, theme
+from explorer_app.window import MainWindow
+theme.load_fonts()
+theme.apply(app, None)
+window = MainWindow(first_screen.load())
+target = window.panels["attention"].grid
+"""
+
+
+def start(build: str) -> float:
+    """Seconds from the first import until the first picture is painted, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", START.format(build=build)], capture_output=True, text=True, check=True)
+    return float(done.stdout) * 1000
+
+
+def main(repeats: int) -> None:
+    bare, ours = [], []
+    for _ in range(repeats):
+        bare.append(start(BARE))
+        ours.append(start(OURS))
+    report("a bare PySide6 + pyqtgraph window, start to painted", bare)
+    report("the window with its stored first trace, start to painted", ours)
+    print(f"{'ratio of the medians':58} {statistics.median(ours) / statistics.median(bare):.2f}")
+    app = QApplication([])
+    theme.load_fonts()
+    theme.apply(app, "light")
+    bench = Bench(app)
+    run = bench.session.run
+    assert run is not None
+    print(f"prompt of {len(run['tokens'])} tokens, {app.platformName()}, {os.cpu_count()} cores")
+    report("key press to painted heatmap", key_to_heatmap(bench, repeats))
+    right_left = [Qt.Key.Key_Right, Qt.Key.Key_Left]
+    down_up = [Qt.Key.Key_Down, Qt.Key.Key_Up]
+    report("head change to painted", walk(bench, right_left, repeats, fresh=False))
+    report("layer change to painted, layer seen before", walk(bench, down_up, repeats, fresh=False))
+    report("layer change to painted, layer asked for the first time", walk(bench, down_up, repeats, fresh=True))
+    loaded, typed = longest_stalls(bench)
+    report("longest stall of the event loop while a 124 M model loads", [loaded])
+    report("longest stall of the event loop while typing fast", [typed])
+    bench.window.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
