@@ -54,4 +54,4 @@ class Trace:
 
 def to_array(value: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
     """A tensor as contiguous float32 numpy on the CPU: bfloat16 has no numpy, and a view may be a broadcast."""
-    return np.ascontiguousarray(value.detach().to("cpu", torch.float32).numpy())
+    return value.detach().to("cpu", torch.float32).contiguous().numpy()

@@ -1,0 +1,562 @@
+"""The engine answers by frames, in its own process, and nothing that is sent to it ends it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import derive, engine
+from model_core.devices import configure_threads
+from model_core.engine import QUESTIONS, Context, Engine
+from model_core.graph import TOKENS
+from model_core.presets import PRESETS, open_model
+from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
+from model_core.queries import Answer, Scene
+from model_core.replay import Run, sites
+from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPT = "The cat sat on the mat"
+PATIENCE = 60  # seconds
+
+# One query of every kind; rotary positions are what LLaMA has and GPT-2 has not.
+ASKED: dict[str, dict[str, Any]] = {
+    "run": {},
+    "sites": {},
+    "value": {"site": "blocks.1.attn.pattern", "at": {"H": 2}},
+    "overview": {"side": 4},
+    "next_token": {"k": 3},
+    "norm": {"module": "blocks.1.norm2"},
+    "rope": {"layer": 1, "head": 3},
+    "positions": {},
+    "inspect": {"site": "blocks.2.attn.masked", "at": {"H": 0}, "limit": 5},
+    "graph": {},
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The path of a tiny checkpoint of each family."""
+    configure_threads()
+    return {family: save(tmp_path_factory.mktemp(family), family) for family in CONFIGS}
+
+
+@pytest.fixture(params=CONFIGS)
+def scene(request: pytest.FixtureRequest, models: dict[str, str]) -> Scene:
+    return Scene(models[request.param], PROMPT, edits=("mask off L1H2",))
+
+
+@pytest.fixture
+def llama(models: dict[str, str]) -> Scene:
+    return Scene(models["llama"], PROMPT)
+
+
+def ask(id: int, scene: Scene, *queries: tuple[str, dict[str, Any]]) -> Frame:
+    asked = [{"kind": kind, "arguments": arguments} for kind, arguments in queries]
+    return Frame("ask", id, {"scene": scene.to_json(), "queries": asked})
+
+
+class Process:
+    """An engine process with its pipes. One that does not answer within PATIENCE is killed, which ends the wait."""
+
+    def __init__(self, *command: str, log: Path) -> None:
+        self.log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self.reader, self.came = FrameReader(), []
+
+    def write(self, *frames: Frame | bytes) -> None:
+        self.stdin.write(b"".join(f if isinstance(f, bytes) else encode_bytes(f) for f in frames))
+        self.stdin.flush()
+
+    def read(self) -> Frame:
+        """The next frame."""
+        while not self.came:
+            killer = threading.Timer(PATIENCE, self.process.kill)
+            killer.start()
+            data = os.read(self.stdout.fileno(), 1 << 20)
+            killer.cancel()
+            killer.join()
+            assert data, f"the engine ended: {self.log.read_text()}"
+            self.came += self.reader.feed(data)
+        frame = self.came.pop(0)
+        assert isinstance(frame, Frame), frame
+        return frame
+
+    def until(self, kind: str, id: int) -> list[Frame]:
+        """What comes, up to the frame of this kind that answers this request."""
+        frames = [self.read()]
+        while (frames[-1].kind, frames[-1].id) != (kind, id):
+            frames.append(self.read())
+        return frames
+
+    def end(self) -> int:
+        """Close its stdin; the exit code. What it still says is read, so that it can."""
+        self.stdin.close()
+        killer = threading.Timer(PATIENCE, self.process.kill)
+        killer.start()
+        while data := os.read(self.stdout.fileno(), 1 << 20):
+            self.came += self.reader.feed(data)
+        code = self.process.wait()
+        killer.cancel()
+        killer.join()
+        self.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """The engine as the window starts it. It outlives whatever the tests send."""
+    started = Process("-m", "model_core.cli", "engine", log=tmp_path_factory.mktemp("engine") / "log")
+    yield started
+    assert started.end() == 0
+
+
+def alive(process: Process, id: int) -> bool:
+    process.write(Frame("hello", id))
+    return process.until("hello", id)[-1].fields["dtypes"] == ["float32", "float64", "float16", "bfloat16"]
+
+
+def expected(scene: Scene, kind: str, arguments: dict[str, Any]) -> Answer:
+    """The answer, computed in this process."""
+    loaded = open_model(scene.model, scene.device, scene.dtype)
+    edits = [engine.parse(edit) for edit in scene.edits]
+    run = Run(loaded.model, loaded.tokenizer.encode(scene.prompt), edits)
+    with torch.inference_mode():
+        return QUESTIONS[kind](Context(loaded, run, lambda: False, 0.0), **arguments)
+
+
+def facts_of(frame: Frame) -> dict[str, Any]:
+    return {name: fact for name, fact in frame.fields["facts"].items() if name != "milliseconds"}
+
+
+def test_every_kind_of_query_is_asked_below() -> None:
+    assert ASKED.keys() == QUESTIONS.keys()
+
+
+def test_hello_tells_what_the_engine_has(process: Process) -> None:
+    process.write(Frame("hello", 1))
+    hello = process.until("hello", 1)[-1].fields
+    assert hello["devices"][0]["name"] == "cpu"
+    assert hello["presets"].keys() == PRESETS.keys()
+    assert hello["families"] == {"gpt2": "GPT-2", "llama": "LLaMA 2"}
+    assert hello["pid"] == process.process.pid
+
+
+def test_every_kind_of_query_comes_back_over_pipes_as_it_was_computed(process: Process, scene: Scene) -> None:
+    process.write(ask(2, scene, *ASKED.items()))
+    frames = process.until("done", 2)
+    assert frames[-1].fields["cancelled"] is False
+    replies = [frame for frame in frames if frame.kind in ("answer", "error")]
+    assert [frame.fields["query"] for frame in replies] == [
+        {"kind": kind, "arguments": arguments} for kind, arguments in ASKED.items()
+    ]
+    for frame in replies:
+        kind, arguments = frame.fields["query"]["kind"], frame.fields["query"]["arguments"]
+        if kind == "rope" and "gpt2" in scene.model:
+            assert frame.kind == "error"
+            assert frame.fields["message"] == "this model has no rotary positions"
+            continue
+        answer = expected(scene, kind, arguments)
+        told = {name: fact for name, fact in answer.facts.items() if name != "milliseconds"}
+        assert facts_of(frame) == json.loads(json.dumps(told))
+        assert frame.arrays.keys() == answer.arrays.keys()
+        for name, array in answer.arrays.items():
+            assert frame.arrays[name].dtype == array.dtype
+            assert np.array_equal(frame.arrays[name], array, equal_nan=True)
+
+
+def test_progress_is_told_while_a_model_loads_and_runs(process: Process, models: dict[str, str]) -> None:
+    process.write(ask(3, Scene(models["llama"], PROMPT, dtype="float64"), ("run", {})))
+    said = [frame.fields for frame in process.until("done", 3) if frame.kind == "progress"]
+    loading = [fields["share"] for fields in said if fields["what"] == "loading"]
+    assert loading == sorted(loading)
+    assert loading[-1] == 1.0
+    running = [fields["share"] for fields in said if fields["what"] == "running"]
+    assert running == sorted(running)
+    assert 0 < running[-1] <= 1.0
+
+
+MANY = [("overview", {})] * 3000
+
+
+def test_newest_request_wins_and_the_older_one_stops(process: Process, llama: Scene) -> None:
+    process.write(ask(10, llama, *MANY), ask(11, llama, ("run", {})))
+    older, newer = process.until("done", 10), process.until("done", 11)
+    assert older[-1].fields["cancelled"] is True
+    assert sum(frame.kind == "answer" for frame in older) < len(MANY)
+    assert [frame.kind for frame in newer if frame.kind != "progress"] == ["answer", "done"]
+    assert newer[-1].fields["cancelled"] is False
+
+
+def test_request_for_another_model_that_nobody_waits_for_is_not_begun(
+    process: Process, models: dict[str, str]
+) -> None:
+    scenes = [Scene(models["gpt2"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
+    process.write(
+        *(ask(12 + n, scene, *MANY) for n, scene in enumerate(scenes[:2])), ask(14, scenes[2], ("run", {}))
+    )
+    frames = process.until("done", 14)
+    done = {frame.id: frame.fields["cancelled"] for frame in frames if frame.kind == "done"}
+    assert done == {12: True, 13: True, 14: False}
+    assert not [frame for frame in frames if frame.id == 13 and frame.kind == "answer"]
+
+
+def test_cancel_stops_what_is_under_way_and_nothing_later(process: Process, llama: Scene) -> None:
+    process.write(ask(20, llama, *MANY), Frame("cancel", 21))
+    frames = process.until("done", 20)
+    assert frames[-1].fields["cancelled"] is True
+    assert sum(frame.kind == "answer" for frame in frames) < len(MANY)
+    process.write(ask(22, llama, ("run", {})))
+    assert process.until("done", 22)[-1].fields["cancelled"] is False
+
+
+def test_cancel_of_nothing_is_harmless(process: Process, llama: Scene) -> None:
+    process.write(Frame("cancel", 30), Frame("cancel", 31), ask(32, llama, ("run", {})))
+    assert process.until("done", 32)[-1].fields["cancelled"] is False
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"this is no frame at all", "unreadable frame: bytes that belong to no frame were skipped"),
+        (MAGIC + (5).to_bytes(4, "little") + bytes(8) + b"{nope", "unreadable frame: the header is not JSON"),
+        (
+            MAGIC + (MAX_HEADER + 1).to_bytes(4, "little") + bytes(8),
+            f"unreadable frame: a frame's header of {MAX_HEADER + 1:,} bytes is over the limit of {MAX_HEADER:,}",
+        ),
+        (encode_bytes(Frame("dance", 40)), "frames of kind 'dance' are not known here"),
+        (encode_bytes(Frame("ask", 40)), "this request has no readable scene and queries"),
+        (
+            encode_bytes(Frame("ask", 40, {"scene": {"model": 3}, "queries": []})),
+            "this request has no readable scene and queries",
+        ),
+        (
+            encode_bytes(Frame("ask", 40, {"scene": Scene("m", "p").to_json(), "queries": ["run"]})),
+            "this request has no readable scene and queries",
+        ),
+    ],
+)
+def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
+    process: Process, sent: bytes, message: str
+) -> None:
+    process.write(sent)
+    error = process.read()
+    assert error.kind == "error"
+    assert error.fields == {"message": message, "query": None, "fault": False, "fix": None}
+    # A frame's lengths were eaten with what was no frame: the first hello may be needed to find the way back.
+    assert alive(process, 41)
+
+
+NOISY = """
+import os, sys
+from model_core import cli, engine
+from model_core.queries import Answer
+
+@engine.answers("noisy")
+def noisy(context):
+    print("a print")
+    sys.stdout.flush()
+    os.write(1, b"raw bytes")
+    os.system("echo a child")
+    return Answer({"said": True})
+
+@engine.answers("faulty")
+def faulty(context):
+    raise RuntimeError("two\\nlines")
+
+sys.exit(cli.main(["engine"]))
+"""
+
+
+def test_prints_and_faults_go_to_the_log_and_the_frames_stay_whole(tmp_path: Path, llama: Scene) -> None:
+    noisy = Process("-c", NOISY, log=tmp_path / "log")
+    noisy.write(ask(1, llama, ("noisy", {}), ("faulty", {}), ("noisy", {}), ("nothing", {})))
+    answers = [frame for frame in noisy.until("done", 1) if frame.kind != "progress"]
+    assert [frame.kind for frame in answers] == ["answer", "error", "answer", "error", "done"]
+    fault, unknown = answers[1].fields, answers[3].fields
+    assert fault["fault"] is True
+    assert fault["message"] == "the engine failed (RuntimeError: two lines); see its log"
+    assert fault["query"] == {"kind": "faulty", "arguments": {}}
+    assert unknown["fault"] is False
+    assert unknown["message"] == "queries of kind 'nothing' are not known here"
+    assert noisy.end() == 0
+    assert noisy.came == []
+    log = noisy.log.read_text()
+    assert log.count("a print\n") == log.count("raw bytes") == log.count("a child\n") == 2
+    assert "Traceback" in log
+
+
+def test_engine_ends_when_its_stdin_does_even_in_the_middle_of_a_request(
+    tmp_path: Path, llama: Scene
+) -> None:
+    busy = Process("-m", "model_core.cli", "engine", log=tmp_path / "log")
+    busy.write(ask(1, llama, *MANY * 20))
+    busy.read()
+    assert busy.end() == 0
+    frames = [frame for frame in busy.came if isinstance(frame, Frame)]
+    assert frames[-1].kind == "done"
+    assert frames[-1].fields["cancelled"] is True
+    assert busy.log.read_text() == ""
+
+
+def local(request: Frame, *, cancelled: bool = False, engine: Engine | None = None) -> list[Frame]:
+    """What an engine in this process says to a request, progress aside."""
+    said: list[Frame] = []
+    engine = engine or Engine(said.append)
+    engine.send = said.append
+    engine.handle(request, lambda: cancelled, lambda: False)
+    return [frame for frame in said if frame.kind != "progress"]
+
+
+def answer_to(scene: Scene, kind: str, **arguments: Any) -> Frame:
+    answer, done = local(ask(1, scene, (kind, arguments)))
+    assert done.kind == "done"
+    return answer
+
+
+@pytest.fixture
+def run(scene: Scene) -> Run:
+    loaded = open_model(scene.model)
+    return Run(loaded.model, loaded.tokenizer.encode(PROMPT), [engine.parse(edit) for edit in scene.edits])
+
+
+def test_value_is_the_run_s_at_the_positions_that_were_picked(scene: Scene, run: Run) -> None:
+    whole = answer_to(scene, "value", site="blocks.1.attn.pattern")
+    assert whole.fields["facts"] == {"dims": "H T S", "dtype": "float32"}
+    expected = run.value("blocks.1.attn.pattern")[0].numpy()
+    assert np.array_equal(whole.arrays["values"], expected)
+    picked = answer_to(scene, "value", site="blocks.1.attn.pattern", at={"H": 3, "S": 1})
+    assert picked.fields["facts"]["dims"] == "T"
+    assert np.array_equal(picked.arrays["values"], expected[3, :, 1])
+    one = answer_to(scene, "value", site="blocks.1.attn.pattern", at={"H": 3, "T": 2, "S": 1})
+    assert one.arrays["values"].shape == ()
+    assert one.arrays["values"] == expected[3, 2, 1]
+
+
+def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> None:
+    facts = answer_to(scene, "run").fields["facts"]
+    assert facts["tokens"] == run.tokens
+    assert "".join(facts["strings"]) == PROMPT
+    assert (facts["layers"], facts["heads"], facts["context"]) == (LAYERS, HEADS, CONTEXT)
+    assert facts["parameters"] == run.model.parameter_count
+    assert facts["kept_bytes"] == run.trace.nbytes
+    assert facts["edits"] == ["mask off L1H2"]
+    assert facts["milliseconds"] > 0
+
+
+def test_sites_are_those_of_the_dry_run(scene: Scene, run: Run) -> None:
+    told = answer_to(scene, "sites").fields["facts"]["sites"]
+    described = sites(run.model, len(run.tokens))
+    assert [site["key"] for site in told] == [site.key for site in described]
+    assert [tuple(site["shape"]) for site in told] == [site.shape for site in described]
+    assert [site["dims"] for site in told] == [site.dims for site in described]
+
+
+def test_overview_has_every_layer_and_head_in_order(scene: Scene, run: Run) -> None:
+    maps = answer_to(scene, "overview").arrays["maps"]
+    length = len(run.tokens)
+    assert maps.shape == (LAYERS, HEADS, length, length)
+    for layer in range(LAYERS):
+        assert np.array_equal(maps[layer], run.value(f"blocks.{layer}.attn.pattern")[0])
+    small = answer_to(scene, "overview", side=3)
+    assert small.fields["facts"] == {"length": length, "shown": 3}
+    assert np.array_equal(small.arrays["maps"], derive.shrink(torch.tensor(maps), 3))
+
+
+def test_next_tokens_are_likeliest_first_with_what_they_add_to_the_prompt(scene: Scene, run: Run) -> None:
+    answer = answer_to(scene, "next_token", k=5)
+    facts, best = answer.fields["facts"], run.logits[-1].softmax(-1).topk(5)
+    assert facts["ids"] == best.indices.tolist()
+    np.testing.assert_allclose(answer.arrays["probabilities"], best.values)
+    assert len(facts["strings"]) == len(facts["texts"]) == 5
+    assert len(answer.arrays["log_probs"]) == len(answer.arrays["ranks"]) == len(run.tokens) - 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"), [("blocks.0.norm1", "resid_pre"), ("blocks.2.norm2", "resid_mid")]
+)
+def test_norm_tells_what_went_in_and_came_out(scene: Scene, run: Run, module: str, source: str) -> None:
+    answer = answer_to(scene, "norm", module=module)
+    before = f"{module.rpartition('.')[0]}.{source}"
+    assert answer.fields["facts"]["source"] == before
+    assert np.array_equal(answer.arrays["before"], run.value(before)[0])
+    assert np.array_equal(answer.arrays["after"], run.value(f"{module}.out")[0])
+    statistics = {"LayerNorm": {"mean", "variance", "bias"}, "RMSNorm": {"rms"}}
+    kind = answer.fields["facts"]["kind"]
+    assert answer.arrays.keys() == {"before", "after", "gain"} | statistics[kind]
+
+
+def test_last_norm_reads_the_last_block(scene: Scene, run: Run) -> None:
+    answer = answer_to(scene, "norm", module="norm")
+    assert answer.fields["facts"]["source"] == f"blocks.{LAYERS - 1}.resid_post"
+
+
+def test_rope_tells_a_head_s_query_and_the_key_that_it_shares(models: dict[str, str]) -> None:
+    scene = Scene(models["llama"], PROMPT)
+    loaded = open_model(scene.model)
+    run = Run(loaded.model, loaded.tokenizer.encode(PROMPT))
+    for head, group in enumerate([0, 0, 1, 1]):
+        answer = answer_to(scene, "rope", layer=2, head=head)
+        assert answer.fields["facts"]["group"] == group
+        for name, index in (("q", head), ("q_rot", head), ("k", group), ("k_rot", group)):
+            assert np.array_equal(answer.arrays[name], run.value(f"blocks.2.attn.{name}")[0, index])
+        assert np.array_equal(answer.arrays["angles"], run.value("rope.angles"))
+
+
+def test_positions_are_told_by_kind(models: dict[str, str]) -> None:
+    assert answer_to(Scene(models["llama"], PROMPT), "positions").fields["facts"] == {"kind": "rotary"}
+    table = answer_to(Scene(models["gpt2"], PROMPT), "positions")
+    assert table.fields["facts"] == {"kind": "table"}
+    length = len(open_model(models["gpt2"]).tokenizer.encode(PROMPT))
+    assert table.arrays["table"].shape == (length, 24)
+    assert np.diag(table.arrays["cosines"]) == pytest.approx(1)
+
+
+def test_inspected_slice_is_a_table_with_the_statistics_of_the_whole(scene: Scene, run: Run) -> None:
+    answer = answer_to(scene, "inspect", site="blocks.1.attn.q", at={"H": 1}, limit=4)
+    whole = run.value("blocks.1.attn.q")[0, 1].numpy()
+    facts = answer.fields["facts"]
+    assert (facts["axes"], facts["shape"], facts["site_dims"]) == (["T", "D"], list(whole.shape), "B H T D")
+    assert np.array_equal(answer.arrays["table"], whole[:4, :4])
+    assert facts["statistics"]["max"] == whole.max()
+    assert answer.arrays["counts"].sum() == whole.size
+    masked = answer_to(scene, "inspect", site="blocks.0.attn.masked")
+    length = len(run.tokens)
+    assert masked.fields["facts"]["statistics"]["minus_infinite"] == HEADS * length * (length - 1) // 2
+
+
+def test_graph_is_told_as_nodes_and_pairs_of_their_positions(scene: Scene, run: Run) -> None:
+    facts = answer_to(scene, "graph").fields["facts"]
+    keys = [node["key"] for node in facts["nodes"]]
+    assert keys == [TOKENS, *(site.key for site in sites(run.model, len(run.tokens)))]
+    assert {(keys[a], keys[b]) for a, b in facts["edges"]} == set(run.graph.edges)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        ("value", {"site": "blocks.9.attn.q"}, "there is no site 'blocks.9.attn.q' in this model"),
+        ("value", {"site": "blocks.0.attn.q", "at": {"V": 1}}, "blocks.0.attn.q has axes H T D, not V"),
+        (
+            "value",
+            {"site": "blocks.0.attn.q", "at": {"H": 4}},
+            "query: there is no H 4; this model has Hs 0 to 3",
+        ),
+        ("value", {"site": "blocks.0.attn.q", "at": {"H": 1.5}}, "H 1.5 is not a whole number"),
+        ("value", {"site": "blocks.0.attn.q", "at": {"H": True}}, "H True is not a whole number"),
+        ("inspect", {"site": "tokens"}, "there is no site 'tokens' in this model"),
+        ("overview", {"word": "patern"}, "there is no site 'blocks.0.attn.patern' in this model"),
+        ("norm", {"module": "blocks.0.attn"}, "there is no norm 'blocks.0.attn' in this model"),
+        ("rope", {"layer": 3, "head": 0}, "query: there is no layer 3; this model has layers 0 to 2"),
+        ("rope", {"layer": 0, "head": -1}, "query: there is no head -1; this model has heads 0 to 3"),
+    ],
+)
+def test_query_for_what_is_not_there_says_so_and_the_next_is_answered(
+    llama: Scene, kind: str, arguments: dict[str, Any], message: str
+) -> None:
+    error, run, done = local(ask(5, llama, (kind, arguments), ("run", {})))
+    assert error.fields == {
+        "message": message,
+        "query": {"kind": kind, "arguments": arguments},
+        "fault": False,
+        "fix": None,
+    }
+    assert [run.kind, done.kind] == ["answer", "done"]
+
+
+def refused(scene: Scene) -> dict[str, Any]:
+    (error,) = local(ask(6, scene, ("run", {})))
+    assert error.kind == "error"
+    assert error.fields["query"] is None
+    assert error.fields["fault"] is False
+    return error.fields
+
+
+def test_scene_that_cannot_be_run_is_refused_in_one_line(models: dict[str, str]) -> None:
+    path = models["llama"]
+    wrong = {
+        Scene("no such model", PROMPT): "there is no model 'no such model'",
+        Scene(path, ""): "the prompt is empty",
+        Scene(path, PROMPT, device="abacus"): "there is no device 'abacus' here",
+        Scene(path, PROMPT, dtype="float7"): "there is no dtype 'float7'",
+        Scene(path, PROMPT, edits=("ablate L0H9",)): "there is no head 9",
+        Scene(path, PROMPT, edits=("dance",)): "no edit reads 'dance'",
+    }
+    for scene, message in wrong.items():
+        said = refused(scene)["message"]
+        assert message in said
+        assert "\n" not in said
+
+
+def test_prompt_that_is_too_long_comes_back_with_one_that_fits(models: dict[str, str]) -> None:
+    scene = Scene(models["llama"], PROMPT * 10)
+    error = refused(scene)
+    assert "more than the context of 24" in error["message"]
+    fixed = Scene(models["llama"], error["fix"]["prompt"])
+    assert scene.prompt.startswith(fixed.prompt)
+    assert len(answer_to(fixed, "run").fields["facts"]["tokens"]) == CONTEXT
+
+
+@pytest.mark.parametrize("where", ["run", "view"])
+def test_memory_that_ran_out_is_no_fault_and_says_what_to_do(
+    llama: Scene, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    if where == "run":
+        monkeypatch.setattr(engine, "Run", exhausted)
+    else:
+        monkeypatch.setitem(QUESTIONS, "run", exhausted)
+    error = local(ask(1, llama, ("run", {})))[0].fields
+    assert error["fault"] is False
+    assert error["message"].startswith(f"this {where} needs more memory than is free: use a shorter prompt")
+
+
+def test_cancelled_run_is_not_kept_but_its_model_is(llama: Scene) -> None:
+    here = Engine(lambda frame: None)
+    (done,) = local(ask(1, llama, ("run", {})), cancelled=True, engine=here)
+    assert done.fields == {"cancelled": True, "milliseconds": 0.0}
+    assert list(here.models) == [(llama.model, "cpu", "float32")]
+    assert list(here.runs) == []
+    answer, done = local(ask(2, llama, ("run", {})), engine=here)
+    assert answer.kind == "answer"
+
+
+def test_scene_is_run_once_for_all_its_requests(llama: Scene) -> None:
+    here = Engine(lambda frame: None)
+    local(ask(1, llama, ("run", {})), engine=here)
+    run = here.runs[llama]
+    local(ask(2, llama, ("overview", {})), engine=here)
+    assert here.runs[llama] is run
+
+
+def test_models_and_runs_used_longest_ago_make_room(models: dict[str, str]) -> None:
+    here = Engine(lambda frame: None)
+    scenes = [Scene(models["llama"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
+    for scene in (scenes[0], scenes[1], scenes[0], scenes[2]):
+        local(ask(1, scene, ("run", {})), engine=here)
+    assert [dtype for _, _, dtype in here.models] == ["float32", "bfloat16"]
+    assert list(here.runs) == [scenes[0], scenes[2]]
+    for n in range(engine.KEPT_RUNS):
+        local(ask(2, Scene(models["llama"], f"{PROMPT} {n}"), ("run", {})), engine=here)
+    assert len(here.runs) == engine.KEPT_RUNS
+    assert scenes[0] not in here.runs
