@@ -20,6 +20,8 @@ GRAPH = query("graph")
 class ModelGraph(Panel):
     """Click a box to go there, its sign to fold or unfold it; only the block of the selected layer opens by itself."""
 
+    follows = ("layer", "step", "site")
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
         self._answer: Answer | None = None
@@ -29,7 +31,7 @@ class ModelGraph(Panel):
         self._facts: dict[str, str] = {}
         self._chosen: dict[str, bool] = {}
         self._folded: frozenset[str] | None = None
-        self._drawn: Layout | None = None
+        self._picture: Layout | None = None
         self._followed: Selection | None = None
 
         self.view = GraphView(self)
@@ -70,9 +72,9 @@ class ModelGraph(Panel):
         plan, selection = self._plan, self.session.selection
         assert plan is not None
         folded = frozenset(part.path for part in plan.groups if not self._open(part, selection))
-        if folded != self._folded or self._drawn is None:
-            self._folded, self._drawn = folded, plan.layout(folded)
-        self.view.show_layout(self._drawn, self._looks)
+        if folded != self._folded or self._picture is None:
+            self._folded, self._picture = folded, plan.layout(folded)
+        self.view.show_layout(self._picture, self._looks)
         lit = plan.seen(selection.site, folded) if selection.site in plan.graph else ""
         self.view.set_lit(lit, selection.site)
         before, self._followed = self._followed, selection
@@ -95,7 +97,7 @@ class ModelGraph(Panel):
             self._structure = structure
             self._plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance)
             self._chosen.clear()
-            self._folded, self._drawn, self._followed = None, None, None
+            self._folded, self._picture, self._followed = None, None, None
         assert self._plan is not None
         self._looks, self._facts = {}, {}
         role = roles(keys)

@@ -32,6 +32,8 @@ class Inspector(Panel):
     The table has the last two axes; those before them are fixed by spin boxes.
     """
 
+    follows = ("head", "query", "key", "step", "site")
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._at: dict[str, int] = {}
