@@ -1,6 +1,5 @@
 """The model graph is measured: a dry run follows every operation from site to site."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import networkx as nx
@@ -72,22 +71,3 @@ def graph(model: Decoder, length: int) -> nx.DiGraph:
         provenance.sources[tokens] = frozenset([TOKENS])
         torch.func.functional_call(model, meta, tokens)
     return cartographer.graph
-
-
-def collapse(sites: nx.DiGraph, folded: Iterable[str]) -> nx.DiGraph:
-    """The graph with every module path in `folded` drawn as one node; edges between the same two nodes are joined."""
-    paths = sorted(folded, key=len)
-
-    def owner(key: str) -> str:
-        return next((path for path in paths if key.startswith(path + ".")), key)
-
-    drawn = nx.DiGraph()
-    for key, data in sites.nodes(data=True):
-        if owner(key) == key:
-            drawn.add_node(key, **data)
-        else:
-            drawn.add_node(owner(key), module=owner(key).rpartition(".")[0], word="", dims="", shape=())
-    for source, target in sites.edges:
-        if owner(source) != owner(target):
-            drawn.add_edge(owner(source), owner(target))
-    return drawn

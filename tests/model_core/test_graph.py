@@ -1,12 +1,10 @@
 """The measured graph says what was computed from what."""
 
-from itertools import pairwise
-
 import networkx as nx
 import pytest
 import torch
 
-from model_core.graph import TOKENS, collapse, graph
+from model_core.graph import TOKENS, graph
 from model_core.replay import sites
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
@@ -114,34 +112,3 @@ def test_measuring_reads_no_weight_and_changes_none(family: str) -> None:
         for weight in model.parameters():
             weight.fill_(float("nan"))
     assert nx.utils.graphs_equal(graph(model, LENGTH), expected)
-
-
-def test_folded_modules_become_one_node_each(family: str, measured: nx.DiGraph) -> None:
-    folded = collapse(measured, [f"blocks.{n}" for n in range(LAYERS)])
-    start = "pos" if family == "gpt2" else "rope"
-    constant = f"{start}.out" if family == "gpt2" else f"{start}.angles"
-    assert set(folded) == {
-        TOKENS,
-        "embed.out",
-        constant,
-        *(f"blocks.{n}" for n in range(LAYERS)),
-        "norm.out",
-        "logits",
-    }
-    chain = ["embed.out", *(f"blocks.{n}" for n in range(LAYERS)), "norm.out", "logits"]
-    positions = range(1) if family == "gpt2" else range(LAYERS)
-    edges = {(TOKENS, "embed.out"), *pairwise(chain)}
-    assert set(folded.edges) == edges | {(constant, f"blocks.{n}") for n in positions}
-
-
-def test_module_inside_a_folded_one_is_folded_with_it(measured: nx.DiGraph) -> None:
-    outer = collapse(measured, ["blocks.0", "blocks.0.attn", "blocks.1.attn"])
-    assert "blocks.0" in outer
-    assert "blocks.0.attn" not in outer
-    assert "blocks.1.attn" in outer
-    assert "blocks.1.norm1.out" in outer
-    assert nx.is_directed_acyclic_graph(outer)
-
-
-def test_folding_nothing_changes_nothing(measured: nx.DiGraph) -> None:
-    assert nx.utils.graphs_equal(collapse(measured, []), measured)
