@@ -14,6 +14,7 @@ the commands that need it, so that --help answers at once.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shlex
@@ -49,6 +50,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. `--help` leaves by SystemExit, as argparse does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a text
     try:
         arguments = command_line().parse_args(argv)
         arguments.command(arguments)
@@ -82,9 +85,6 @@ def command_line() -> Parser:
     add("models", "list the presets and what each is", models)
 
     command = add("trace", "write every value of a run to a safetensors file", trace)
-    command.add_argument(
-        "--model", required=True, metavar="M", help="a preset's name, or a checkpoint's path"
-    )
     prompt = command.add_mutually_exclusive_group(required=True)
     prompt.add_argument("--prompt", metavar="P", help="the text to run")
     prompt.add_argument("--tokens", metavar="1,2,3", type=token_ids, help="token ids instead of a text")
@@ -97,9 +97,6 @@ def command_line() -> Parser:
     command.add_argument("--out", metavar="F", type=Path, required=True, help="the file to write")
 
     command = add("generate", "go on after a prompt", generate)
-    command.add_argument(
-        "--model", required=True, metavar="M", help="a preset's name, or a checkpoint's path"
-    )
     command.add_argument("--prompt", metavar="P", required=True, help="the text to go on after")
     command.add_argument("--max-new-tokens", metavar="N", type=count, default=100, help="100 without it")
     command.add_argument("--temperature", metavar="T", type=float, default=1.0, help="0 is greedy; default 1")
@@ -119,7 +116,7 @@ def command_line() -> Parser:
     command.add_argument("model", metavar="MODEL", help="a preset's name, or a checkpoint's path")
     add_data_options(command, required=False)
     add_device_option(command)
-    command.add_argument("--dtype", metavar="T", default="float32", help="default float32")
+    add_dtype_option(command)
 
     command = add("train", "train a preset from nothing", train)
     command.add_argument("--preset", metavar="NAME", required=True, help="see layerscope models")
@@ -139,21 +136,26 @@ def command_line() -> Parser:
 
 def add_run_options(command: argparse.ArgumentParser) -> None:
     words = "; ".join(kind.words for kind in edits.KINDS)
+    command.add_argument("--model", metavar="M", required=True, help="a preset's name or a checkpoint's path")
     command.add_argument(
         "--edit",
         metavar="SPEC",
         action="append",
         default=[],
-        help=f"change the run; may be given again: {words}",
+        help=f"change the run; may be repeated: {words}",
     )
     add_device_option(command)
-    command.add_argument(
-        "--dtype", metavar="T", default="float32", help="float32 (default), float64, float16 or bfloat16"
-    )
+    add_dtype_option(command)
 
 
 def add_device_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", metavar="D", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+
+
+def add_dtype_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dtype", metavar="T", default="float32", help="float32 (default), float64, float16 or bfloat16"
+    )
 
 
 def add_data_options(command: argparse.ArgumentParser, *, required: bool) -> None:
@@ -163,7 +165,7 @@ def add_data_options(command: argparse.ArgumentParser, *, required: bool) -> Non
         type=Path,
         action="append",
         required=required,
-        help="a UTF-8 text of documents separated by <|endoftext|>; may be given again",
+        help="a UTF-8 text of documents separated by <|endoftext|>; may be repeated",
     )
     command.add_argument(
         "--held-out",
@@ -212,15 +214,11 @@ def models(arguments: argparse.Namespace) -> None:
     for name, preset in PRESETS.items():
         family, folder = FAMILIES[preset.family], folder_of(name)
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        state = (
-            f"{size / 1e6:.1f} MB in {folder}"
-            if size
-            else f"no weights yet: layerscope train --preset {name}"
-        )
-        print(f"{name}\n    {preset.about}")
-        print(
-            f"    {family.title}, {empty_model(family, preset.config).parameter_count:,} parameters, {state}"
-        )
+        parameters = empty_model(family, preset.config).parameter_count
+        weights = f"{size / 1e6:.1f} MB in {folder}"
+        if not size:
+            weights = f"no weights yet: layerscope train --preset {name}"
+        print(f"{name}\n    {preset.about}\n    {family.title}, {parameters:,} parameters, {weights}")
     marks = " or ".join(reader.marks for reader in READERS)
     types = ", ".join(name for family in FAMILIES.values() for name in family.hf_types)
     print(f"\nA path works as well: the folder of a checkpoint that has {marks} (families: {types}).")
@@ -300,7 +298,6 @@ def generate(arguments: argparse.Namespace) -> None:
         print(ready[shown:], end="", flush=True)
         shown = len(ready)
 
-    show(finished=False)
     stop = loaded.tokenizer.eos
     with memory_errors("this text"):
         for token in generate_.generate(
@@ -460,9 +457,9 @@ def corpus_of(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, 
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of a file. InputError where it cannot be read, or is not UTF-8."""
+    """The UTF-8 text of a file, line ends as they are. InputError where it cannot be read, or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
