@@ -190,11 +190,15 @@ class Inspector(Panel):
                 self.chooser.setEditText(site)
 
     def _choose(self) -> None:
-        """Go to the site that was typed; a name that is none gives way to the present one."""
+        """Go to the site that was typed; a name that is none is told, and gives way to the present one."""
         name = self.chooser.currentText().strip()
+        complaint = tr("there is no site '{name}' in this model: choose one of the list")
         if any(known["key"] == name for known in self.session.sites):
+            if self.session.message.startswith(complaint.split("{name}")[0]):
+                self.session.tell("")
             self.session.go_to(name)
         else:
+            self.session.tell(complaint.format(name=name))
             self.chooser.setEditText(self.session.selection.site)
 
     def _show_spins(self, sizes: dict[str, int]) -> None:
