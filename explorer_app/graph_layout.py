@@ -278,31 +278,37 @@ def place(room: Room) -> Placed:
         rows[0].append(TITLE)
     for child, row in row_of.items():
         rows[row].append(("child", child, 0))
-    offset = dict(room.axis)
+    axis = dict(room.axis)
     pinned = {("child", child, 0): port for child, port in room.axis}
     segments: list[list[Segment]] = [[] for _ in range(last)]
+
+    def on_axis(child: int, port: float) -> bool:
+        return child in axis and math.isclose(axis[child], port)
+
     for n, net in enumerate(room.nets):
-        child, port = net.source
-        top = 0 if child == ENTRY else row_of[child]
-        above: Slot = ("lane", n, 0) if child == ENTRY else ("child", child, 0)
-        port = LANE / 2 if child == ENTRY else port
+        source, port = net.source
         ends = {target: last if target == EXIT else row_of[target] for target, _ in net.targets}
-        on_axis = [
-            row
-            for target, row in ends.items()
-            if (net.leaves_on_axis if target == EXIT else target in offset)
-        ]
-        starts_on_axis = net.enters_on_axis if child == ENTRY else child in offset
-        stream_until = max(on_axis, default=0) if starts_on_axis else 0
-        if child == ENTRY:
+        begins_on_axis = net.enters_on_axis if source == ENTRY else on_axis(source, port)
+        stream_until = max(
+            (
+                ends[target]
+                for target, at in net.targets
+                if begins_on_axis and (net.leaves_on_axis if target == EXIT else on_axis(target, at))
+            ),
+            default=0,
+        )
+        above: Slot = ("child", source, 0)
+        top = 0 if source == ENTRY else row_of[source]
+        if source == ENTRY:
+            above, port = ("lane", n, 0), LANE / 2
             rows[0].append(above)
-            if starts_on_axis and stream_until:
-                pinned[above] = LANE / 2
+            if stream_until:
+                pinned[above] = port
         for row in range(top + 1, max(ends.values()) + 1):
-            stops = [(target, at) for target, at in net.targets if ends[target] == row and target != EXIT]
-            for target, at in stops:
-                stream = row <= stream_until and target in offset
-                segments[row - 1].append(Segment(n, above, port, ("child", target, 0), at, stream))
+            for target, at in net.targets:
+                if target != EXIT and ends[target] == row:
+                    stream = row <= stream_until and on_axis(target, at)
+                    segments[row - 1].append(Segment(n, above, port, ("child", target, 0), at, stream))
             if row < max(ends.values()) or EXIT in ends:
                 lane: Slot = ("lane", n, row)
                 rows[row].append(lane)

@@ -116,11 +116,15 @@ class ModelGraph(Panel):
         self._facts[key] = f"{key} · {text}"
 
     def _describe_module(self, part: Part, twin: str) -> None:
-        count = tr("{count} steps").format(count=len(part.sites))
-        same = tr("same shape as {other}").format(other=spoken(module_path(twin)[-1])) if twin else ""
-        lines = [part.path, count, *([same] if same else []), tr("double click folds or unfolds")]
-        self._looks[part.path] = Look(note=same or count, tip="\n".join(lines))
-        self._facts[part.path] = " · ".join([part.path, count, *([same] if same else [])])
+        facts = [part.path, tr("{count} steps").format(count=len(part.sites))]
+        note = facts[1]
+        if twin:
+            name = spoken(module_path(twin)[-1])
+            note = tr("like {other}").format(other=name)
+            facts.append(tr("same shape as {other}").format(other=name))
+        tip = "\n".join([*facts, tr("double click folds or unfolds")])
+        self._looks[part.path] = Look(note=note, tip=tip)
+        self._facts[part.path] = " · ".join(facts)
 
     def _open(self, part: Part, selection: Selection) -> bool:
         """Repeated modules are folded but for the one that is looked at; what a person chose stays."""

@@ -170,7 +170,7 @@ def test_a_double_click_unfolds_a_block_that_its_first_click_had_selected(
 
 def test_identical_blocks_say_so(qtbot: QtBot, tmp_path: Path) -> None:
     with panel_shown(qtbot, ModelGraph, tiny_checkpoint(tmp_path), PROMPT, COLUMN) as (panel, _, _):
-        assert panel.view.look("blocks.1").note == "same shape as block 0"
+        assert panel.view.look("blocks.1").note == "like block 0"
         assert panel.view.look("blocks.0").note == "20 steps"
         assert "same shape as block 0" in panel.view.look("blocks.2").tip
 
