@@ -191,15 +191,13 @@ class Inspector(Panel):
 
     def _choose(self) -> None:
         """Go to the site that was typed; a name that is none is told, and gives way to the present one."""
-        name = self.chooser.currentText().strip()
-        complaint = tr("there is no site '{name}' in this model: choose one of the list")
+        name, site = self.chooser.currentText().strip(), self.session.selection.site
         if any(known["key"] == name for known in self.session.sites):
-            if self.session.message.startswith(complaint.split("{name}")[0]):
-                self.session.tell("")
             self.session.go_to(name)
-        else:
-            self.session.tell(complaint.format(name=name))
-            self.chooser.setEditText(self.session.selection.site)
+        elif name != site:
+            message = tr("there is no site '{name}' in this model: choose one of the list")
+            self.session.tell(message.format(name=name))
+            self.chooser.setEditText(site)
 
     def _show_spins(self, sizes: dict[str, int]) -> None:
         for axis, size in sizes.items():
