@@ -24,13 +24,13 @@ HEAD = 19.0
 """Height of a box's title line."""
 GAP = 16.0
 """Between two rows: a line of text fits."""
-PAD = 7.0
-SPACE = 8.0
+PAD = 6.0
+SPACE = 6.0
 """Between two neighbours in a row."""
 LANE = 2.0
-NARROW = 44.0
+NARROW = 40.0
 """The least width of a leaf."""
-ROW = 190.0
+ROW = 170.0
 """A row that is wider than this goes on in the next."""
 
 ENTRY, EXIT = -1, -2

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSpinBox,
-    QSplitter,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -61,24 +61,22 @@ class Inspector(Panel):
         self.cut = self._line()
         self.histogram = Histogram(self)
 
-        above = QWidget(self)
-        column = QVBoxLayout(above)
+        numbers = QWidget(self)
+        column = QVBoxLayout(numbers)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.table, 1)
         column.addWidget(self.cut)
-        halves = QSplitter(Qt.Orientation.Vertical, self)
-        halves.addWidget(above)
-        halves.addWidget(self.histogram)
-        halves.setStretchFactor(0, 3)
-        halves.setStretchFactor(1, 2)
-        halves.setChildrenCollapsible(False)
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(numbers, tr("Numbers"))
+        self.tabs.addTab(self.histogram, tr("Histogram"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.chooser)
         layout.addWidget(self.facts)
         layout.addLayout(self._spin_row)
         layout.addWidget(self.statistics)
-        layout.addWidget(halves, 1)
+        layout.addWidget(self.tabs, 1)
 
         self.chooser.activated.connect(lambda _: self._choose())
         editor = self.chooser.lineEdit()
@@ -137,7 +135,7 @@ class Inspector(Panel):
         self.facts.setText(shape_words("B T", [1, len(run["tokens"])]))
         self.statistics.setText(tr("the model reads the ids; the texts are the tokenizer's"))
         self.cut.hide()
-        self.histogram.hide()
+        self.tabs.setTabVisible(1, False)
         self._show_spins({})
         self._axes = ("T", "")
         if self._shown != (run,):
@@ -164,7 +162,7 @@ class Inspector(Panel):
         self.table.show_array(
             table, self._labels(run, rows, table.shape[0]), self._labels(run, columns, table.shape[1])
         )
-        self.histogram.show()
+        self.tabs.setTabVisible(1, True)
         role = roles(known["key"] for known in self.session.sites).get(site, "muted")
         self.histogram.show_counts(answer["counts"], answer["edges"], role=role)
 

@@ -26,7 +26,7 @@ from explorer_app import theme
 from explorer_app.graph_layout import GAP, HEAD, Box, Layout, Line, free_spans
 from explorer_app.text import tr
 
-MARGIN = 9.0
+MARGIN = 6.0
 """Around the drawing, in its own units."""
 ZOOM_STEP = 1.2
 WIDEST_FIT = 1.35
@@ -109,27 +109,22 @@ class GraphView(QAbstractScrollArea):
             self.viewport().update()
 
     def reveal(self, path: str) -> None:
-        """Scroll so that a box is in sight, with the whole of the numbered module around it where that fits."""
+        """Scroll so that a box is in sight, with the module around it where that fits."""
         box = self._boxes.get(path)
         if box is None:
             return
-        height = self.viewport().height()
+        height, width = self.viewport().height(), self.viewport().width()
         margin = min(height / 4, 3 * GAP * self._zoom)
-        around = [outer for outer in self._boxes.values() if outer.kind == "open" and _inside(box, outer)]
-        for outer in [*around, box]:
-            rect = self.box_rect(outer.path)
-            if rect.height() + 2 * margin <= height or outer is box:
-                bar = self.verticalScrollBar()
-                if rect.top() < margin:
-                    bar.setValue(bar.value() + math.floor(rect.top() - margin))
-                elif rect.bottom() > height - margin:
-                    bar.setValue(bar.value() + math.ceil(rect.bottom() - height + margin))
-                across = self.horizontalScrollBar()
-                if rect.left() < 0 or rect.right() > self.viewport().width():
-                    across.setValue(
-                        across.value() + math.floor(rect.center().x() - self.viewport().width() / 2)
-                    )
-                return
+        wider = [outer for outer in self._boxes.values() if outer.kind == "open" and _inside(box, outer)]
+        fitting = [outer for outer in wider if outer.height * self._zoom + 2 * margin <= height]
+        rect = self.box_rect((fitting or [box])[0].path)
+        down, across = self.verticalScrollBar(), self.horizontalScrollBar()
+        if rect.top() < margin or rect.height() + 2 * margin > height:
+            down.setValue(down.value() + math.floor(rect.top() - margin))
+        elif rect.bottom() > height - margin:
+            down.setValue(down.value() + math.ceil(rect.bottom() - height + margin))
+        if rect.left() < 0 or rect.right() > width:
+            across.setValue(across.value() + math.floor(rect.center().x() - width / 2))
 
     # What can be read back
 

@@ -11,6 +11,7 @@ from explorer_app.graph_layout import (
     GAP,
     HEAD,
     LEAF,
+    SPACE,
     Box,
     Layout,
     Plan,
@@ -241,12 +242,12 @@ def test_spreading_keeps_order_spacing_and_bounds(
     items: list[tuple[float, float, float]], spare: float
 ) -> None:
     wishes, weights, widths = (list(column) for column in zip(*items, strict=True))
-    high = 5 + sum(widths) + 8 * (len(items) - 1) + spare
+    high = 5 + sum(widths) + SPACE * (len(items) - 1) + spare
     spots = spread(wishes, weights, widths, 5, high)
     assert spots[0] >= 5 - SLACK
     assert spots[-1] + widths[-1] <= high + SLACK
     for spot, width, after in zip(spots, widths, spots[1:], strict=False):
-        assert after - spot >= width + 8 - SLACK
+        assert after - spot >= width + SPACE - SLACK
 
 
 def test_the_residual_stream_is_one_straight_line_from_tokens_to_logits() -> None:
@@ -287,7 +288,7 @@ def test_a_folded_block_keeps_its_width_and_is_one_line_high() -> None:
 
 
 def test_a_block_fits_a_narrow_column() -> None:
-    assert Plan(decoder(2), width_of).layout(()).width < 260
+    assert Plan(decoder(2), width_of).layout(()).width < 230
 
 
 def test_what_depends_on_no_token_is_constant() -> None:

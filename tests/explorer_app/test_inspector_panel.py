@@ -202,10 +202,10 @@ def test_the_tokens_are_shown_with_their_ids(qtbot: QtBot, tmp_path: Path) -> No
         settle()
         assert table(panel)[:, 0].tolist() == session.run["tokens"]
         assert headers(panel, Qt.Orientation.Vertical)[:2] == ["0 The", "1 ·cat"]
-        assert not panel.histogram.isVisible()
+        assert not panel.tabs.isTabVisible(1)
         session.go_to("logits")
         settle()
-        assert panel.histogram.isVisible()
+        assert panel.tabs.isTabVisible(1)
 
 
 def test_it_fits_a_column_of_300(qtbot: QtBot, tmp_path: Path) -> None:
