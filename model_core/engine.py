@@ -365,7 +365,7 @@ def rope(context: Context, layer: int, head: int) -> Answer:
 
 @answers("positions")
 def positions(context: Context) -> Answer:
-    """How the model knows where a token stands: "rotary", "table" with its rows [T C] and their cosines [T T], or "none"."""
+    """How the model knows where a token stands: "rotary", "table" (rows [T C] and their cosines [T T]), or "none"."""
     model = context.run.model
     if model.rope is not None:
         return Answer({"kind": "rotary"})
