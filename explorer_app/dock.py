@@ -57,11 +57,17 @@ class PanelDock(QDockWidget):
         self.setObjectName(name)
         self.setWidget(panel)
         # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
-        self.visibilityChanged.connect(panel.setVisible)
         self.visibilityChanged.connect(panel.set_seen)
+        self.panel = panel
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
+
+    def float(self) -> None:
+        """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""
+        self.setFloating(True)
+        self.move(self.parentWidget().geometry().center() - self.rect().center())
+        self.panel.set_seen(True)
 
     def tidy(self, _: Any = None) -> None:
         """Show the title, or none where a tab says the same."""

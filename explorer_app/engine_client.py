@@ -113,7 +113,8 @@ class EngineClient(QObject):
         if self._pending is not None:
             self._cancelled, self._given_up, _ = self._pending
             self._send(Frame("cancel", self._cancelled))
-            self._obey.start()
+            if self._greeted:
+                self._obey.start()
 
     def close(self) -> None:
         """End the process and wait until it is gone."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from model_core.queries import Query
-from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, QTimer
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeyEvent, QKeySequence, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -38,7 +38,8 @@ from explorer_app.text import tr
 
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
-SHARES = {"left": 21, "centre": 55, "right": 24}
+WIDTHS = {"left": 21, "centre": 55, "right": 24}
+HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44}
 LAYOUT_VERSION = 1
 
 
@@ -136,12 +137,15 @@ class MainWindow(QMainWindow):
         self._tidy()
 
     def arrange_columns(self) -> None:
-        """Share the width: what is in the middle gets the most."""
-        columns = [(dock, share) for area, share in SHARES.items() for dock in self.of_area(area)[:1]]
-        if columns:
-            docks, shares = zip(*columns, strict=True)
-            widths = [share * self.width() // sum(shares) for share in shares]
-            self.resizeDocks(list(docks), widths, Qt.Orientation.Horizontal)
+        """Share the width, what is in the middle gets the most, and the height of the stack at the right."""
+        columns = {dock: share for area, share in WIDTHS.items() for dock in self.of_area(area)[:1]}
+        stack = {dock: HEIGHTS.get(dock.objectName(), 20) for dock in self.of_area("right")}
+        for shares, whole, way in (
+            (columns, self.width(), Qt.Orientation.Horizontal),
+            (stack, self.height(), Qt.Orientation.Vertical),
+        ):
+            sizes = [share * whole // sum(shares.values()) for share in shares.values()]
+            self.resizeDocks(list(shares), sizes, way)
 
     def _tidy(self, _: Any = None) -> None:
         """Titles where no tab says the same; every tab has a menu to close it or to let it float."""
@@ -158,7 +162,7 @@ class MainWindow(QMainWindow):
         if dock is not None:
             menu = QMenu(self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            self._add(menu, tr("Float"), lambda: dock.setFloating(True))
+            self._add(menu, tr("Float"), dock.float)
             self._add(menu, tr("Close"), dock.close)
             menu.popup(bar.mapToGlobal(at))
 
@@ -334,9 +338,9 @@ class MainWindow(QMainWindow):
 
     def escape(self) -> None:
         """Stop what runs; else leave the prompt; else let go of the locked tokens."""
-        if self.client.busy:
+        if self.session.progress[1] < 1.0:
             self.client.cancel()
-        elif self.prompt_bar.prompt.hasFocus():
+        elif self.focusWidget() is self.prompt_bar.prompt:
             self.prompt_bar.strip.setFocus()
         else:
             self.session.select(query=None, key=None)
@@ -347,18 +351,20 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_once:
             self._shown_once = True
-            self._restore()
+            if not self._restore():
+                # Docks take their shares once they have a size.
+                QTimer.singleShot(0, self, self.arrange)
 
-    def _restore(self) -> None:
-        """The layout of the last time; the default where there is none, or it cannot be read."""
+    def _restore(self) -> bool:
+        """The layout of the last time; False where there is none, or it cannot be read."""
         if self.settings is None:
-            return
+            return False
         geometry, layout = self.settings.value("window/geometry"), self.settings.value("window/layout")
-        if geometry is not None:
+        if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
-        if layout is not None and not self.restoreState(layout, LAYOUT_VERSION):
-            self.arrange()
+        restored = isinstance(layout, QByteArray) and self.restoreState(layout, LAYOUT_VERSION)
         self._tidy()
+        return restored
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.settings is not None:

@@ -1,0 +1,466 @@
+"""The window: what it shows and asks for, its menus and keys, what it remembers, and how it goes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from explorer_app import theme
+from explorer_app.__main__ import catch_faults
+from explorer_app.panels import PANELS
+from explorer_app.session import RUN, SITES, Session
+from explorer_app.settings import open_settings, recent_models, remember_model
+from explorer_app.snapshot import closing
+from explorer_app.window import KeysDialog, MainWindow
+from model_core.queries import Query, Scene
+from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
+
+PROMPT = "The cat saw the dog"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_checkpoint(tmp_path_factory.mktemp("models") / "small")
+
+
+class Windows:
+    """Opens windows and closes them all at the end of a test."""
+
+    def __init__(self, qtbot: QtBot, model: str, stack: ExitStack) -> None:
+        self.qtbot, self.model, self.stack = qtbot, model, stack
+
+    def open(self, settings: QSettings | None = None) -> MainWindow:
+        """A window on screen whose scene is answered and drawn."""
+        window = MainWindow(Session(Scene(self.model, PROMPT)), settings, LocalEngine)
+        self.stack.enter_context(closing(window))
+        window.show()
+        window.client.start()
+        self.settle(window)
+        return window
+
+    def settle(self, window: MainWindow) -> None:
+        QApplication.processEvents()
+        self.qtbot.waitUntil(
+            lambda: not window.client.busy and window.session.run is not None, timeout=60_000
+        )
+        QApplication.processEvents()
+
+
+@pytest.fixture
+def windows(qtbot: QtBot, model: str) -> Iterator[Windows]:
+    with ExitStack() as stack:
+        yield Windows(qtbot, model, stack)
+
+
+@pytest.fixture
+def window(windows: Windows) -> MainWindow:
+    return windows.open()
+
+
+def action(window: MainWindow, text: str) -> QAction:
+    """The menu entry that begins with a text."""
+    entries = [entry for menu in window.menuBar().findChildren(QMenu) for entry in menu.actions()]
+    return next(entry for entry in entries if entry.text().replace("&", "").startswith(text))
+
+
+# Showing and asking
+
+
+def test_every_panel_has_a_place_and_its_own_title(window: MainWindow) -> None:
+    assert set(window.docks) == set(PANELS)
+    assert len({dock.windowTitle() for dock in window.docks.values()}) == len(PANELS)
+    assert all(dock.objectName() == name for name, dock in window.docks.items())
+
+
+def test_the_centre_gets_the_most_room(window: MainWindow) -> None:
+    def area(dock: Any) -> int:
+        return dock.width() * dock.height()
+
+    front = next(dock for dock in window.of_area("centre") if not dock.visibleRegion().isEmpty())
+    others = [dock for dock in window.docks.values() if dock not in window.of_area("centre")]
+    assert area(front) > 2 * max(map(area, others))
+
+
+def test_attention_is_in_front_at_the_start(window: MainWindow) -> None:
+    seen = [dock.objectName() for dock in window.of_area("centre") if dock.panel.seen]
+    assert seen == [window.of_area("centre")[0].objectName()] == ["attention"]
+
+
+def test_panels_behind_another_tab_ask_for_nothing(window: MainWindow) -> None:
+    hidden = [dock.panel for dock in window.of_area("centre")[1:]]
+    assert hidden
+    assert [panel.wanted() for panel in hidden] == [[]] * len(hidden)
+
+
+def test_a_tab_that_comes_to_the_front_asks_and_the_one_behind_stops(
+    window: MainWindow, windows: Windows
+) -> None:
+    first, second = window.of_area("centre")[:2]
+    second.raise_()
+    windows.settle(window)
+    assert second.panel.seen
+    assert not first.panel.seen
+    assert not window.session.missing(window.wanted())
+
+
+def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
+    for dock in window.docks.values():
+        dock.close()
+    assert window.wanted() == [RUN, SITES]
+
+
+def test_nothing_is_clipped_at_the_default_size(window: MainWindow) -> None:
+    assert (window.width(), window.height()) == (1280, 800)
+    assert window.minimumSizeHint().width() <= 1280
+    assert window.minimumSizeHint().height() <= 800
+    for panel in window.panels.values():
+        if panel.seen:
+            need = panel.minimumSizeHint()
+            assert panel.width() >= need.width(), panel
+            assert panel.height() >= need.height(), panel
+
+
+def test_the_status_bar_says_what_was_run(window: MainWindow) -> None:
+    run = window.session.run
+    assert run is not None
+    parts = window.status.text().split(" · ")
+    assert parts[:3] == ["small", "cpu", "float32"]
+    assert parts[3] == f"{len(run['tokens'])} tokens"
+    assert parts[4].endswith(" ms")
+    assert parts[5] == f"kept {run['kept_bytes'] / 1e6:.1f} MB"
+    assert parts[6] == "engine ready"
+    assert window.windowTitle() == "small – Layerscope"
+
+
+def test_the_prompt_has_the_focus_at_the_start(window: MainWindow) -> None:
+    assert window.focusWidget() is window.prompt_bar.prompt
+
+
+# Menus and keys
+
+
+def test_the_mask_entry_follows_and_toggles_the_edit(window: MainWindow, windows: Windows) -> None:
+    mask = action(window, "Causal mask")
+    assert mask.isChecked()
+    mask.trigger()
+    assert window.session.scene.edits == ("mask off",)
+    assert not mask.isChecked()
+    windows.settle(window)
+    window.session.change(edits=())
+    assert mask.isChecked()
+
+
+def test_clear_all_edits_clears_them(window: MainWindow) -> None:
+    window.session.change(edits=("mask off", "ablate L0H0"))
+    action(window, "Clear all edits").trigger()
+    assert window.session.scene.edits == ()
+
+
+def test_no_shortcut_has_two_meanings(window: MainWindow) -> None:
+    keys = [
+        key.toString()
+        for menu in window.menuBar().findChildren(QMenu)
+        for entry in menu.actions()
+        for key in entry.shortcuts()
+    ]
+    assert len(keys) == len(set(keys))
+    assert {"Ctrl+O", "Ctrl+S", "Ctrl+Q", "Ctrl+R", "F5", "Ctrl+M", "F1"} <= set(keys)
+
+
+def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
+    qtbot.keyClick(window.focusWidget() or window, key)
+
+
+def test_plain_keys_walk_the_forward_pass(window: MainWindow, qtbot: QtBot) -> None:
+    window.setFocus()
+    session = window.session
+    for key, site in (
+        (Qt.Key.Key_Right, session.sites[1]["key"]),
+        (Qt.Key.Key_Left, session.sites[0]["key"]),
+        (Qt.Key.Key_End, "logits"),
+        (Qt.Key.Key_Home, "embed.out"),
+        (Qt.Key.Key_PageDown, "blocks.0.resid_pre"),
+        (Qt.Key.Key_PageDown, "blocks.1.resid_pre"),
+        (Qt.Key.Key_PageUp, "blocks.0.resid_pre"),
+    ):
+        press(window, qtbot, key)
+        assert session.selection.site == site
+    press(window, qtbot, Qt.Key.Key_Space)
+    assert window.transport.timer.isActive()
+    press(window, qtbot, Qt.Key.Key_Space)
+    assert not window.transport.timer.isActive()
+
+
+def test_keys_typed_into_the_prompt_are_text(window: MainWindow, qtbot: QtBot) -> None:
+    prompt = window.prompt_bar.prompt
+    prompt.setFocus()
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End):
+        qtbot.keyClick(prompt, key)
+    assert window.session.selection.step == 0
+    assert not window.transport.timer.isActive()
+    assert prompt.text() == PROMPT + " "
+
+
+def test_escape_leaves_the_prompt_and_then_lets_the_tokens_go(
+    window: MainWindow, windows: Windows, qtbot: QtBot
+) -> None:
+    window.session.select(query=2, key=1)
+    windows.settle(window)
+    window.prompt_bar.prompt.setFocus()
+    qtbot.keyClick(window.prompt_bar.prompt, Qt.Key.Key_Escape)
+    assert window.focusWidget() is not window.prompt_bar.prompt
+    assert window.session.selection.query == 2
+    qtbot.keyClick(window.prompt_bar.strip, Qt.Key.Key_Escape)
+    assert (window.session.selection.query, window.session.selection.key) == (None, None)
+
+
+def test_escape_stops_the_engine_first(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[bool] = []
+    monkeypatch.setattr(window.client, "cancel", lambda: stopped.append(True))
+    window.session.set_progress("running", 0.5)
+    qtbot.keyClick(window.prompt_bar.prompt, Qt.Key.Key_Escape)
+    assert stopped == [True]
+
+
+def test_the_table_of_keys_lists_every_shortcut(window: MainWindow) -> None:
+    rows = dict(KeysDialog.rows(window))
+    assert rows["Space"] == "Play or pause the forward pass"
+    assert rows["Ctrl+R, F5"] == "Run again"
+    assert all(text for text in rows.values())
+
+
+def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(QDialog, "exec", lambda self: shown.append(self.windowTitle()))
+    monkeypatch.setattr(QMessageBox, "about", lambda parent, title, text: shown.append(title))
+    action(window, "Keys").trigger()
+    action(window, "About").trigger()
+    assert shown == ["Keys", "About Layerscope"]
+    action(window, "Log").trigger()
+    window.client.note("something odd\n")
+    assert window.log.text.toPlainText() == "something odd\n"
+    window.log.close()
+
+
+def test_open_folder_asks_for_a_model(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/models/mine")
+    action(window, "Open checkpoint folder").trigger()
+    assert window.session.scene.model == "/models/mine"
+
+
+def test_open_folder_can_be_dismissed(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = window.session.scene
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    action(window, "Open checkpoint folder").trigger()
+    assert window.session.scene == before
+
+
+def test_save_picture_writes_the_window(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "shot"), ""))
+    action(window, "Save picture").trigger()
+    assert (tmp_path / "shot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_that_cannot_be_written_is_said_so(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("/nonexistent/shot.png", ""))
+    action(window, "Save picture").trigger()
+    assert "could not be written" in window.session.message
+
+
+# Docks
+
+
+def test_a_closed_panel_comes_back_from_the_view_menu(window: MainWindow) -> None:
+    dock = window.of_area("right")[0]
+    dock.close()
+    assert not dock.panel.seen
+    dock.toggleViewAction().trigger()
+    QApplication.processEvents()
+    assert dock.panel.seen
+
+
+def test_a_tab_that_is_reopened_comes_to_the_front(window: MainWindow, windows: Windows) -> None:
+    dock = window.of_area("centre")[1]
+    dock.close()
+    dock.toggleViewAction().trigger()
+    windows.settle(window)
+    assert dock.panel.seen
+
+
+def test_a_panel_pulled_out_of_the_tabs_gets_a_title(window: MainWindow) -> None:
+    dock = window.of_area("centre")[1]
+    assert dock.titleBarWidget().sizeHint().height() <= 0
+    dock.float()
+    QApplication.processEvents()
+    assert dock.titleBarWidget().sizeHint().height() > 0
+    assert dock.panel.seen
+    assert window.geometry().intersects(dock.geometry())
+
+
+def test_reset_layout_brings_everything_back(window: MainWindow) -> None:
+    centre = window.of_area("centre")
+    centre[0].setFloating(True)
+    window.of_area("left")[0].close()
+    window.of_area("right")[0].close()
+    action(window, "Reset layout").trigger()
+    QApplication.processEvents()
+    assert not any(dock.isFloating() or dock.isHidden() for dock in window.docks.values())
+    assert set(window.tabifiedDockWidgets(centre[0])) == set(centre[1:])
+    assert centre[0].panel.seen
+
+
+# Remembering
+
+
+def test_the_layout_is_as_it_was_left(windows: Windows) -> None:
+    settings = open_settings()
+    first = windows.open(settings)
+    first.resize(1280, 700)
+    first.of_area("right")[0].close()
+    first.of_area("centre")[2].raise_()
+    QApplication.processEvents()
+    first.close()
+    second = windows.open(open_settings())
+    assert second.height() == 700
+    assert second.of_area("right")[0].isHidden()
+    assert second.of_area("centre")[2].panel.seen
+    assert not second.of_area("centre")[0].panel.seen
+
+
+@pytest.mark.parametrize("broken", [b"no layout at all", "a word", 7])
+def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows: Windows) -> None:
+    settings = open_settings()
+    settings.setValue("window/layout", broken)
+    settings.setValue("window/geometry", broken)
+    settings.sync()
+    window = windows.open(open_settings())
+    assert not any(dock.isHidden() for dock in window.docks.values())
+    assert window.of_area("centre")[0].panel.seen
+
+
+def test_settings_are_one_ini_file_in_the_persons_folder(tmp_path: Path) -> None:
+    settings = open_settings()
+    remember_model(settings, "/models/mine")
+    settings.sync()
+    path = Path(settings.fileName())
+    assert path.is_relative_to(os.environ["XDG_CONFIG_HOME"])
+    assert path.name == "layerscope.ini"
+    assert "mine" in path.read_text()
+
+
+def test_the_theme_is_remembered(windows: Windows) -> None:
+    first = windows.open(open_settings())
+    action(first, "Dark").trigger()
+    assert theme.current().dark
+    first.close()
+    second = windows.open(open_settings())
+    assert action(second, "Dark").isChecked()
+    action(second, "Like the system").trigger()
+    second.close()
+    assert action(windows.open(open_settings()), "Like the system").isChecked()
+
+
+def test_a_model_that_could_be_opened_is_offered_again(windows: Windows, tmp_path: Path) -> None:
+    window = windows.open(open_settings())
+    other = tiny_checkpoint(tmp_path / "other")
+    window.session.change(model=other)
+    windows.settle(window)
+    window.session.change(model=str(tmp_path / "nothing here"))
+    windows.settle(window)
+    window.close()
+    offered = recent_models(open_settings())
+    assert offered[0] == other
+    assert str(tmp_path / "nothing here") not in offered
+    assert windows.open(open_settings()).prompt_bar.model.findData(other) >= 0
+
+
+def test_recent_models_are_few_and_latest_first() -> None:
+    settings = open_settings()
+    for n in range(20):
+        remember_model(settings, f"/models/{n}")
+    remember_model(settings, "/models/15")
+    assert recent_models(settings)[:2] == ["/models/15", "/models/19"]
+    assert len(recent_models(settings)) == 8
+
+
+def test_damaged_settings_offer_no_models() -> None:
+    settings = open_settings()
+    settings.setValue("models/recent", 7)
+    assert recent_models(settings) == []
+
+
+# Going
+
+
+def test_a_closed_window_hears_nothing_more(windows: Windows) -> None:
+    window = windows.open()
+    session, listening = window.session, {}
+    window.close()
+    names = ["scene", "shown", "selection", "hovered", "message", "engine", "progress"]
+    signals = {name: getattr(session, f"{name}_changed") for name in names}
+    signals |= {"answered": session.answered, "greeted": session.greeted}
+    listening = {name: len(signal) for name, signal in signals.items() if len(signal)}
+    assert listening == {}
+    theme.notifier.changed.emit(theme.current())
+
+
+def test_a_closed_window_keeps_nothing_playing(windows: Windows) -> None:
+    window = windows.open()
+    window.transport.toggle()
+    window.close()
+    assert not window.transport.timer.isActive()
+
+
+def test_a_fault_of_ours_is_a_line_and_a_log_entry_and_no_crash(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    catch_faults(window)
+    try:
+        raise RuntimeError("a panel\nstumbled")
+    except RuntimeError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert "Something went wrong in the window (a panel stumbled)" in window.session.message
+    assert "Traceback" in window.client.log
+    assert "RuntimeError" in capsys.readouterr().err
+
+
+def test_the_window_is_built_without_torch(model: str) -> None:
+    code = (
+        "import sys\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "from explorer_app.session import Session\n"
+        "from explorer_app.window import MainWindow\n"
+        "from model_core.queries import Scene\n"
+        "app = QApplication([])\n"
+        f"window = MainWindow(Session(Scene({model!r}, 'The cat')))\n"
+        "window.show()\n"
+        "app.processEvents()\n"
+        "assert 'torch' not in sys.modules\n"
+        "window.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_queries_are_asked_once_for_all_panels(window: MainWindow) -> None:
+    wanted: list[Query] = window.wanted()
+    assert window.session.missing(wanted) == []
+    window.session.change(prompt="another prompt")
+    missing = window.session.missing(window.wanted())
+    assert len(missing) == len(set(missing))
