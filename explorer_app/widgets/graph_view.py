@@ -280,7 +280,7 @@ class GraphView(QAbstractScrollArea):
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        tip = line.y2 - (4 if line.arrives else 0)
+        tip = line.y2 + (-4 if line.arrives else 0.4)  # pieces overlap a little, or a seam would show
         if line.x1 == line.x2:
             painter.drawLine(QPointF(line.x1, line.y1), QPointF(line.x1, tip))
         else:

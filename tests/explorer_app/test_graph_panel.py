@@ -208,6 +208,20 @@ def test_a_longer_prompt_changes_the_shapes_and_leaves_the_layout(qtbot: QtBot, 
         assert all(one is other for one, other in zip(before, panel.view.boxes(), strict=True))
 
 
+def test_another_model_is_another_graph(qtbot: QtBot, tmp_path: Path) -> None:
+    models = [tiny_checkpoint(tmp_path / config.__class__.__name__, config) for config in (LLAMA, GPT2)]
+    with panel_shown(qtbot, ModelGraph, models[0], PROMPT, COLUMN) as (panel, session, settle):
+        session.go_to("blocks.2.attn.q_rot")
+        settle()
+        session.change(model=models[1])
+        settle()
+        shown = kinds(panel.view)
+        assert "pos.out" in shown
+        assert "rope.angles" not in shown
+        assert "blocks.2" not in shown
+        assert panel.view.lit() == session.selection.site
+
+
 def test_a_step_restyles_and_builds_nothing(qtbot: QtBot, tmp_path: Path) -> None:
     with panel_shown(qtbot, ModelGraph, tiny_checkpoint(tmp_path), PROMPT, COLUMN) as (
         panel,
