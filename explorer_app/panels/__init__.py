@@ -104,7 +104,9 @@ class Panel(QWidget):
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
         if len(answers) < len(set(needs)):
             return
-        inputs = [*answers.values(), *(getattr(self.session.selection, name) for name in self.follows)]
+        # What a panel wants beyond its needs may come later, and is drawn when it comes.
+        known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wanted()])]
+        inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
         if inputs != self._drawn:
             self._drawn = inputs
             self.draw(answers)

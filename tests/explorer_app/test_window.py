@@ -16,12 +16,12 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.__main__ import catch_faults
-from explorer_app.panels import PANELS
+from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import open_settings, recent_models, remember_model
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
-from model_core.queries import Query, Scene
+from model_core.queries import Answer, Query, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 PROMPT = "The cat saw the dog"
@@ -110,6 +110,32 @@ def test_a_tab_that_comes_to_the_front_asks_and_the_one_behind_stops(
     assert second.panel.seen
     assert not first.panel.seen
     assert not window.session.missing(window.wanted())
+
+
+class Patient(Panel):
+    """Draws without what it wants, and again when that has come."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.drawn: list[bool] = []
+
+    def wanted(self) -> list[Query]:
+        return [*super().wanted(), SITES]
+
+    def draw(self, answers: Answers) -> None:
+        self.drawn.append(self.session.answer(SITES) is not None)
+
+
+def test_what_comes_late_is_drawn_when_it_comes(qtbot: QtBot) -> None:
+    scene = Scene("tales-llama", PROMPT)
+    panel = Patient(Session(scene))
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.session.take(scene, RUN, Answer({"tokens": [1], "layers": 1, "heads": 1}))
+    qtbot.waitUntil(lambda: panel.drawn == [False])
+    panel.session.take(scene, SITES, Answer({"sites": [{"key": "embed.out"}]}))
+    qtbot.waitUntil(lambda: panel.drawn == [False, True])
+    panel.detach()
 
 
 def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
