@@ -22,6 +22,7 @@ from explorer_app.session import Session
 SCENE = Scene("tales-llama", "Once upon a time there was a little girl. Once upon a time there was a little")
 FILE = "first_screen.frames"
 LIMIT = 2_000_000
+CLEAR = 0.4
 
 
 def load() -> Session:
@@ -88,6 +89,21 @@ def induction(pattern: NDArray[Any], tokens: Sequence[int]) -> NDArray[np.float6
     return np.mean(looks, axis=0) if looks else np.zeros(len(pattern))
 
 
+def previous(pattern: NDArray[Any]) -> NDArray[np.float64]:
+    """[H] of a pattern [H T S]: how much the tokens attend to the one before them, 0..1."""
+    diagonal = np.diagonal(pattern, offset=-1, axis1=1, axis2=2)
+    return diagonal.mean(-1) if diagonal.size else np.zeros(len(pattern))
+
+
+def telling_head(patterns: Sequence[NDArray[Any]], tokens: Sequence[int]) -> tuple[int, int]:
+    """(layer, head) that a person recognises at once: the strongest induction head, else the best at looking back."""
+    scores = np.stack([induction(pattern, tokens) for pattern in patterns])
+    if scores.max() < CLEAR:
+        scores = np.stack([previous(pattern) for pattern in patterns])
+    layer, head = np.unravel_index(scores.argmax(), scores.shape)
+    return int(layer), int(head)
+
+
 def record(scene: Scene) -> bytes:
     """The frames of a scene, as a real engine answers now."""
     from explorer_app.engine_client import EngineClient
@@ -105,8 +121,7 @@ def record(scene: Scene) -> bytes:
         layers, tokens = session.run["layers"], session.run["tokens"]
         patterns += [query("value", site=f"blocks.{layer}.attn.pattern") for layer in range(layers)]
         settle(window.client)
-        scores = np.stack([induction(known(session, asked)["values"], tokens) for asked in patterns])
-        layer, head = (int(n) for n in np.unravel_index(scores.argmax(), scores.shape))
+        layer, head = telling_head([known(session, asked)["values"] for asked in patterns], tokens)
         patterns.clear()
         # What is seen first comes first in the file; the rest as far as there is room.
         answers: dict[Query, Answer] = {}

@@ -63,6 +63,8 @@ class MainWindow(QMainWindow):
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
+        side = round(self.fontMetrics().height() * 0.3)
+        self.setContentsMargins(side, 0, side, 0)
         self._build_top()
         self._build_docks()
         self._build_menus()
@@ -353,16 +355,20 @@ class MainWindow(QMainWindow):
             self._shown_once = True
             if not self._restore():
                 # Docks take their shares once they have a size.
-                QTimer.singleShot(0, self, self.arrange)
+                QTimer.singleShot(0, self, self.arrange_columns)
 
     def _restore(self) -> bool:
-        """The layout of the last time; False where there is none, or it cannot be read."""
+        """The layout of the last time. False where there is none, or it cannot be read: the default it is."""
         if self.settings is None:
             return False
         geometry, layout = self.settings.value("window/geometry"), self.settings.value("window/layout")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
-        restored = isinstance(layout, QByteArray) and self.restoreState(layout, LAYOUT_VERSION)
+        if not isinstance(layout, QByteArray):
+            return False
+        restored = self.restoreState(layout, LAYOUT_VERSION)
+        if not restored:
+            self.arrange()
         self._tidy()
         return restored
 

@@ -1,0 +1,160 @@
+"""The stored first screen: shown at once, honest about being stored, and equal to what the engine says now."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from explorer_app import first_screen
+from explorer_app.first_screen import induction, read, record, session_of, telling_head, write
+from explorer_app.session import RUN, SITES, Session
+from explorer_app.snapshot import closing, settle
+from explorer_app.window import MainWindow
+from model_core.assets import asset
+from model_core.queries import Answer, Query, Scene
+from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
+
+PROMPT = "The cat saw the dog. The cat saw the"
+TIMINGS = {"milliseconds"}
+CLOSE = 1e-6
+
+
+def bundled() -> bytes:
+    return asset(first_screen.FILE).read_bytes()
+
+
+def asked_again(scene: Scene, queries: list[Query]) -> dict[Query, Answer]:
+    """What an engine answers now."""
+    session = Session(scene)
+    engine = LocalEngine(session, lambda: queries)
+    engine.start()
+    settle(engine)
+    engine.close()
+    return {asked: answer for asked in queries if (answer := session.answer(asked)) is not None}
+
+
+def assert_equal(stored: dict[Query, Answer], now: dict[Query, Answer]) -> None:
+    """Facts equal except timings, arrays within 1e-6 of their largest value."""
+    assert stored.keys() == now.keys()
+    for asked, answer in stored.items():
+        ours, theirs = ({k: v for k, v in a.facts.items() if k not in TIMINGS} for a in (answer, now[asked]))
+        if asked.kind == "inspect":
+            ours, theirs = ({k: v for k, v in facts.items() if k != "statistics"} for facts in (ours, theirs))
+        assert ours == theirs, asked
+        assert answer.arrays.keys() == now[asked].arrays.keys()
+        for name, array in answer.arrays.items():
+            other = now[asked].arrays[name]
+            assert (array.dtype, array.shape) == (other.dtype, other.shape)
+            if asked.kind == "inspect" and name == "counts":
+                continue
+            finite = np.isfinite(array)
+            assert np.array_equal(finite, np.isfinite(other))
+            scale = max(1.0, float(np.abs(array[finite]).max(initial=0)))
+            np.testing.assert_allclose(array, other, rtol=0, atol=CLOSE * scale, err_msg=f"{asked} {name}")
+
+
+def test_the_bundled_answers_are_the_engines_own(qtbot: QtBot) -> None:
+    scene, _, answers = read(bundled())
+    assert scene == first_screen.SCENE
+    assert answers
+    assert_equal(answers, asked_again(scene, list(answers)))
+
+
+def test_the_bundled_file_is_small() -> None:
+    assert len(bundled()) <= 2_000_000
+
+
+def test_the_first_window_has_everything_it_shows_before_the_engine_is_there(qtbot: QtBot) -> None:
+    window = MainWindow(first_screen.load(), connect=LocalEngine)
+    with closing(window):
+        window.show()
+        qtbot.wait(50)
+        session = window.session
+        assert [asked for asked in window.wanted() if session.answer(asked) is None] == []
+        assert "stored run" in window.status.text()
+        assert session.engine == "starting"
+        assert window.prompt_bar.strip.accessibleDescription()
+
+
+def test_every_layer_can_be_looked_at_before_the_engine_is_there(qtbot: QtBot) -> None:
+    window = MainWindow(first_screen.load(), connect=LocalEngine)
+    with closing(window):
+        window.show()
+        session = window.session
+        assert session.run is not None
+        for layer in range(session.run["layers"]):
+            session.select(layer=layer)
+            qtbot.wait(10)
+            assert [asked for asked in window.wanted() if session.answer(asked) is None] == []
+
+
+def test_the_engine_replaces_what_was_stored(qtbot: QtBot) -> None:
+    window = MainWindow(first_screen.load(), connect=LocalEngine)
+    with closing(window):
+        window.show()
+        window.client.start()
+        settle(window.client)
+        scene, store = window.session.scene, window.session.store
+        assert not [asked for asked in window.wanted() if (scene, asked) in store.stored]
+        assert "stored run" not in window.status.text()
+
+
+def test_what_is_recorded_is_read_again(qtbot: QtBot, tmp_path: Path) -> None:
+    scene = Scene(tiny_checkpoint(tmp_path), PROMPT)
+    got, selection, answers = read(record(scene))
+    assert got == scene
+    assert set(selection) == {"layer", "head"}
+    assert {RUN, SITES} <= set(answers)
+    assert_equal(answers, asked_again(scene, list(answers)))
+
+
+def test_answers_that_do_not_fit_are_left_out() -> None:
+    scene = Scene("tales-llama", PROMPT)
+    large = Answer({}, {"values": np.zeros(100_000, np.float32)})
+    small = Answer({"tokens": [1]})
+    data = write(scene, {"layer": 1, "head": 2}, {SITES: large, RUN: small}, limit=10_000)
+    assert len(data) <= 10_000
+    assert list(read(data)[2]) == [RUN]
+
+
+@pytest.mark.parametrize("damage", ["", "cut", "other", "first"])
+def test_a_damaged_file_leaves_the_default_scene_and_nothing_to_show(damage: str) -> None:
+    whole = write(Scene("other", "x"), {"layer": 1, "head": 2}, {RUN: Answer({"tokens": [1]})})
+    data = {"": b"", "cut": whole[: len(whole) // 3], "other": b"no frames at all", "first": whole[10:]}[
+        damage
+    ]
+    session = session_of(data)
+    assert session.scene == first_screen.SCENE
+    assert session.run is None
+
+
+def test_a_missing_file_leaves_the_default_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_screen, "FILE", "nowhere.frames")
+    assert first_screen.load().scene == first_screen.SCENE
+
+
+def test_induction_is_looking_at_what_followed_the_same_token_before() -> None:
+    tokens = [5, 6, 7, 5, 6]
+    perfect, diagonal = np.zeros((5, 5)), np.eye(5)
+    perfect[3, 1] = perfect[4, 2] = 1.0
+    scores = induction(np.stack([perfect, diagonal, (perfect + diagonal) / 2]), tokens)
+    np.testing.assert_allclose(scores, [1.0, 0.0, 0.5])
+
+
+def test_induction_of_a_prompt_without_repetition_is_zero() -> None:
+    assert induction(np.ones((2, 3, 3)), [1, 2, 3]).tolist() == [0.0, 0.0]
+
+
+def test_the_first_head_is_the_strongest_induction_head_where_there_is_one() -> None:
+    tokens = [5, 6, 7, 5, 6]
+    looks_back = np.eye(5, k=-1)
+    induces = np.zeros((5, 5))
+    induces[3, 1] = induces[4, 2] = 1.0
+    dull = np.full((5, 5), 0.2)
+    assert telling_head([np.stack([dull, looks_back]), np.stack([induces, dull])], tokens) == (1, 0)
+    assert telling_head([np.stack([dull, looks_back]), np.stack([dull, dull])], tokens) == (0, 1)
+
+
+def test_a_prompt_of_one_token_has_a_first_head() -> None:
+    assert telling_head([np.ones((2, 1, 1))], [3]) == (0, 0)
