@@ -59,6 +59,7 @@ class PanelDock(QDockWidget):
         # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
         self.visibilityChanged.connect(panel.set_seen)
         self.panel = panel
+        self._window = window
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
@@ -66,17 +67,12 @@ class PanelDock(QDockWidget):
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""
         self.setFloating(True)
-        self.move(self.parentWidget().geometry().center() - self.rect().center())
+        self.move(self._window.geometry().center() - self.rect().center())
         self.panel.set_seen(True)
 
     def tidy(self, _: Any = None) -> None:
         """Show the title, or none where a tab says the same."""
-        window = self.parentWidget()
-        tabbed = (
-            isinstance(window, QMainWindow)
-            and not self.isFloating()
-            and bool(window.tabifiedDockWidgets(self))
-        )
+        tabbed = not self.isFloating() and bool(self._window.tabifiedDockWidgets(self))
         title = self._none if tabbed else self._title
         if self.titleBarWidget() is not title:
             self.titleBarWidget().hide()
