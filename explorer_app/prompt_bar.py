@@ -36,6 +36,12 @@ def memory_text(size: int | None) -> str:
     return "" if size is None else f"{size / 1e9:.1f} GB"
 
 
+def sentence(message: str) -> str:
+    """A message with a capital letter, unless it begins with a name."""
+    first, _, rest = message.partition(" ")
+    return f"{first.capitalize()} {rest}" if first.isalpha() and first.islower() and rest else message
+
+
 class EngineLight(QWidget):
     """A dot and a word: what the engine process is doing."""
 
@@ -164,8 +170,11 @@ class PromptBar(QWidget):
         first.addWidget(self.light)
         second = QHBoxLayout()
         second.setSpacing(unit)
-        second.addWidget(self.line, 1)
-        for extra in (self.fix, self.bar, self.stop):
+        # The line is as wide as its text while there is room, so that its button stands beside it.
+        second.addWidget(self.line, 1000)
+        second.addWidget(self.fix)
+        second.addStretch(1)
+        for extra in (self.bar, self.stop):
             second.addWidget(extra)
             policy = extra.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
@@ -290,13 +299,14 @@ class PromptBar(QWidget):
         colours = theme.current()
         colour = colours.muted
         if self.session.message:
-            text, colour = self.session.message, colours.warning
+            text, colour = sentence(self.session.message), colours.warning
         elif busy:
             text = self._doing(what)
         else:
             text = tr("Tokens, with their ids: a click chooses the query, Shift+click the key it looks at.")
         self.line.setStyleSheet(f"color: {colour}")
         self.line.setText(text)
+        self.line.setMaximumWidth(round(QFontMetricsF(self.line.font()).horizontalAdvance(text)) + 4)
         self.line.setToolTip(text)
 
     def _doing(self, what: str) -> str:

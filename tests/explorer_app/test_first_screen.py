@@ -18,6 +18,8 @@ from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 PROMPT = "The cat saw the dog. The cat saw the"
 TIMINGS = {"milliseconds"}
 CLOSE = 1e-6
+# A value at the edge of a bin may fall to either side of it on another processor.
+ROUNDED = {"inspect": {"counts"}}
 
 
 def bundled() -> bytes:
@@ -34,24 +36,30 @@ def asked_again(scene: Scene, queries: list[Query]) -> dict[Query, Answer]:
     return {asked: answer for asked in queries if (answer := session.answer(asked)) is not None}
 
 
+def alike(one: object, other: object) -> bool:
+    """Equal, floats within 1e-6."""
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=CLOSE, abs=CLOSE)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    return one == other
+
+
 def assert_equal(stored: dict[Query, Answer], now: dict[Query, Answer]) -> None:
-    """Facts equal except timings, arrays within 1e-6 of their largest value."""
+    """Facts equal except timings, numbers within 1e-6 of the largest beside them."""
     assert stored.keys() == now.keys()
     for asked, answer in stored.items():
-        ours, theirs = ({k: v for k, v in a.facts.items() if k not in TIMINGS} for a in (answer, now[asked]))
-        if asked.kind == "inspect":
-            ours, theirs = ({k: v for k, v in facts.items() if k != "statistics"} for facts in (ours, theirs))
-        assert ours == theirs, asked
-        assert answer.arrays.keys() == now[asked].arrays.keys()
-        for name, array in answer.arrays.items():
-            other = now[asked].arrays[name]
-            assert (array.dtype, array.shape) == (other.dtype, other.shape)
-            if asked.kind == "inspect" and name == "counts":
-                continue
-            finite = np.isfinite(array)
-            assert np.array_equal(finite, np.isfinite(other))
-            scale = max(1.0, float(np.abs(array[finite]).max(initial=0)))
-            np.testing.assert_allclose(array, other, rtol=0, atol=CLOSE * scale, err_msg=f"{asked} {name}")
+        other = now[asked]
+        for name in (answer.facts.keys() | other.facts.keys()) - TIMINGS:
+            assert alike(answer.facts[name], other.facts[name]), (asked, name)
+        assert answer.arrays.keys() == other.arrays.keys()
+        for name in answer.arrays.keys() - ROUNDED.get(asked.kind, set()):
+            ours, theirs = answer.arrays[name], other.arrays[name]
+            assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+            finite = np.isfinite(ours)
+            assert np.array_equal(finite, np.isfinite(theirs))
+            scale = max(1.0, float(np.abs(ours[finite]).max(initial=0)))
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=CLOSE * scale, err_msg=f"{asked} {name}")
 
 
 def test_the_bundled_answers_are_the_engines_own(qtbot: QtBot) -> None:

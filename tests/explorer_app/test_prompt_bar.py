@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from explorer_app.prompt_bar import PromptBar, memory_text, model_title
+from explorer_app.prompt_bar import PromptBar, memory_text, model_title, sentence
 from explorer_app.session import RUN, SITES, Session
 from model_core.queries import Answer, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
@@ -64,7 +64,9 @@ def test_typing_asks_by_itself(bar: PromptBar, qtbot: QtBot) -> None:
 
 def test_the_strip_shows_the_tokens_that_the_model_read(bar: PromptBar) -> None:
     assert bar.session.run is not None
-    assert bar.strip.accessibleDescription().split() == [s.replace(" ", "·") for s in bar.session.run["strings"]]
+    assert bar.strip.accessibleDescription().split() == [
+        s.replace(" ", "·") for s in bar.session.run["strings"]
+    ]
     assert bar.strip.accessibleDescription().replace(" ", "").replace("·", " ") == PROMPT
 
 
@@ -224,6 +226,26 @@ def test_names_and_sizes_are_short() -> None:
     assert model_title("tales-llama") == "tales-llama"
     assert memory_text(139_800_000_000) == "139.8 GB"
     assert memory_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("the prompt is empty: type some text", "The prompt is empty: type some text"),
+        ("blocks.9.attn.q is no site", "blocks.9.attn.q is no site"),
+        ("L9H9: there is no layer 9", "L9H9: there is no layer 9"),
+        ("Cancelled.", "Cancelled."),
+        ("", ""),
+    ],
+)
+def test_messages_are_sentences_and_names_stay_names(message: str, shown: str) -> None:
+    assert sentence(message) == shown
+
+
+def test_the_button_that_helps_stands_beside_the_message(alone: PromptBar) -> None:
+    alone.session.tell("the prompt is too long", {"prompt": "a"})
+    QApplication.processEvents()
+    assert 0 < alone.fix.x() - alone.line.geometry().right() < alone.fix.width()
 
 
 def test_the_bar_is_narrow_enough_for_a_small_window(alone: PromptBar) -> None:

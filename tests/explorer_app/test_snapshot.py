@@ -1,4 +1,4 @@
-"""The window as a picture, and what `layerscope` does without a display: files, exit codes, one line when it is wrong."""
+"""The window as a picture, and `layerscope` without a display: files, exit codes, one line when something is wrong."""
 
 import os
 import struct
