@@ -49,7 +49,9 @@ class Spoken(EngineClient):
         self.hear("done", id, cancelled=cancelled, milliseconds=1.0)
 
     def refuse(self, id: int, message: str, asked: Query | None = None) -> None:
-        self.hear("error", id, message=message, query=asked.to_json() if asked else None, fault=False, fix=None)
+        self.hear(
+            "error", id, message=message, query=asked.to_json() if asked else None, fault=False, fix=None
+        )
 
 
 @pytest.fixture
@@ -107,7 +109,9 @@ def test_an_answer_to_an_older_request_is_dropped(client: Spoken, qtbot: QtBot) 
     assert client.session.shown.prompt == "new"
 
 
-def test_a_refused_view_is_told_and_not_asked_again(client: Spoken, wanted: list[Query], qtbot: QtBot) -> None:
+def test_a_refused_view_is_told_and_not_asked_again(
+    client: Spoken, wanted: list[Query], qtbot: QtBot
+) -> None:
     wanted.append(OTHER)
     client.ask()
     turn(qtbot, client)
@@ -150,7 +154,9 @@ def test_cancel_stops_the_request_and_says_so(client: Spoken, qtbot: QtBot) -> N
     assert not client._obey.isActive()
 
 
-def test_an_engine_that_obeyed_is_not_killed_while_it_works_on_the_next_request(client: Spoken, qtbot: QtBot) -> None:
+def test_an_engine_that_obeyed_is_not_killed_while_it_works_on_the_next_request(
+    client: Spoken, qtbot: QtBot
+) -> None:
     client.cancel()
     client.session.change(prompt="new")
     turn(qtbot, client)
@@ -191,7 +197,9 @@ def test_a_quick_answer_shows_no_progress(client: Spoken, qtbot: QtBot) -> None:
     assert client.session.engine == "ready"
 
 
-def test_a_stored_answer_is_replaced_by_the_engines(client: Spoken, wanted: list[Query], qtbot: QtBot) -> None:
+def test_a_stored_answer_is_replaced_by_the_engines(
+    client: Spoken, wanted: list[Query], qtbot: QtBot
+) -> None:
     client.session.store.put(SCENE, SITES, Answer({"sites": []}), stored=True)
     wanted.append(SITES)
     client.ask()

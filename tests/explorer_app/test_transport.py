@@ -12,7 +12,15 @@ from explorer_app.panels.transport import Transport, caption, layer_step, meanin
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
-KEYS = ["embed.out", "blocks.0.attn.q", "blocks.0.mlp.out", "blocks.1.attn.q", "blocks.1.mlp.out", "norm.out", "logits"]
+KEYS = [
+    "embed.out",
+    "blocks.0.attn.q",
+    "blocks.0.mlp.out",
+    "blocks.1.attn.q",
+    "blocks.1.mlp.out",
+    "norm.out",
+    "logits",
+]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,9 @@ def test_a_caption_says_step_site_axes_and_shape() -> None:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("models")
-    return {name: tiny_checkpoint(folder / name, config) for name, config in (("llama", LLAMA), ("gpt2", GPT2))}
+    return {
+        name: tiny_checkpoint(folder / name, config) for name, config in (("llama", LLAMA), ("gpt2", GPT2))
+    }
 
 
 @pytest.fixture
@@ -55,7 +65,9 @@ def film(shown: OnScreen) -> Transport:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_every_step_of_every_family_is_explained_in_words(family: str, qtbot: QtBot, models: dict[str, str]) -> None:
+def test_every_step_of_every_family_is_explained_in_words(
+    family: str, qtbot: QtBot, models: dict[str, str]
+) -> None:
     with on_screen(qtbot, "transport", models[family]) as shown:
         keys = [site["key"] for site in shown.session.sites]
         assert [key for key in keys if meaning(key) == key] == []
