@@ -9,14 +9,23 @@ edge, and runs past other rows in a lane of its own, so that it crosses no leaf.
 (a site whose word begins with "resid") has it as a straight axis at the left; what branches off stands at its right.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
+
+from explorer_app.lazy import lazy
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy("networkx")
 
 LEAF = 21.0
 """Height of a leaf, in units of one pixel at 100 %."""
@@ -97,7 +106,7 @@ class Part:
     path: str
     label: str
     sites: tuple[str, ...]
-    parts: list["Part"] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     word: str = ""
 
     @property

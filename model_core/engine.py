@@ -264,13 +264,15 @@ def run_(context: Context) -> Answer:
 
 @answers("sites")
 def sites_(context: Context) -> Answer:
-    """Every site in the order of computation: key, axis letters, shape, dtype, and the module that computes it."""
-    return Answer({"sites": [described(site) for site in context.run.sites.values()]})
+    """The steps of the forward pass: "tokens", then every site in the order of computation."""
+    return Answer({"sites": steps(context)})
 
 
-def described(site: Site) -> dict[str, Any]:
-    """A site as a frame carries it."""
-    return {**site.__dict__, "module": site.module, "word": site.word}
+def steps(context: Context) -> list[dict[str, Any]]:
+    """The nodes of the measured graph as a frame carries them: key, axis letters, shape, dtype, module and word."""
+    length = len(context.run.tokens)
+    described = [site.at_length(length) for _, site in context.run.graph.nodes(data="site")]
+    return [{**site.__dict__, "module": site.module, "word": site.word} for site in described]
 
 
 @answers("value")
@@ -400,10 +402,9 @@ def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit
 @answers("graph")
 def graph_(context: Context) -> Answer:
     """The measured graph: sites as nodes, and edges as pairs of positions in the list of nodes."""
-    graph, length = context.run.graph, len(context.run.tokens)
+    graph = context.run.graph
     index = {key: n for n, key in enumerate(graph)}
-    nodes = [described(site.at_length(length)) for _, site in graph.nodes(data="site")]
-    return Answer({"nodes": nodes, "edges": [[index[a], index[b]] for a, b in graph.edges]})
+    return Answer({"nodes": steps(context), "edges": [[index[a], index[b]] for a, b in graph.edges]})
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:

@@ -1,17 +1,26 @@
 """The model as it was measured: the residual stream from top to bottom, what branches off it, the present step lit."""
 
-import networkx as nx
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from model_core.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
+from explorer_app.lazy import lazy
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Selection, Session
 from explorer_app.site_words import roles, shape_text, shape_words
 from explorer_app.text import tr
 from explorer_app.widgets.graph_view import ZOOM_STEP, GraphView, Look
 from explorer_app.widgets.readout import Readout
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy("networkx")
 
 GRAPH = query("graph")
 

@@ -159,7 +159,11 @@ def write_together(folder: Path, manifest: str, weights: Mapping[str, Tensor]) -
     """Both files under temporary names first, then both renamed; the temporary ones never stay."""
     temporary = {final: folder / f".{final}.{os.getpid()}.part" for final in (WEIGHTS, MANIFEST)}
     try:
+        # safetensors keeps its files from everybody else; this one is as readable as any new file.
+        temporary[WEIGHTS].touch()
+        mode = temporary[WEIGHTS].stat().st_mode
         save_file(dict(weights), temporary[WEIGHTS])
+        temporary[WEIGHTS].chmod(mode)
         temporary[MANIFEST].write_text(manifest, encoding="utf-8")
         for final, written in temporary.items():
             written.replace(folder / final)

@@ -11,4 +11,6 @@ family = FAMILIES["gpt2"]
 config = GPT2Config(vocab_size=50257, width=768, layers=12, heads=12, hidden=3072, context=1024)
 model = family.build(config)
 initialise(model, 0)
-native.save(sys.argv[1], model, family, tokenizer="tales-2048", name="large", about="random weights of GPT-2's size")
+native.save(
+    sys.argv[1], model, family, tokenizer="tales-2048", name="large", about="random weights of GPT-2's size"
+)

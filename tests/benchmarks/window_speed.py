@@ -98,7 +98,9 @@ class Stalls(QObject):
 
 
 def report(what: str, times: list[float]) -> None:
-    print(f"{what:58} median {statistics.median(times):7.1f} ms   worst {max(times):7.1f} ms   n {len(times)}")
+    print(
+        f"{what:58} median {statistics.median(times):7.1f} ms   worst {max(times):7.1f} ms   n {len(times)}"
+    )
 
 
 def key_to_heatmap(bench: Bench, repeats: int) -> list[float]:
@@ -113,8 +115,9 @@ def key_to_heatmap(bench: Bench, repeats: int) -> list[float]:
         times.append(
             bench.until_painted(
                 lambda key=key: QTest.keyClicks(field, key),
-                lambda shown=shown, before=drawn_before: bench.session.shown != shown
-                and bench.attention.heatmap.image_values() is not before,
+                lambda shown=shown, before=drawn_before: (
+                    bench.session.shown != shown and bench.attention.heatmap.image_values() is not before
+                ),
             )
         )
         bench.settle()
@@ -124,7 +127,7 @@ def key_to_heatmap(bench: Bench, repeats: int) -> list[float]:
 
 
 def walk(bench: Bench, keys: list[Qt.Key], repeats: int, fresh: bool) -> list[float]:
-    """An arrow key in the attention panel, until the other head's map is painted. `fresh`: the layer was never asked."""
+    """An arrow key in the attention panel, until the new map is painted. `fresh`: the layer was never asked for."""
     times = []
     for n in range(repeats):
         if fresh:
@@ -212,7 +215,9 @@ target = window.panels["attention"].grid
 
 def start(build: str) -> float:
     """Seconds from the first import until the first picture is painted, in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", START.format(build=build)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", START.format(build=build)], capture_output=True, text=True, check=True
+    )
     return float(done.stdout) * 1000
 
 
@@ -236,7 +241,9 @@ def main(repeats: int) -> None:
     down_up = [Qt.Key.Key_Down, Qt.Key.Key_Up]
     report("head change to painted", walk(bench, right_left, repeats, fresh=False))
     report("layer change to painted, layer seen before", walk(bench, down_up, repeats, fresh=False))
-    report("layer change to painted, layer asked for the first time", walk(bench, down_up, repeats, fresh=True))
+    report(
+        "layer change to painted, layer asked for the first time", walk(bench, down_up, repeats, fresh=True)
+    )
     loaded, typed = longest_stalls(bench)
     report("longest stall of the event loop while a 124 M model loads", [loaded])
     report("longest stall of the event loop while typing fast", [typed])

@@ -29,7 +29,9 @@ def tiny_checkpoint(folder: Path, config: LlamaConfig | GPT2Config = LLAMA) -> s
         for name, weight in model.named_parameters():
             # Wide enough that attention is far from uniform and the maps have something to show.
             weight.mul_(8.0 if ".attn.q." in name or ".attn.k." in name or "embed" in name else 1.0)
-    native.save(folder, model, family, tokenizer="tales-2048", name=f"tiny-{family.name}", about="random weights")
+    native.save(
+        folder, model, family, tokenizer="tales-2048", name=f"tiny-{family.name}", about="random weights"
+    )
     return str(folder)
 
 

@@ -64,7 +64,7 @@ def test_the_mask_switched_back_gives_the_first_numbers(seen: dict[str, object])
 
 
 def test_home_is_the_first_step(seen: dict[str, object]) -> None:
-    assert seen["first_site"] == "embed.out"
+    assert seen["first_site"] == "tokens"
 
 
 def test_a_closed_window_leaves_no_engine(seen: dict[str, object]) -> None:

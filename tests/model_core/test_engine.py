@@ -17,6 +17,7 @@ from model_core import derive, engine
 from model_core.devices import configure_threads
 from model_core.engine import QUESTIONS, Context, Engine
 from model_core.graph import TOKENS
+from model_core.names import Site
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Scene
@@ -364,7 +365,7 @@ def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> 
 
 def test_sites_are_those_of_the_dry_run(scene: Scene, run: Run) -> None:
     told = answer_to(scene, "sites").fields["facts"]["sites"]
-    described = sites(run.model, len(run.tokens))
+    described = [Site("tokens", "B T", (1, len(run.tokens)), "int64"), *sites(run.model, len(run.tokens))]
     assert [site["key"] for site in told] == [site.key for site in described]
     assert [tuple(site["shape"]) for site in told] == [site.shape for site in described]
     assert [site["dims"] for site in told] == [site.dims for site in described]
