@@ -11,7 +11,7 @@ from model_core.decoder import Decoder
 from model_core.presets import Preset
 from model_core.scores import Scores, describe
 from model_core.tokenizer import Tokenizer
-from model_core.train import Corpus, Recipe, bits_per_byte
+from model_core.train import Corpus, Recipe, bits_per_byte, guided_sites
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ def card(
 - Tokenizer: {tokenizer.name}, {tokenizer.vocab_size:,} tokens
 - Configuration: {preset.family}, {config}
 - Parameters: {model.parameter_count:,}
-- Training: {recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens; \
+- Training: {recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, \
+{recipe.repeats:.0%} of them a chunk repeated; {guided_words(recipe, len(model.blocks))}\
 matrix products in {recipe.autocast}, seed {recipe.seed}
 - Tokens seen: {recipe.steps * recipe.batch * recipe.length:,}
 - Time: {seconds:,.0f} seconds on {hardware(device)}
@@ -98,6 +99,17 @@ that followed the same token the last time (induction), and to the same token (d
 
 {indented(describe(scores))}
 """
+
+
+def guided_words(recipe: Recipe, layers: int) -> str:
+    """What the further loss of the first steps asked for."""
+    if not recipe.guided:
+        return ""
+    previous, induction = (site.split(".")[1] for site in guided_sites(layers))
+    return (
+        f"in the first {recipe.guided:,} steps a further loss, fading to nothing, asked head 0 of block {previous} to "
+        f"look at the token before and head 0 of block {induction} at the token that followed the same token; "
+    )
 
 
 def indented(text: str) -> str:

@@ -94,7 +94,7 @@ class Recorder:
                 value = edit.apply(value, dims)
         self.trace.sites[key] = Site(key, dims, tuple(value.shape), str(value.dtype).removeprefix("torch."))
         if self.keeps(key):
-            self.trace.values[key] = value.detach()
+            self.trace.values[key] = value
         self.visited(key)
         return value
 

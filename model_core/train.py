@@ -14,11 +14,13 @@ from torch.nn.functional import cross_entropy
 
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
+from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, Tokenizer
 
 IGNORED = -1  # a target that is not learned from
+GUIDANCE = 0.3  # weight of the further loss at the first step
 
-Tokens = np.ndarray[Any, np.dtype[np.int32]]
+Tokens = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Recipe:
 
     repeats   share of the rows that are a chunk repeated to fill the row, half of them of random tokens: what came
               before is then the only clue, which is what induction heads learn from (Olsson et al. 2022)
+    guided    first steps in which a further loss, fading to nothing, asks two heads to look where `guidance` says:
+              so small a model sees too few tokens to find that out by itself
     held_out  documents (counted from 0) that are never trained on
     autocast  dtype of the matrix products, "float32" for none
     """
@@ -39,6 +43,7 @@ class Recipe:
     weight_decay: float = 0.1
     clip: float = 1.0
     repeats: float = 0.1
+    guided: int = 0
     held_out: tuple[int, ...] = ()
     autocast: str = "float32"
     seed: int = 0
@@ -126,6 +131,24 @@ def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
 
 
+def guided_sites(layers: int) -> tuple[str, str]:
+    """The patterns whose first heads `guidance` is about: one in an early block, one in a later."""
+    return f"blocks.{layers // 4}.attn.pattern", f"blocks.{layers // 2}.attn.pattern"
+
+
+def guidance(previous: Tensor, induction: Tensor, tokens: Tensor) -> Tensor:
+    """A loss on two patterns [B H T T] of `tokens` [B T], in nats, about the first head of each.
+
+    The first is to look at the token before; the second, where the present token stood before, at the token that
+    followed it then. Together they are the circuit of Elhage et al. (2021) and Olsson et al. (2022).
+    """
+    before = previous[:, 0].diagonal(-1, 1, 2)
+    followed = nn.functional.pad(tokens[:, :-1], (1, 0), value=IGNORED)
+    follows = (tokens[:, :, None] == followed[:, None, :]).tril()
+    there = (induction[:, 0] * follows).sum(-1)[follows.any(-1)]
+    return -before.clamp_min(1e-6).log().mean() - there.clamp_min(1e-6).log().mean()
+
+
 def learning_rate(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then half a cosine down to a tenth."""
     if step < recipe.warmup:
@@ -149,6 +172,7 @@ def train(
     device = next(model.parameters()).device
     optimizer = optimizer_for(model, recipe)
     mixed = recipe.autocast != "float32"
+    sites = guided_sites(len(model.blocks))
     losses, since, begun = 0.0, 0, time.monotonic()
     model.train()
     for step in range(recipe.steps):
@@ -157,10 +181,19 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, recipe)
         inputs, targets = (x.to(device) for x in batch_at(step, tokens, model.config.vocab_size, recipe))
-        with torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext():
+        guided = max(0.0, 1 - step / recipe.guided) if recipe.guided else 0.0
+        with (
+            torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext(),
+            record(model, sites if guided else ()) as trace,
+        ):
             logits = model(inputs)
         loss = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        loss.backward()
+        asked = (
+            GUIDANCE * guided * guidance(trace[sites[0]].float(), trace[sites[1]].float(), inputs)
+            if guided
+            else 0
+        )
+        (loss + asked).backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad()

@@ -104,7 +104,8 @@ class Inspector(Panel):
 
     def _dims(self) -> str | None:
         site = self.session.selection.site
-        return next((known["dims"] for known in self.session.sites if known["key"] == site), None)
+        sites = (known for known in self.session.sites if known["key"] != TOKENS)
+        return next((known["dims"] for known in sites if known["key"] == site), None)
 
     def _fixed(self, dims: str) -> list[str]:
         return dims.removeprefix("B ").split()[:-2]
