@@ -33,6 +33,7 @@ class ModelGraph(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
+        self._begun = False
         self._answer: Answer | None = None
         self._structure: object = None
         self._plan: Plan | None = None
@@ -75,6 +76,11 @@ class ModelGraph(Panel):
         return [GRAPH, SITES]
 
     def draw(self, answers: Answers) -> None:
+        if not self._begun:
+            # The first plan takes as long as all the rest of the window, which is painted before it is made.
+            self._begun = True
+            self.refresh()
+            return
         if answers[GRAPH] is not self._answer:
             self._answer = answers[GRAPH]
             self._measure(self._answer)
