@@ -43,12 +43,13 @@ from model_core.names import Site
 from model_core.norm import LayerNorm, RMSNorm
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
-from model_core.queries import Answer, Scene, axis_index, left_axes
+from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
 from model_core.trace import to_array
 
 LOADED_MODELS = 2
 KEPT_RUNS = 4
+TELL_SECONDS = 0.05
 
 Question = Callable[..., Answer]
 QUESTIONS: dict[str, Question] = {}
@@ -91,6 +92,7 @@ class Engine:
         self.send = send
         self.models: OrderedDict[tuple[str, str, str], Loaded] = OrderedDict()
         self.runs: OrderedDict[Scene, tuple[Run, float]] = OrderedDict()
+        self.told = 0.0
 
     def handle(self, request: Frame, cancelled: Callable[[], bool], other_model: Callable[[], bool]) -> None:
         """Answer one request. `other_model` is asked while a model loads: is it still wanted?"""
@@ -169,13 +171,9 @@ class Engine:
                 error = TooLong(len(tokens), loaded.model.context)
                 error.fix = {"prompt": loaded.tokenizer.decode(tokens[: loaded.model.context])}
                 raise error
-            total, passed = 12 * len(loaded.model.blocks), 0
 
             def visited(key: str) -> None:
-                nonlocal passed
-                passed += 1
-                if passed % 12 == 0:
-                    self.progress(id, "running", min(1.0, passed / total))
+                self.progress(id, "running", (layer_of(key) or 0) / len(loaded.model.blocks))
 
             begun = time.perf_counter()
             run = Run(
@@ -185,6 +183,7 @@ class Engine:
                 cancelled=cancelled,
                 visited=visited,
             )
+            self.progress(id, "running", 1.0)
             self.runs[scene] = run, (time.perf_counter() - begun) * 1000
             while len(self.runs) > KEPT_RUNS:
                 self.runs.popitem(last=False)
@@ -193,7 +192,10 @@ class Engine:
         return Context(loaded, run, cancelled, milliseconds)
 
     def progress(self, id: int, what: str, share: float) -> None:
-        self.send(Frame("progress", id, {"what": what, "share": share}))
+        """Tell how far a load or a run is: now and then, and its end."""
+        if share == 1.0 or time.monotonic() - self.told > TELL_SECONDS:
+            self.told = time.monotonic()
+            self.send(Frame("progress", id, {"what": what, "share": share}))
 
     def fail(
         self, id: int, message: str, asked: dict[str, Any] | None = None, fix: dict[str, Any] | None = None
