@@ -5,20 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QFontMetricsF,
-    QHelpEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-)
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.pointing import PaintedItems
 
 
 @dataclass(frozen=True)
@@ -37,28 +29,20 @@ class Bar:
     """Of the bar, where its role's will not do."""
 
 
-class BarList(QAbstractScrollArea):
+class BarList(PaintedItems):
     """Rows of label, bar and text; scrolls when they do not fit."""
 
-    clicked = Signal(int)
     activated = Signal(int)
     """A double click, or Return on the chosen row."""
-    hovered = Signal(int)
-    left = Signal()
 
     def __init__(self, role: str = "query", parent: QWidget | None = None) -> None:
         """`role` names the colour of the bars in the theme."""
         super().__init__(parent)
         self._bars: list[Bar] = []
         self._role = role
-        self._hover: int | None = None
         self._chosen: int | None = None
-        self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.viewport().setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Bars"))
-        theme.notifier.changed.connect(self.viewport().update)
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
         self._bars = list(bars)
@@ -80,13 +64,11 @@ class BarList(QAbstractScrollArea):
             self._reveal()
             self.viewport().update()
 
-    def row_rect(self, index: int) -> QRectF:
-        """Where a row is, in the viewport."""
+    def item_rect(self, index: int) -> QRectF:
         height = self._row_height()
         return QRectF(0, index * height - self.verticalScrollBar().value(), self.viewport().width(), height)
 
-    def row_at(self, point: QPointF) -> int | None:
-        """The row at a place in the viewport."""
+    def item_at(self, point: QPointF) -> int | None:
         row = math.floor((point.y() + self.verticalScrollBar().value()) / self._row_height())
         return row if 0 <= row < len(self._bars) else None
 
@@ -110,7 +92,7 @@ class BarList(QAbstractScrollArea):
     def _reveal(self) -> None:
         if self._chosen is None or self._chosen >= len(self._bars):
             return
-        row, scroll = self.row_rect(self._chosen), self.verticalScrollBar()
+        row, scroll = self.item_rect(self._chosen), self.verticalScrollBar()
         if row.top() < 0:
             scroll.setValue(scroll.value() + math.floor(row.top()))
         elif row.bottom() > self.viewport().height():
@@ -144,7 +126,7 @@ class BarList(QAbstractScrollArea):
         start = pad + labels + pad
         end = total - pad - texts - (pad + arrows if arrows else 0) - pad
         for index, bar in enumerate(self._bars):
-            row = self.row_rect(index)
+            row = self.item_rect(index)
             if row.bottom() < 0 or row.top() > self.viewport().height():
                 continue
             if index in (self._hover, self._chosen):
@@ -181,34 +163,10 @@ class BarList(QAbstractScrollArea):
             ghost = QRectF(room.left(), top + thick * 1.2, length, thick * 0.35)
             painter.fillRect(ghost, QColor(colours.muted))
 
-    # Pointing and pressing
-
-    def _point(self, row: int | None) -> None:
-        if row == self._hover:
-            return
-        self._hover = row
-        self.viewport().update()
-        if row is None:
-            self.left.emit()
-        else:
-            self.hovered.emit(row)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._point(self.row_at(event.position()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._point(None)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        event.accept()  # the press was taken, so the release is too
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        row = self.row_at(event.position())
-        if row is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit(row)
+    # Double clicks and keys
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        row = self.row_at(event.position())
+        row = self.item_at(event.position())
         if row is not None and event.button() == Qt.MouseButton.LeftButton:
             self.activated.emit(row)
 
@@ -224,20 +182,8 @@ class BarList(QAbstractScrollArea):
         self.set_chosen(at)
         self.clicked.emit(at)
 
-    def viewportEvent(self, event: QEvent) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            row = self.row_at(QPointF(event.pos()))
-            if row is None:
-                QToolTip.hideText()
-            else:
-                area = self.row_rect(row).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.tip(row), self.viewport(), area)
-            return True
-        return super().viewportEvent(event)
-
-    def tip(self, row: int) -> str:
-        """The tooltip of a row."""
-        bar = self._bars[row]
+    def tip(self, index: int) -> str:
+        bar = self._bars[index]
         lines = [bar.tip or f"{bar.label}  {bar.text}"]
         if bar.before is not None:
             lines.append(tr("before: {value}").format(value=f"{bar.before:.2%}"))

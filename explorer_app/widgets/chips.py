@@ -4,36 +4,31 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
     QFontMetricsF,
-    QHelpEvent,
     QKeyEvent,
-    QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.pointing import PaintedItems
 
 
-class TokenStrip(QAbstractScrollArea):
+class TokenStrip(PaintedItems):
     """One line of token chips, painted by hand so that thousands cost no more than those in sight.
 
     The query token is blue and the key token red, as everywhere. Left and right walk the query token.
     """
-
-    hovered = Signal(int)
-    left = Signal()
-    clicked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,13 +38,8 @@ class TokenStrip(QAbstractScrollArea):
         self._edges: list[float] = [0.0]
         self._query: int | None = None
         self._key: int | None = None
-        self._hover: int | None = None
-        self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.viewport().setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Tokens"))
-        theme.notifier.changed.connect(self.viewport().update)
 
     def show_tokens(self, tokens: Sequence[str], ids: Sequence[int]) -> None:
         """Show the token strings as the tokenizer gives them, with their ids."""
@@ -73,20 +63,17 @@ class TokenStrip(QAbstractScrollArea):
                 self._reveal(query)
             self.viewport().update()
 
-    def chip_rect(self, index: int) -> QRectF:
-        """Where a chip is, in the viewport."""
+    def item_rect(self, index: int) -> QRectF:
         gap = self._gap()
         left = self._edges[index] - self.horizontalScrollBar().value()
         return QRectF(left, gap / 2, self._edges[index + 1] - self._edges[index] - gap, self._chip_height())
 
-    def chip_at(self, point: QPointF) -> int | None:
-        """The chip at a place in the viewport."""
+    def item_at(self, point: QPointF) -> int | None:
         x = point.x() + self.horizontalScrollBar().value()
         index = bisect_right(self._edges, x) - 1
-        return index if 0 <= index < len(self._tokens) and self.chip_rect(index).contains(point) else None
+        return index if 0 <= index < len(self._tokens) and self.item_rect(index).contains(point) else None
 
     def tip(self, index: int) -> str:
-        """The tooltip of a chip."""
         return tr("“{token}”, id {id}, position {position} of {count}").format(
             token=self._texts[index], id=self._ids[index], position=index, count=len(self._tokens)
         )
@@ -171,7 +158,7 @@ class TokenStrip(QAbstractScrollArea):
         for index in range(first, len(self._tokens)):
             if self._edges[index] > offset + self.viewport().width():
                 break
-            box = self.chip_rect(index)
+            box = self.item_rect(index)
             role = self._colour_of(index)
             border = role or QColor(colours.text if index == self._hover else colours.border)
             fill = QColor(colours.hover if index == self._hover else colours.raised)
@@ -204,31 +191,7 @@ class TokenStrip(QAbstractScrollArea):
             return QColor(colours.query)
         return QColor(colours.key) if index == self._key else None
 
-    # Pointing and pressing
-
-    def _point(self, index: int | None) -> None:
-        if index == self._hover:
-            return
-        self._hover = index
-        self.viewport().update()
-        if index is None:
-            self.left.emit()
-        else:
-            self.hovered.emit(index)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._point(self.chip_at(event.position()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._point(None)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        event.accept()  # the press was taken, so the release is too
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        index = self.chip_at(event.position())
-        if index is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit(index)
+    # Wheel and keys
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """A plain wheel scrolls sideways: there is no other direction."""
@@ -252,14 +215,3 @@ class TokenStrip(QAbstractScrollArea):
         target = min(max(target, 0), last)
         if target != self._query:
             self.clicked.emit(target)
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            index = self.chip_at(QPointF(event.pos()))
-            if index is None:
-                QToolTip.hideText()
-            else:
-                area = self.chip_rect(index).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.tip(index), self.viewport(), area)
-            return True
-        return super().viewportEvent(event)

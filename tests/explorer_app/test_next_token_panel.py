@@ -125,7 +125,7 @@ def test_a_token_locked_elsewhere_is_brought_in_sight(qtbot: QtBot, tmp_path: Pa
         panel.tabs.setCurrentIndex(1)
         session.select(query=90)
         settle()
-        row, height = panel.prompt.row_rect(90), panel.prompt.viewport().height()
+        row, height = panel.prompt.item_rect(90), panel.prompt.viewport().height()
         assert row.top() >= 0
         assert row.bottom() <= height
 

@@ -71,7 +71,7 @@ def test_the_strip_shows_the_tokens_that_the_model_read(bar: PromptBar) -> None:
 
 
 def click(qtbot: QtBot, bar: PromptBar, token: int, modifier: Qt.KeyboardModifier | None = None) -> None:
-    place: QPoint = bar.strip.chip_rect(token).center().toPoint()
+    place: QPoint = bar.strip.item_rect(token).center().toPoint()
     modifier = modifier or Qt.KeyboardModifier.NoModifier
     qtbot.mouseClick(bar.strip.viewport(), Qt.MouseButton.LeftButton, modifier, place)
 
@@ -96,7 +96,7 @@ def test_a_second_click_locks_the_key_as_well_and_a_third_lets_go(bar: PromptBar
 
 
 def test_hovering_a_token_is_told_to_everyone(bar: PromptBar, qtbot: QtBot) -> None:
-    qtbot.mouseMove(bar.strip.viewport(), bar.strip.chip_rect(2).center().toPoint())
+    qtbot.mouseMove(bar.strip.viewport(), bar.strip.item_rect(2).center().toPoint())
     qtbot.waitUntil(lambda: bar.session.hovered == (2, None))
 
 
@@ -216,7 +216,7 @@ def test_long_prompts_get_a_scroll_bar_and_short_ones_no_empty_room(alone: Promp
         QApplication.processEvents()
         bar = alone.strip.horizontalScrollBar()
         assert (bar.maximum() > 0) == scrolls
-        chips = alone.strip.chip_rect(0).bottom()
+        chips = alone.strip.item_rect(0).bottom()
         spare = alone.strip.height() - chips
         assert spare < bar.sizeHint().height() or scrolls
 

@@ -24,7 +24,7 @@ def painted_length(widget: BarList, row: int) -> int:
     """Pixels along the row that have the bar's colour."""
     image = widget.viewport().grab().toImage()
     wanted = QColor(theme.current().query).name()
-    box = widget.row_rect(row)
+    box = widget.item_rect(row)
     lines = range(int(box.top()) + 1, int(box.bottom()))
     return max(sum(image.pixelColor(x, y).name() == wanted for x in range(image.width())) for y in lines)
 
@@ -55,18 +55,20 @@ def test_what_it_was_before_is_drawn_and_told(bars: BarList) -> None:
 def test_a_click_gives_the_row_under_it_after_scrolling_too(bars: BarList, qtbot: QtBot) -> None:
     bars.show_bars([Bar(f"t{i}", i / 100, str(i)) for i in range(100)])
     with qtbot.waitSignal(bars.clicked) as caught:
-        QTest.mouseClick(bars.viewport(), Qt.MouseButton.LeftButton, pos=bars.row_rect(2).center().toPoint())
+        QTest.mouseClick(bars.viewport(), Qt.MouseButton.LeftButton, pos=bars.item_rect(2).center().toPoint())
     assert caught.args == [2]
     bars.verticalScrollBar().setValue(bars.verticalScrollBar().maximum())
     with qtbot.waitSignal(bars.clicked) as caught:
-        QTest.mouseClick(bars.viewport(), Qt.MouseButton.LeftButton, pos=bars.row_rect(99).center().toPoint())
+        QTest.mouseClick(
+            bars.viewport(), Qt.MouseButton.LeftButton, pos=bars.item_rect(99).center().toPoint()
+        )
     assert caught.args == [99]
 
 
 def test_pointing_gives_the_row_and_leaving_tells(bars: BarList, qtbot: QtBot) -> None:
     bars.show_bars([Bar("a", 0.1, ""), Bar("b", 0.2, "", tip="the whole story")])
     with qtbot.waitSignal(bars.hovered) as caught:
-        QTest.mouseMove(bars.viewport(), bars.row_rect(1).center().toPoint())
+        QTest.mouseMove(bars.viewport(), bars.item_rect(1).center().toPoint())
     assert caught.args == [1]
     assert bars.tip(1) == "the whole story"
     with qtbot.waitSignal(bars.left):
@@ -81,13 +83,13 @@ def test_arrow_keys_walk_the_rows_and_keep_them_in_sight(bars: BarList) -> None:
         QTest.keyClick(bars, Qt.Key.Key_Down)
     QTest.keyClick(bars, Qt.Key.Key_Up)
     assert visited == [*range(30), 28]
-    assert bars.row_rect(28).bottom() <= bars.viewport().height() + 1
+    assert bars.item_rect(28).bottom() <= bars.viewport().height() + 1
 
 
 def test_a_double_click_and_return_activate_a_row(bars: BarList, qtbot: QtBot) -> None:
     bars.show_bars([Bar("a", 0.1, ""), Bar("b", 0.2, "")])
     with qtbot.waitSignal(bars.activated) as caught:
-        place = bars.row_rect(1).center().toPoint()
+        place = bars.item_rect(1).center().toPoint()
         QTest.mouseDClick(bars.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert caught.args == [1]
     bars.set_chosen(0)
@@ -98,7 +100,7 @@ def test_a_double_click_and_return_activate_a_row(bars: BarList, qtbot: QtBot) -
 
 def test_a_place_below_the_last_row_is_no_row(bars: BarList) -> None:
     bars.show_bars([Bar("a", 0.1, "")])
-    assert bars.row_at(QPointF(10, 190)) is None
+    assert bars.item_at(QPointF(10, 190)) is None
 
 
 def test_without_rows_the_list_says_so(bars: BarList) -> None:

@@ -29,7 +29,7 @@ def many(strip: TokenStrip, count: int = 2000) -> None:
 
 def colours_in(strip: TokenStrip, index: int) -> set[str]:
     image = strip.viewport().grab().toImage()
-    box = strip.chip_rect(index).toAlignedRect().adjusted(-1, -1, 1, 1)
+    box = strip.item_rect(index).toAlignedRect().adjusted(-1, -1, 1, 1)
     return {
         image.pixelColor(x, y).name()
         for x in range(max(0, box.left()), min(image.width(), box.right()))
@@ -38,7 +38,7 @@ def colours_in(strip: TokenStrip, index: int) -> set[str]:
 
 
 def test_chips_stand_in_order_in_one_line_and_do_not_overlap(strip: TokenStrip) -> None:
-    boxes = [strip.chip_rect(i) for i in range(5)]
+    boxes = [strip.item_rect(i) for i in range(5)]
     assert all(a.right() < b.left() for a, b in pairwise(boxes))
     assert len({box.top() for box in boxes}) == 1
     assert all(box.top() >= 0 and box.bottom() <= strip.viewport().height() for box in boxes)
@@ -58,12 +58,12 @@ def test_the_query_is_blue_and_the_key_red(strip: TokenStrip) -> None:
 
 def test_a_click_gives_the_chip_under_it_and_pointing_too(strip: TokenStrip, qtbot: QtBot) -> None:
     for index in range(5):
-        place = strip.chip_rect(index).center().toPoint()
+        place = strip.item_rect(index).center().toPoint()
         with qtbot.waitSignal(strip.clicked) as caught:
             QTest.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, pos=place)
         assert caught.args == [index]
     with qtbot.waitSignal(strip.hovered) as caught:
-        QTest.mouseMove(strip.viewport(), strip.chip_rect(1).center().toPoint())
+        QTest.mouseMove(strip.viewport(), strip.item_rect(1).center().toPoint())
     assert caught.args == [1]
     with qtbot.waitSignal(strip.left):
         QApplication.sendEvent(strip, QEvent(QEvent.Type.Leave))
@@ -76,7 +76,7 @@ def test_2000_tokens_are_one_widget_and_the_last_can_be_clicked(strip: TokenStri
     strip.set_cursor(1999)
     with qtbot.waitSignal(strip.clicked) as caught:
         QTest.mouseClick(
-            strip.viewport(), Qt.MouseButton.LeftButton, pos=strip.chip_rect(1999).center().toPoint()
+            strip.viewport(), Qt.MouseButton.LeftButton, pos=strip.item_rect(1999).center().toPoint()
         )
     assert caught.args == [1999]
 
@@ -86,10 +86,10 @@ def test_the_query_token_is_kept_in_sight(strip: TokenStrip, index: int) -> None
     many(strip)
     strip.set_cursor(900)
     strip.set_cursor(index)
-    assert strip.chip_rect(index).left() >= 0
-    assert strip.chip_rect(index).right() <= strip.viewport().width()
+    assert strip.item_rect(index).left() >= 0
+    assert strip.item_rect(index).right() <= strip.viewport().width()
     strip.resize(260, strip.height())
-    assert strip.chip_rect(index).right() <= strip.viewport().width()
+    assert strip.item_rect(index).right() <= strip.viewport().width()
 
 
 def test_the_wheel_scrolls_sideways(strip: TokenStrip) -> None:
@@ -121,15 +121,15 @@ def test_keys_walk_the_query_token_and_stop_at_both_ends(strip: TokenStrip) -> N
 
 
 def test_the_gap_between_chips_is_no_chip(strip: TokenStrip) -> None:
-    first, second = strip.chip_rect(0), strip.chip_rect(1)
-    assert strip.chip_at(QPointF((first.right() + second.left()) / 2, first.center().y())) is None
-    assert strip.chip_at(QPointF(490, first.center().y())) is None
+    first, second = strip.item_rect(0), strip.item_rect(1)
+    assert strip.item_at(QPointF((first.right() + second.left()) / 2, first.center().y())) is None
+    assert strip.item_at(QPointF(490, first.center().y())) is None
 
 
 def test_without_tokens_the_strip_invites_a_prompt(strip: TokenStrip, qtbot: QtBot) -> None:
     strip.show_tokens([], [])
     strip.grab()
-    assert strip.chip_at(QPointF(5, 5)) is None
+    assert strip.item_at(QPointF(5, 5)) is None
     with qtbot.assertNotEmitted(strip.clicked):
         QTest.keyClick(strip, Qt.Key.Key_Right)
 

@@ -61,14 +61,14 @@ strip.resize(400, strip.sizeHint().height())
 strip.clicked.connect(lambda index: got.append(index))
 strip.show_tokens(["a", " b", "c"], [1, 2, 3])
 strip.show()
-press(strip.viewport(), strip.chip_rect(1).center())
+press(strip.viewport(), strip.item_rect(1).center())
 
 bars = BarList()
 bars.resize(400, 200)
 bars.clicked.connect(lambda index: got.append(index))
 bars.show_bars([Bar("a", 0.5, "50 %"), Bar("b", 0.2, "20 %")])
 bars.show()
-press(bars.viewport(), bars.row_rect(1).center())
+press(bars.viewport(), bars.item_rect(1).center())
 
 assert got == [(0, 0), (5, 8), (3, 2), (2, 3), 1, 1], got
 print("all right")
