@@ -35,6 +35,7 @@ from explorer_app.foreseen import percent
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import ARROWS
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.heatmap import Colours, Heatmap, colour_limits
 from explorer_app.widgets.numbers import short_number
@@ -349,7 +350,7 @@ class Attention(Panel):
             and isinstance(event, QKeyEvent)
             and event.type() == QEvent.Type.KeyPress
             and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-            and Qt.Key(event.key()) in _STEPS
+            and Qt.Key(event.key()) in ARROWS
         ):
             self._walk(Qt.Key(event.key()))
             return True
@@ -358,13 +359,13 @@ class Attention(Panel):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
             self.session.select(query=None, key=None)
-        elif Qt.Key(event.key()) in _STEPS:
+        elif Qt.Key(event.key()) in ARROWS:
             self._walk(Qt.Key(event.key()))
         else:
             super().keyPressEvent(event)
 
     def _walk(self, key: Qt.Key) -> None:
-        down, right = _STEPS[key]
+        down, right = ARROWS[key]
         selection = self.session.selection
         self.session.select(layer=selection.layer + down, head=selection.head + right)
 
@@ -427,14 +428,6 @@ class Attention(Panel):
             menu.addAction(action)
         if isinstance(view, QWidget):
             menu.popup(view.mapToGlobal(place))
-
-
-_STEPS = {
-    Qt.Key.Key_Left: (0, -1),
-    Qt.Key.Key_Right: (0, 1),
-    Qt.Key.Key_Up: (-1, 0),
-    Qt.Key.Key_Down: (1, 0),
-}
 
 
 def _button(text: str, about: str) -> QToolButton:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFocusEvent,
     QFontMetricsF,
     QKeyEvent,
     QPainter,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import stepped
 from explorer_app.widgets.colourbar import ColourBar
 from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.labels import LabelAxis
@@ -373,30 +373,13 @@ class Heatmap(QWidget):
             (self.double_clicked if double else self.clicked).emit(*cell)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        steps = {
-            Qt.Key.Key_Left: (0, -1),
-            Qt.Key.Key_Right: (0, 1),
-            Qt.Key.Key_Up: (-1, 0),
-            Qt.Key.Key_Down: (1, 0),
-        }
-        step = steps.get(Qt.Key(event.key()))
-        rows, cols = self._values.shape
-        if step is None or not self._values.size:
-            super().keyPressEvent(event)
-            return
         row, col = self._cursor
-        if row is None or col is None:
-            self.clicked.emit(row or 0, col or 0)
+        start = (row or 0, col or 0)
+        cell = stepped(event, start, self._values.shape)
+        if cell is None:
+            super().keyPressEvent(event)
         else:
-            self.clicked.emit(min(max(row + step[0], 0), rows - 1), min(max(col + step[1], 0), cols - 1))
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
+            self.clicked.emit(*(start if row is None or col is None else cell))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Only the frame that says: the keyboard is here."""

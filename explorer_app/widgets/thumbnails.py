@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFocusEvent,
     QFontMetricsF,
     QHelpEvent,
     QImage,
@@ -24,9 +23,9 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import Cell, stepped
 from explorer_app.widgets.pixels import rgb, to_image
 
-Cell = tuple[int, int]
 Floats = NDArray[np.float32]
 
 
@@ -340,31 +339,14 @@ class ThumbnailGrid(QWidget):
             self.double_clicked.emit(*cell)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        steps = {
-            Qt.Key.Key_Left: (0, -1),
-            Qt.Key.Key_Right: (0, 1),
-            Qt.Key.Key_Up: (-1, 0),
-            Qt.Key.Key_Down: (1, 0),
-        }
-        step = steps.get(Qt.Key(event.key()))
         layers, heads = self._maps.shape[:2]
-        if step is None or not layers or not heads:
+        cell = stepped(event, self._focus or (0, 0), (layers, heads))
+        if cell is None:
             super().keyPressEvent(event)
-            return
-        layer, head = self._focus or (0, 0)
-        cell = (min(max(layer + step[0], 0), layers - 1), min(max(head + step[1], 0), heads - 1))
-        if cell != self._focus:
+        elif cell != self._focus:
             self._focus = cell
             self.update()
             self.clicked.emit(*cell)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
