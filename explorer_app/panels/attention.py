@@ -6,16 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from model_core.edits import AblateHead, AnyEdit, MaskOff
 from model_core.queries import Answer, Query
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
     QHBoxLayout,
-    QLabel,
     QMenu,
-    QSplitter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -32,16 +29,15 @@ from explorer_app.attention_text import (
     token_name,
 )
 from explorer_app.foreseen import percent
-from explorer_app.panels import Answers, Panel, panel
+from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
+from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.arrows import ARROWS
 from explorer_app.widgets.bars import Bar, BarList
-from explorer_app.widgets.heatmap import Colours, Heatmap, colour_limits
+from explorer_app.widgets.heatmap import Colours, colour_limits
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.thumbnails import ThumbnailGrid
-
-Floats = NDArray[np.float32]
 
 ROW_LENGTH = 20
 
@@ -117,7 +113,7 @@ def head_marks(
 
 
 @panel("attention", "Attention", area="centre", order=10)
-class Attention(Panel):
+class Attention(HeadPanel):
     """Point to read a cell, click to lock it, Escape to unlock; arrows walk the heads, with Shift the locked cell."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -125,7 +121,6 @@ class Attention(Panel):
         self.stages = stages()
         self.word = "pattern"
         self._followed = session.selection.site
-        self._drawn_map: tuple[Answer, int] | None = None
         self._labels: list[str] = []
         self._drawn_overview: Answer | None = None
 
@@ -150,43 +145,30 @@ class Attention(Panel):
         for button in (self._mask_off, self._ablate, self._solo):
             row.addWidget(button)
 
-        self._overview_title = _label()
+        self._overview_title = line()
         self.grid = ThumbnailGrid()
         self.grid.clicked.connect(self._focus_head)
         self.grid.double_clicked.connect(self._solo.toggle)
-        self._row_title = _label()
+        self._row_title = line()
         self._row_title.setTextFormat(Qt.TextFormat.PlainText)
         self.row = BarList("key")
         self.row.clicked.connect(self._lock_key)
         self._row_query = 0
         self._row_keys: list[int] = []
-        self._about = _label()
-        self._about.setWordWrap(True)
+        self._about = line(wrap=True)
         self._about.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._overview = _column(self._overview_title, self.grid, self._row_title, self.row, self._about)
-        self._title = _label()
-        self.heatmap = Heatmap()
-        self.heatmap.hovered.connect(session.hover)
-        self.heatmap.left.connect(self._leave)
-        self.heatmap.clicked.connect(self._lock)
+        self._overview = column(self._overview_title, self.grid, self._row_title, self.row, self._about)
+        self._title = line()
         self.heatmap.double_clicked.connect(self._double_click)
         self.heatmap.installEventFilter(self)
         for view in (self.heatmap, self.grid):
             view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             view.customContextMenuRequested.connect(self._open_menu)
 
-        split = QSplitter()
-        split.addWidget(self._overview)
-        split.addWidget(_column(self._title, self.heatmap))
-        split.setSizes([340, 660])  # shares of the width, whatever it is
-        split.setStretchFactor(0, 34)
-        split.setStretchFactor(1, 66)
-        split.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
-        layout.addWidget(split, 1)
+        layout.addWidget(beside(self._overview, column(self._title, self.heatmap), 34), 1)
         self._set_word(self.word)
-        session.scene_changed.connect(self.refresh)  # the buttons show what is asked for, run or not
 
     # Asking and drawing
 
@@ -201,32 +183,20 @@ class Attention(Panel):
 
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[map_query(self.session, self.word)]
-        selection = self.session.selection
-        if (
-            self._drawn_map is None
-            or self._drawn_map[0] is not answer
-            or self._drawn_map[1] != selection.head
-        ):
-            self._drawn_map = (answer, selection.head)
-            self._draw_head(run, head_map(answer, selection.head))
-        self.heatmap.set_cursor(selection.query, selection.key)
+        self.draw_map(run, answer)
         self._draw_row()
         overview = self.session.answer(overview_query(self.word))
         if overview is not None and overview is not self._drawn_overview:
             self._drawn_overview = overview
             self._draw_overview(run, overview)
-        self.grid.set_focus(selection.layer, selection.head)
+        self.grid.set_focus(self.session.selection.layer, self.session.selection.head)
         self._say_edits()
 
-    def detach(self) -> None:
-        self.session.scene_changed.disconnect(self.refresh)
-        super().detach()
-
     def preview(self, query: int | None, key: int | None) -> None:
-        self.heatmap.preview(query, key)
+        super().preview(query, key)
         self._draw_row()
 
-    def _draw_head(self, run: Answer, values: Floats) -> None:
+    def draw_head(self, run: Answer, values: Floats) -> None:
         stage, labels = self.stages[self.word], token_labels(run)
         self._labels = labels
 
@@ -251,9 +221,9 @@ class Attention(Panel):
 
     def _draw_row(self) -> None:
         """Where the attention of one token goes: the hovered, else the locked, else the last one."""
-        if self.word != "pattern" or self._drawn_map is None:
+        if self.word != "pattern" or self.drawn_map is None:
             return
-        values, labels = head_map(*self._drawn_map), self._labels
+        values, labels = head_map(*self.drawn_map), self._labels
         wanted = (self.session.hovered[0], self.session.selection.query, len(labels) - 1)
         position = next(p for p in wanted if p is not None)
         if position >= len(values):
@@ -320,19 +290,11 @@ class Attention(Panel):
     def _focus_head(self, layer: int, head: int) -> None:
         self.session.select(layer=layer, head=head)
 
-    def _leave(self) -> None:
-        self.session.hover(None)
-
-    def _lock(self, row: int, col: int) -> None:
-        selection = self.session.selection
-        locked = (selection.query, selection.key) == (row, col)
-        self.session.select(query=None if locked else row, key=None if locked else col)
-
     def _lock_key(self, index: int) -> None:
         self.session.select(query=self._row_query, key=self._row_keys[index])
 
     def _double_click(self, row: int, col: int) -> None:
-        self._lock(row, col)  # takes back what the first of the two clicks did
+        self.lock(row, col)  # takes back what the first of the two clicks did
         self._solo.toggle()
 
     def _set_solo(self, alone: bool) -> None:
@@ -357,9 +319,7 @@ class Attention(Panel):
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.session.select(query=None, key=None)
-        elif Qt.Key(event.key()) in ARROWS:
+        if Qt.Key(event.key()) in ARROWS:
             self._walk(Qt.Key(event.key()))
         else:
             super().keyPressEvent(event)
@@ -437,20 +397,3 @@ def _button(text: str, about: str) -> QToolButton:
     button.setToolTip(about)
     button.setCheckable(True)
     return button
-
-
-def _label() -> QLabel:
-    label = QLabel()
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
-    label.setSizePolicy(label.sizePolicy().horizontalPolicy().Ignored, label.sizePolicy().verticalPolicy())
-    return label
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    """Widgets under each other, the last with the room that is left."""
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget, int(widget is widgets[-1]))
-    return column

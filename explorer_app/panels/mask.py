@@ -9,12 +9,10 @@ from model_core.edits import MaskOff
 from model_core.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from explorer_app.attention_text import (
     OVERVIEW_SIDE,
-    head_map,
     known_edits,
     map_query,
     mask_is_off,
@@ -23,14 +21,12 @@ from explorer_app.attention_text import (
     token_name,
 )
 from explorer_app.foreseen import percent
-from explorer_app.panels import Answers, Panel, panel
+from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
+from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.heatmap import Heatmap
-
-Floats = NDArray[np.float32]
 
 NEXT_TOKEN = query("next_token", k=40)
 COMPARED_CELLS = 4 << 20
@@ -183,36 +179,31 @@ def what_changed(before: Iterable[str], now: Iterable[str]) -> str:
 
 
 @panel("mask", "Mask", area="centre", order=20)
-class Mask(Panel):
+class Mask(HeadPanel):
     """Point to read a cell, click to lock it, Escape to unlock; the switches run the model again."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._drawn_map: tuple[Answer, int] | None = None
         self._drawn_changes: tuple[Answer | None, ...] | None = None
 
-        self._title = _label()
-        self.heatmap = Heatmap()
-        self.heatmap.hovered.connect(session.hover)
-        self.heatmap.left.connect(self._leave)
-        self.heatmap.clicked.connect(self._lock)
-
+        self._title = line()
         self.switches = [QCheckBox() for _ in range(3)]
         for switch, slot in zip(
             self.switches, (self._switch_all, self._switch_layer, self._switch_head), strict=True
         ):
             switch.clicked.connect(slot)
-        self.in_force = _label(wrap=True)
-        self.changed_title = _label(wrap=True)
-        self.changed = _label(wrap=True)
+        self.in_force = line(wrap=True)
+        self.changed_title = line(wrap=True)
+        self.changed = line(wrap=True)
         self.bars = BarList("output")
-        self.heads_title = _label(wrap=True)
+        self.heads_title = line(wrap=True)
         self.heads = BarList("query")
         self.heads.clicked.connect(self._focus_ranked)
         self._ranked: list[tuple[int, int]] = []
 
-        side = _column(
-            _label(tr("<b>Causal mask</b>: no token looks at later ones")),
+        self._rest = QWidget()
+        side = column(
+            line(tr("<b>Causal mask</b>: no token looks at later ones")),
             *self.switches,
             self.in_force,
             self.changed_title,
@@ -220,28 +211,14 @@ class Mask(Panel):
             self.bars,
             self.heads_title,
             self.heads,
+            self._rest,
         )
-        column = side.layout()
-        assert isinstance(column, QVBoxLayout)
-        column.setStretchFactor(self.bars, 3)
-        column.setStretchFactor(self.heads, 2)
-        self._rest = QWidget()
-        column.addWidget(self._rest, 1)
-        main = _column(self._title, self.heatmap)
-        main_column = main.layout()
-        assert isinstance(main_column, QVBoxLayout)
-        main_column.setStretchFactor(self.heatmap, 1)
-
-        split = QSplitter()
-        split.addWidget(main)
-        split.addWidget(side)
-        split.setSizes([600, 400])  # shares of the width, whatever it is
-        split.setStretchFactor(0, 60)
-        split.setStretchFactor(1, 40)
-        split.setChildrenCollapsible(False)
+        stacked = side.layout()
+        assert isinstance(stacked, QVBoxLayout)
+        stacked.setStretchFactor(self.bars, 3)
+        stacked.setStretchFactor(self.heads, 2)
         layout = QVBoxLayout(self)
-        layout.addWidget(split)
-        session.scene_changed.connect(self.refresh)  # the switches show what is asked for, run or not
+        layout.addWidget(beside(column(self._title, self.heatmap), side, 60))
 
     # Asking and drawing
 
@@ -260,26 +237,11 @@ class Mask(Panel):
 
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[map_query(self.session, "mask")]
-        selection = self.session.selection
-        if (
-            self._drawn_map is None
-            or self._drawn_map[0] is not answer
-            or self._drawn_map[1] != selection.head
-        ):
-            self._drawn_map = (answer, selection.head)
-            self._draw_mask(run, head_map(answer, selection.head))
-        self.heatmap.set_cursor(selection.query, selection.key)
+        self.draw_map(run, answer)
         self._say_switches(run)
         self._draw_changes(run)
 
-    def detach(self) -> None:
-        self.session.scene_changed.disconnect(self.refresh)
-        super().detach()
-
-    def preview(self, query: int | None, key: int | None) -> None:
-        self.heatmap.preview(query, key)
-
-    def _draw_mask(self, run: Answer, values: Floats) -> None:
+    def draw_head(self, run: Answer, values: Floats) -> None:
         labels = token_labels(run)
 
         def describe(row: int, col: int) -> str:
@@ -444,39 +406,6 @@ class Mask(Panel):
             ]
         )
 
-    # Following and leading the selection
-
     def _focus_ranked(self, row: int) -> None:
         layer, head = self._ranked[row]
         self.session.select(layer=layer, head=head)
-
-    def _leave(self) -> None:
-        self.session.hover(None)
-
-    def _lock(self, row: int, col: int) -> None:
-        selection = self.session.selection
-        locked = (selection.query, selection.key) == (row, col)
-        self.session.select(query=None if locked else row, key=None if locked else col)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.session.select(query=None, key=None)
-        else:
-            super().keyPressEvent(event)
-
-
-def _label(text: str = "", wrap: bool = False) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(wrap)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    return label
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    """Widgets under each other."""
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return column
