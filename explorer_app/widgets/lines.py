@@ -43,6 +43,7 @@ class SeriesPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._series: list[tuple[Series, NDArray[np.float64]]] = []
+        self._finite = np.zeros(0)
         self._labels: list[str] = []
         self._describe: Callable[[int], str] | None = None
         self._cursor: int | None = None
@@ -53,6 +54,7 @@ class SeriesPlot(QWidget):
         self._legend.setWordWrap(True)
         self._log = QCheckBox(tr("log scale"), self)
         self._log.setAccessibleName(tr("Logarithmic scale"))
+        self._log.hide()
         self._canvas = Canvas(self)
         self._canvas.setAccessibleName(tr("Lines"))
         self._box = view_box()
@@ -93,7 +95,7 @@ class SeriesPlot(QWidget):
 
         `x_role` names the colour of the labels' title: "query" where they are tokens.
         `describe(index)` names a place in the readout; without it, its number and label do.
-        A value that is not finite, or not positive on a logarithmic scale, leaves a gap.
+        A value that is not finite leaves a gap. A logarithmic scale is there where all others are positive.
         """
         arrays = [np.array(one.values, np.float64) for one in series]
         for one, values in zip(series, arrays, strict=True):
@@ -104,6 +106,8 @@ class SeriesPlot(QWidget):
         self._series = list(zip(series, arrays, strict=True))
         self._labels = list(labels)
         self._describe = describe
+        self._finite = np.concatenate([values[np.isfinite(values)] for values in arrays] or [np.zeros(0)])
+        self._log.setVisible(self._finite.size > 0 and bool(self._finite.min() > 0))
         self._frame.axes["left"].setLabel(y_title)
         self._axis.set_labels(labels, x_title, x_role)
         if y_title:
@@ -136,13 +140,13 @@ class SeriesPlot(QWidget):
         """[n]: the values of a series as drawn; NaN where it has a gap."""
         for one, values in self._series:
             if one.name == name:
-                return self._drawable(values)
+                return np.where(np.isfinite(values), values, np.nan)
         raise KeyError(name)
 
     def painted_limits(self) -> tuple[float, float]:
         """The values at the lower and upper end of the axis."""
         low, high = self._box.viewRange()[1]
-        return (10.0**low, 10.0**high) if self._log.isChecked() else (float(low), float(high))
+        return (10.0**low, 10.0**high) if self._is_log() else (float(low), float(high))
 
     def readout(self) -> str:
         """The line below the plot."""
@@ -165,13 +169,12 @@ class SeriesPlot(QWidget):
 
     # Painting
 
-    def _drawable(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        shown = np.isfinite(values) & ((values > 0) | (not self._log.isChecked()))
-        return np.where(shown, values, np.nan)
+    def _is_log(self) -> bool:
+        return self._log.isChecked() and not self._log.isHidden()
 
     def _draw(self) -> None:
         colours = theme.current()
-        log = self._log.isChecked()
+        log = self._is_log()
         line = QFontMetricsF(self.font()).height()
         self._canvas.setBackground(QColor(colours.panel))
         self._frame.wear(colours, self.font())
@@ -182,21 +185,18 @@ class SeriesPlot(QWidget):
             self._box.removeItem(item)
         self._items = []
         legend = []
-        finite: list[NDArray[np.float64]] = []
         for number, (one, values) in enumerate(self._series):
             colour = QColor(getattr(colours, one.role))
             symbol, sign = list(_SIGNS.items())[number % len(_SIGNS)]
-            drawn = self._drawable(values)
-            finite.append(drawn[np.isfinite(drawn)])
             pen = QPen(colour, line * 0.1)
             pen.setStyle(_DASHES[number % len(_DASHES)])
             pen.setCosmetic(True)
             # pyqtgraph is given finite points alone: it warns, or worse, about bounds that it cannot find.
-            (at,) = np.nonzero(np.isfinite(drawn))
-            x, y = at + 0.5, np.log10(drawn[at]) if log else drawn[at]
+            (at,) = np.nonzero(np.isfinite(values))
+            x, y = at + 0.5, np.log10(values[at]) if log else values[at]
             joined = np.append(np.diff(at) == 1, False)[: len(at)]
             alone = ~joined & ~np.insert(joined, 0, False)[: len(at)]
-            signed = np.ones_like(alone) if len(drawn) <= _MOST_SIGNS else alone
+            signed = np.ones_like(alone) if len(values) <= _MOST_SIGNS else alone
             if len(at):
                 curve = pg.PlotCurveItem(x, y, connect=joined.astype(np.int32), pen=pen)
                 signs = pg.ScatterPlotItem(
@@ -208,7 +208,7 @@ class SeriesPlot(QWidget):
         for item in self._items:
             self._box.addItem(item, ignoreBounds=True)
         self._legend.setText("&nbsp; ".join(legend))
-        self._show_values(np.concatenate(finite) if finite else np.zeros(0), log)
+        self._show_values(self._finite, log)
         self._cursor_line.setPen(QPen(QColor(colours.accent), 0))
         self._hover_line.setPen(QPen(QColor(colours.text), 0))
         self._mark()
@@ -230,7 +230,8 @@ class SeriesPlot(QWidget):
         width, height = self.width(), self.height()
         foot = math.ceil(line * 1.5)
         switch = self._log.sizeHint()
-        room = max(1, width - switch.width() - math.ceil(line))
+        taken = 0 if self._log.isHidden() else switch.width() + math.ceil(line)
+        room = max(1, width - taken)
         head = max(switch.height(), self._legend.heightForWidth(room), foot)
         self._legend.setGeometry(0, 0, room, head)
         self._log.setGeometry(width - switch.width(), 0, switch.width(), switch.height())

@@ -52,12 +52,37 @@ def test_a_value_that_is_no_number_leaves_a_gap(plot: SeriesPlot) -> None:
     assert plot.readout() == "1 ·cat:  a NaN"
 
 
-def test_the_logarithmic_scale_leaves_gaps_where_there_is_no_logarithm(plot: SeriesPlot) -> None:
-    show(plot, Series("a", [1.0, 10.0, 1000.0, 0.0, -2.0, 100.0]), log=True)
+def test_the_logarithmic_scale_holds_every_value(plot: SeriesPlot) -> None:
+    show(plot, Series("a", [1.0, 10.0, 1000.0, np.nan, np.inf, 100.0]), log=True)
     np.testing.assert_array_equal(plot.drawn_values("a"), [1.0, 10.0, 1000.0, np.nan, np.nan, 100.0])
     low, high = plot.painted_limits()
     assert 0.5 < low < 1.0
     assert 1000 < high < 2000
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0])
+def test_values_without_a_logarithm_are_drawn_all_and_on_no_logarithmic_scale(
+    plot: SeriesPlot, value: float
+) -> None:
+    switch = plot.findChild(QCheckBox)
+    assert isinstance(switch, QCheckBox)
+    assert switch.isVisible()
+    switch.click()
+    show(plot, Series("a", [1.0, 10.0, 1000.0, value, 7.0, 100.0]), Series("b", range(1, 7)))
+    assert not switch.isVisible()
+    assert plot.drawn_values("a")[3] == value
+    assert plot.painted_limits()[0] < value
+    show(plot, Series("a", range(1, 7)))
+    assert switch.isVisible()
+    assert plot.painted_limits()[0] > 0.5  # logarithmic, as it was chosen
+
+
+@pytest.mark.parametrize("series", [[], [Series("a", [np.nan] * 6)]])
+def test_without_values_there_is_no_scale_to_choose(plot: SeriesPlot, series: list[Series]) -> None:
+    show(plot, *series)
+    switch = plot.findChild(QCheckBox)
+    assert isinstance(switch, QCheckBox)
+    assert not switch.isVisible()
 
 
 def test_a_value_between_two_gaps_is_seen_however_many_there_are(plot: SeriesPlot) -> None:
@@ -80,11 +105,10 @@ def test_the_switch_changes_the_scale_and_new_values_keep_the_choice(plot: Serie
     assert isinstance(switch, QCheckBox)
     switch.click()
     assert plot.painted_limits()[0] > 0.3
-    show(plot, Series("entropy", [1.0, 2.0, -3.0, 2.5, 0.5, 4.0]))
-    assert switch.isChecked()
-    assert np.isnan(plot.drawn_values("entropy")[2])
+    show(plot, Series("entropy", [1.0, 2.0, 3.0, 2.5, 0.1, 4.0]))
+    assert 0.05 < plot.painted_limits()[0] < 0.1
     plot.set_log(False)
-    assert not np.isnan(plot.drawn_values("entropy")[2])
+    assert plot.painted_limits()[0] < 0
 
 
 def test_pointing_reads_every_series_at_that_token(plot: SeriesPlot, qtbot: QtBot) -> None:
