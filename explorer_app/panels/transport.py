@@ -22,6 +22,7 @@ def meaning(key: str) -> str:
     module, _, word = key.rpartition(".")
     part = module.rpartition(".")[2]
     words = {
+        "tokens": tr("the prompt as the model reads it, one number a token"),
         "resid_pre": tr("the residual stream as it enters the block"),
         "resid_mid": tr("the residual stream after attention was added"),
         "resid_post": tr("the residual stream as it leaves the block, after the MLP was added"),
