@@ -11,12 +11,19 @@ from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
 from explorer_app import theme
+from tests.explorer_app.local_engine import tiny_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
 def bundled_fonts(qapp: QApplication) -> None:
     """Text has the same size on every machine."""
     theme.load_fonts()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small model of random weights, for tests that need any."""
+    return tiny_checkpoint(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,24 +3,27 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pytestqt.qtbot import QtBot
 
-from explorer_app.panels import PANELS, Panel, load_panels
+from explorer_app.panels import Panel
 from explorer_app.session import SITES, Session
 from model_core.queries import Query, Scene
 from tests.explorer_app.local_engine import LocalEngine
 
 PROMPT = "The cat saw the dog and the dog saw it"
 
+P = TypeVar("P", bound=Panel)
+
 
 @dataclass
-class OnScreen:
+class OnScreen(Generic[P]):
     """answered: every query that the engine has answered, in order."""
 
     qtbot: QtBot
     session: Session
-    panel: Panel
+    panel: P
     engine: LocalEngine
     answered: list[Query]
 
@@ -39,19 +42,17 @@ class OnScreen:
 
 @contextmanager
 def on_screen(
-    qtbot: QtBot, name: str, model: str, prompt: str = PROMPT, edits: tuple[str, ...] = ()
-) -> Iterator[OnScreen]:
-    """The panel of that name, 900 x 600, when it has drawn a scene."""
-    load_panels()
-    session = Session(Scene(model, prompt, edits=edits))
-    panel = PANELS[name].build(session)
-    qtbot.addWidget(panel)
+    qtbot: QtBot, kind: type[P], model: str, prompt: str = PROMPT, *, size: tuple[int, int] = (900, 600)
+) -> Iterator[OnScreen[P]]:
+    """A panel of that kind when it has drawn a scene, for as long as the `with` lasts."""
+    session = Session(Scene(model, prompt))
+    panel = kind(session)
     engine = LocalEngine(session, lambda: [*panel.wanted(), SITES])
     panel.asks.connect(engine.ask)
     answered: list[Query] = []
     session.answered.connect(answered.append)
     shown = OnScreen(qtbot, session, panel, engine, answered)
-    panel.resize(900, 600)
+    panel.resize(*size)
     panel.show()
     engine.start()
     shown.settle()
@@ -60,3 +61,5 @@ def on_screen(
     finally:
         engine.close()
         panel.detach()
+        panel.close()
+        panel.deleteLater()

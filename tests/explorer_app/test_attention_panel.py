@@ -15,26 +15,16 @@ from explorer_app.session import RUN, Session
 from model_core import cli
 from model_core.edits import AblateHead, MaskOff
 from model_core.queries import Answer, Scene, query
-from tests.explorer_app.local_engine import LLAMA, tiny_checkpoint
+from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
 LABELS = ["The", "·cat", "·saw", "·the", "·cat"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_checkpoint(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture
-def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen]:
-    with on_screen(qtbot, "attention", model) as shown:
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Attention]]:
+    with on_screen(qtbot, Attention, model) as shown:
         yield shown
-
-
-def panel_of(shown: OnScreen) -> Attention:
-    assert isinstance(shown.panel, Attention)
-    return shown.panel
 
 
 # The numbers
@@ -42,7 +32,7 @@ def panel_of(shown: OnScreen) -> Attention:
 
 @pytest.mark.parametrize("word", ["scores", "masked", "pattern"])
 def test_what_is_drawn_equals_what_the_command_line_traces(
-    word: str, shown: OnScreen, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    word: str, shown: OnScreen[Attention], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run.safetensors"
     site = f"blocks.1.attn.{word}"
@@ -52,16 +42,16 @@ def test_what_is_drawn_equals_what_the_command_line_traces(
     shown.settle()
     for head in range(LLAMA.heads):
         shown.select(head=head)
-        drawn = panel_of(shown).heatmap.image_values()
+        drawn = shown.panel.heatmap.image_values()
         wanted = traced.reshape(LLAMA.heads, *drawn.shape)[head]
         np.testing.assert_array_equal(drawn, np.where(np.isneginf(wanted), np.nan, wanted))
         assert np.isnan(drawn).any() == (word == "masked")
 
 
 def test_the_pattern_is_coloured_from_zero_to_its_largest_and_scores_keep_zero_neutral(
-    shown: OnScreen,
+    shown: OnScreen[Attention],
 ) -> None:
-    heatmap = panel_of(shown).heatmap
+    heatmap = shown.panel.heatmap
     assert heatmap.painted_limits() == (0.0, float(heatmap.image_values().max()))
     shown.session.go_to("blocks.0.attn.scores")
     shown.settle()
@@ -70,18 +60,20 @@ def test_the_pattern_is_coloured_from_zero_to_its_largest_and_scores_keep_zero_n
     assert (low, high) == (float(heatmap.image_values().min()), float(heatmap.image_values().max()))
 
 
-def test_another_head_asks_the_engine_for_nothing_and_another_layer_for_one_answer(shown: OnScreen) -> None:
+def test_another_head_asks_the_engine_for_nothing_and_another_layer_for_one_answer(
+    shown: OnScreen[Attention],
+) -> None:
     shown.answered.clear()
-    first = panel_of(shown).heatmap.image_values().copy()
+    first = shown.panel.heatmap.image_values().copy()
     shown.select(head=2)
     assert shown.answered == []
-    assert not np.array_equal(first, panel_of(shown).heatmap.image_values())
+    assert not np.array_equal(first, shown.panel.heatmap.image_values())
     shown.select(layer=2)
     assert shown.answered == [query("value", site="blocks.2.attn.pattern")]
 
 
-def test_another_head_does_not_compose_the_thumbnails_again(shown: OnScreen) -> None:
-    grid = panel_of(shown).grid
+def test_another_head_does_not_compose_the_thumbnails_again(shown: OnScreen[Attention]) -> None:
+    grid = shown.panel.grid
     grid.grab()
     composed = grid.image()
     shown.select(layer=1, head=3)
@@ -99,8 +91,8 @@ def test_of_a_very_long_prompt_only_the_focused_head_crosses() -> None:
     assert head_map(Answer({}, {"values": one}), 7) is one
 
 
-def test_the_row_of_a_token_is_listed_from_the_largest_share_down(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_the_row_of_a_token_is_listed_from_the_largest_share_down(shown: OnScreen[Attention]) -> None:
+    panel = shown.panel
     shown.select(query=4)
     row = np.sort(panel.heatmap.image_values()[4])[::-1]
     listed = [bar.value for bar in panel.row.bars()]
@@ -128,19 +120,19 @@ def test_a_token_that_stands_twice_is_named_with_its_place() -> None:
     assert token_name(LABELS, 2) == "“·saw”"
 
 
-def test_the_title_says_which_heads_share_keys_and_values(shown: OnScreen) -> None:
+def test_the_title_says_which_heads_share_keys_and_values(shown: OnScreen[Attention]) -> None:
     assert sharing(0, 6, 2) == "shares key/value head 0 with heads 1, 2"
     assert sharing(3, 4, 2) == "shares key/value head 1 with head 2"
     assert sharing(3, 4, 1) == "all heads share one key/value head"
     assert sharing(3, 4, 4) == ""
     shown.select(layer=1, head=3)
-    title = panel_of(shown)._title.text()
+    title = shown.panel._title.text()
     assert "layer 1 · head 3" in title
     assert sharing(3, LLAMA.heads, LLAMA.kv_heads) in title
 
 
-def test_a_token_pointed_at_elsewhere_is_read_here(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_a_token_pointed_at_elsewhere_is_read_here(shown: OnScreen[Attention]) -> None:
+    panel = shown.panel
     shown.session.hover(3, 1)
     value = float(panel.heatmap.image_values()[3, 1])
     labels = [text.replace(" ", "·") for text in shown.session.run["strings"]]
@@ -152,8 +144,8 @@ def test_a_token_pointed_at_elsewhere_is_read_here(shown: OnScreen) -> None:
 # The pointer and the keys
 
 
-def test_a_click_locks_a_cell_and_a_second_click_or_escape_unlocks_it(shown: OnScreen) -> None:
-    panel, selection = panel_of(shown), shown.session
+def test_a_click_locks_a_cell_and_a_second_click_or_escape_unlocks_it(shown: OnScreen[Attention]) -> None:
+    panel, selection = shown.panel, shown.session
     panel.heatmap.clicked.emit(3, 1)
     assert (selection.selection.query, selection.selection.key) == (3, 1)
     panel.heatmap.clicked.emit(3, 1)
@@ -164,8 +156,8 @@ def test_a_click_locks_a_cell_and_a_second_click_or_escape_unlocks_it(shown: OnS
 
 
 @pytest.mark.parametrize("view", ["heatmap", "grid"])
-def test_arrows_walk_heads_and_layers_wherever_the_keyboard_is(shown: OnScreen, view: str) -> None:
-    widget = getattr(panel_of(shown), view)
+def test_arrows_walk_heads_and_layers_wherever_the_keyboard_is(shown: OnScreen[Attention], view: str) -> None:
+    widget = getattr(shown.panel, view)
     for key, expected in (
         (Qt.Key.Key_Right, (0, 1)),
         (Qt.Key.Key_Down, (1, 1)),
@@ -178,17 +170,17 @@ def test_arrows_walk_heads_and_layers_wherever_the_keyboard_is(shown: OnScreen, 
         assert (shown.session.selection.layer, shown.session.selection.head) == expected
 
 
-def test_arrows_with_shift_walk_the_locked_cell(shown: OnScreen) -> None:
+def test_arrows_with_shift_walk_the_locked_cell(shown: OnScreen[Attention]) -> None:
     shown.select(query=3, key=1)
-    shown.qtbot.keyClick(panel_of(shown).heatmap, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    shown.qtbot.keyClick(shown.panel.heatmap, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     assert (shown.session.selection.query, shown.session.selection.key) == (4, 1)
     assert shown.session.selection.layer == 0
 
 
 def test_a_click_on_a_thumbnail_selects_and_a_double_click_leaves_it_alone_on_the_screen(
-    shown: OnScreen,
+    shown: OnScreen[Attention],
 ) -> None:
-    panel = panel_of(shown)
+    panel = shown.panel
     place = panel.grid.map_rect(2, 1).center().toPoint()
     shown.qtbot.mouseClick(panel.grid, Qt.MouseButton.LeftButton, pos=place)
     assert (shown.session.selection.layer, shown.session.selection.head) == (2, 1)
@@ -200,8 +192,10 @@ def test_a_click_on_a_thumbnail_selects_and_a_double_click_leaves_it_alone_on_th
     assert shown.session.selection.query is None
 
 
-def test_the_panel_follows_the_stepper_to_a_stage_and_lets_the_person_choose_another(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_the_panel_follows_the_stepper_to_a_stage_and_lets_the_person_choose_another(
+    shown: OnScreen[Attention],
+) -> None:
+    panel = shown.panel
     shown.session.go_to("blocks.2.attn.masked")
     shown.settle()
     assert panel.word == "masked"
@@ -215,8 +209,8 @@ def test_the_panel_follows_the_stepper_to_a_stage_and_lets_the_person_choose_ano
 # Edits
 
 
-def test_the_buttons_edit_the_focused_head_and_show_what_is_in_force(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_the_buttons_edit_the_focused_head_and_show_what_is_in_force(shown: OnScreen[Attention]) -> None:
+    panel = shown.panel
     shown.select(layer=1, head=3)
     shown.qtbot.mouseClick(panel._mask_off, Qt.MouseButton.LeftButton)
     shown.qtbot.mouseClick(panel._ablate, Qt.MouseButton.LeftButton)

@@ -1,6 +1,6 @@
 """Edits are added, listed in words and removed; bad input says what to do."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import Qt
@@ -10,11 +10,16 @@ from explorer_app import theme
 from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels.edits import Edits
 from model_core.edits import parse
-from tests.explorer_app.local_engine import tiny_checkpoint
-from tests.explorer_app.shown import panel_shown
+from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 PROMPT = "The cat sat on the mat."
 NARROW = (300, 330)
+
+
+@pytest.fixture
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Edits]]:
+    with on_screen(qtbot, Edits, model, PROMPT, size=NARROW) as shown:
+        yield shown
 
 
 def words(panel: Edits) -> list[str]:
@@ -27,76 +32,78 @@ def typed(qtbot: QtBot, panel: Edits, text: str) -> None:
     qtbot.keyClick(panel.entry, Qt.Key.Key_Return)
 
 
-def test_an_edit_goes_from_words_to_chip_to_run_and_back(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, settle):
-        assert words(panel) == []
-        assert not panel.clear.isVisible()
-        assert panel.about.isVisible()
-        assert "as it was trained" in panel.about.text()
-        typed(qtbot, panel, "  MASK off l1h2 ")
-        typed(qtbot, panel, "ablate L0H3")
-        settle()
-        assert session.scene.edits == ("mask off L1H2", "ablate L0H3")
-        assert words(panel) == ["mask off · layer 1 head 2", "ablate · layer 0 head 3"]
-        assert session.shown == session.scene
-        assert session.run["edits"] == list(session.scene.edits)
-        panel.chips[0].remove.click()
-        settle()
-        assert session.scene.edits == ("ablate L0H3",)
-        assert words(panel) == ["ablate · layer 0 head 3"]
-        panel.clear.click()
-        settle()
-        assert session.scene.edits == ()
-        assert words(panel) == []
+def test_an_edit_goes_from_words_to_chip_to_run_and_back(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    assert words(panel) == []
+    assert not panel.clear.isVisible()
+    assert panel.about.isVisible()
+    assert "as it was trained" in panel.about.text()
+    typed(qtbot, panel, "  MASK off l1h2 ")
+    typed(qtbot, panel, "ablate L0H3")
+    settle()
+    assert session.scene.edits == ("mask off L1H2", "ablate L0H3")
+    assert words(panel) == ["mask off · layer 1 head 2", "ablate · layer 0 head 3"]
+    assert session.shown == session.scene
+    assert session.run["edits"] == list(session.scene.edits)
+    panel.chips[0].remove.click()
+    settle()
+    assert session.scene.edits == ("ablate L0H3",)
+    assert words(panel) == ["ablate · layer 0 head 3"]
+    panel.clear.click()
+    settle()
+    assert session.scene.edits == ()
+    assert words(panel) == []
 
 
-def test_bad_words_are_answered_with_the_words_there_are(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, _):
-        typed(qtbot, panel, "cut everything")
-        assert session.scene.edits == ()
-        assert panel.message.isVisible()
-        assert "ablate L3H5" in panel.message.text()
-        qtbot.keyClicks(panel.entry, "x")
-        assert not panel.message.isVisible()
+def test_bad_words_are_answered_with_the_words_there_are(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel, session = shown.panel, shown.session
+    typed(qtbot, panel, "cut everything")
+    assert session.scene.edits == ()
+    assert panel.message.isVisible()
+    assert "ablate L3H5" in panel.message.text()
+    qtbot.keyClicks(panel.entry, "x")
+    assert not panel.message.isVisible()
 
 
-def test_an_edit_that_is_active_is_not_added_twice(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, _):
-        typed(qtbot, panel, "mask off")
-        typed(qtbot, panel, "mask  OFF")
-        assert session.scene.edits == ("mask off",)
-        assert "active already" in panel.message.text()
+def test_an_edit_that_is_active_is_not_added_twice(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel, session = shown.panel, shown.session
+    typed(qtbot, panel, "mask off")
+    typed(qtbot, panel, "mask  OFF")
+    assert session.scene.edits == ("mask off",)
+    assert "active already" in panel.message.text()
 
 
-def test_an_edit_the_model_has_no_place_for_can_be_removed_again(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, settle):
-        typed(qtbot, panel, "ablate L9H0")
-        settle()
-        assert "no layer 9" in session.message
-        assert words(panel) == ["ablate · layer 9 head 0"]
-        panel.chips[0].remove.click()
-        settle()
-        assert session.message == ""
-        assert words(panel) == []
+def test_an_edit_the_model_has_no_place_for_can_be_removed_again(
+    shown: OnScreen[Edits], qtbot: QtBot
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    typed(qtbot, panel, "ablate L9H0")
+    settle()
+    assert "no layer 9" in session.message
+    assert words(panel) == ["ablate · layer 9 head 0"]
+    panel.chips[0].remove.click()
+    settle()
+    assert session.message == ""
+    assert words(panel) == []
 
 
-def test_offered_edits_follow_the_selection_and_can_be_clicked(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, settle):
-        session.select(layer=2, head=1)
-        settle()
-        assert 'href="ablate L2H1"' in panel.offers.text()
-        panel.offers.linkActivated.emit("ablate L2H1")
-        settle()
-        assert session.scene.edits == ("ablate L2H1",)
-        assert 'href="ablate L2H1"' not in panel.offers.text()
+def test_offered_edits_follow_the_selection_and_can_be_clicked(shown: OnScreen[Edits]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    session.select(layer=2, head=1)
+    settle()
+    assert 'href="ablate L2H1"' in panel.offers.text()
+    panel.offers.linkActivated.emit("ablate L2H1")
+    settle()
+    assert session.scene.edits == ("ablate L2H1",)
+    assert 'href="ablate L2H1"' not in panel.offers.text()
 
 
-def test_chips_change_colour_with_the_theme(qtbot: QtBot, tmp_path: Path, qapp: object) -> None:
-    with panel_shown(qtbot, Edits, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, _, settle):
-        typed(qtbot, panel, "mask off")
-        theme.apply(qapp, "dark")  # type: ignore[arg-type]
-        settle()
-        assert theme.DARK.accent in panel.chips[0].styleSheet()
+def test_chips_change_colour_with_the_theme(shown: OnScreen[Edits], qtbot: QtBot, qapp: object) -> None:
+    panel, settle = shown.panel, shown.settle
+    typed(qtbot, panel, "mask off")
+    theme.apply(qapp, "dark")  # type: ignore[arg-type]
+    settle()
+    assert theme.DARK.accent in panel.chips[0].styleSheet()
 
 
 @pytest.mark.parametrize(

@@ -29,33 +29,23 @@ from explorer_app.panels.mask import (
 from model_core import cli
 from model_core.edits import MaskOff
 from model_core.queries import Answer, query
-from tests.explorer_app.local_engine import LLAMA, tiny_checkpoint
+from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
 LAYERS, HEADS = LLAMA.layers, LLAMA.heads
 ON, OFF, PARTLY = Qt.CheckState.Checked, Qt.CheckState.Unchecked, Qt.CheckState.PartiallyChecked
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_checkpoint(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture
-def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen]:
-    with on_screen(qtbot, "mask", model) as shown:
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Mask]]:
+    with on_screen(qtbot, Mask, model) as shown:
         yield shown
-
-
-def panel_of(shown: OnScreen) -> Mask:
-    assert isinstance(shown.panel, Mask)
-    return shown.panel
 
 
 # The mask
 
 
-def test_the_mask_drawn_is_the_one_the_model_used(shown: OnScreen, model: str, tmp_path: Path) -> None:
+def test_the_mask_drawn_is_the_one_the_model_used(shown: OnScreen[Mask], model: str, tmp_path: Path) -> None:
     out = tmp_path / "run.safetensors"
     site = "blocks.1.attn.mask"
     edit = "mask off L1H2"
@@ -77,7 +67,7 @@ def test_the_mask_drawn_is_the_one_the_model_used(shown: OnScreen, model: str, t
     shown.change(edits=(edit,))
     for head, hidden in ((0, True), (2, False)):
         shown.select(layer=1, head=head)
-        drawn = panel_of(shown).heatmap.image_values()
+        drawn = shown.panel.heatmap.image_values()
         wanted = traced.reshape(HEADS, *drawn.shape)[head]
         np.testing.assert_array_equal(drawn, np.where(np.isneginf(wanted), np.nan, wanted))
         assert np.isnan(drawn).any() == hidden
@@ -136,8 +126,8 @@ def test_a_scope_with_some_heads_unmasked_is_partly_on() -> None:
     assert causal_state(("not an edit",), MaskOff(), LAYERS, HEADS) == ON
 
 
-def test_the_switches_edit_their_scope_and_say_when_another_edit_decides(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_the_switches_edit_their_scope_and_say_when_another_edit_decides(shown: OnScreen[Mask]) -> None:
+    panel = shown.panel
     shown.select(layer=1, head=2)
     everywhere, layer, head = panel.switches
     head.click()
@@ -158,15 +148,15 @@ def test_the_switches_edit_their_scope_and_say_when_another_edit_decides(shown: 
 # What it changed
 
 
-def test_before_any_switch_the_panel_says_what_will_be_listed(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_before_any_switch_the_panel_says_what_will_be_listed(shown: OnScreen[Mask]) -> None:
+    panel = shown.panel
     assert "Turn a switch" in panel.changed.text()
     assert not panel.bars.isVisible()
     assert not panel.heads.isVisible()
 
 
-def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: OnScreen[Mask]) -> None:
+    panel = shown.panel
     before = shown.session.answer(mask_panel.NEXT_TOKEN)
     patterns = shown.session.answer(query("overview", word="pattern", side=48))
     shown.change(edits=("mask off",))
@@ -187,17 +177,17 @@ def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: 
     assert moved[selection.layer, selection.head] == moved.max()
 
 
-def test_taking_an_edit_back_is_compared_as_well(shown: OnScreen) -> None:
+def test_taking_an_edit_back_is_compared_as_well(shown: OnScreen[Mask]) -> None:
     shown.change(edits=("mask off L0",))
     shown.change(edits=())
-    assert panel_of(shown).changed_title.text() == "<b>What taking back “mask off L0” changed</b>"
+    assert shown.panel.changed_title.text() == "<b>What taking back “mask off L0” changed</b>"
     assert what_changed(("mask off",), ("mask off L1",)) == "What the last change of the edits did"
 
 
-def test_another_prompt_is_not_compared(shown: OnScreen) -> None:
+def test_another_prompt_is_not_compared(shown: OnScreen[Mask]) -> None:
     shown.change(edits=("mask off",))
     shown.change(prompt="The dog")
-    assert "Turn a switch" in panel_of(shown).changed.text()
+    assert "Turn a switch" in shown.panel.changed.text()
 
 
 def test_a_prompt_too_long_to_compare_every_head_says_so(
@@ -205,11 +195,11 @@ def test_a_prompt_too_long_to_compare_every_head_says_so(
 ) -> None:
     monkeypatch.setattr(mask_panel, "COMPARED_CELLS", 5 * 5 * LAYERS * HEADS)
     assert compared_side(LAYERS, HEADS) == 5
-    with on_screen(qtbot, "mask", model) as shown:
+    with on_screen(qtbot, Mask, model) as shown:
         shown.change(edits=("mask off",))
-        assert "too long to compare" in panel_of(shown).heads_title.text()
-        assert not panel_of(shown).heads.isVisible()
-        assert panel_of(shown).bars.isVisible()
+        assert "too long to compare" in shown.panel.heads_title.text()
+        assert not shown.panel.heads.isVisible()
+        assert shown.panel.bars.isVisible()
 
 
 def test_attention_that_stays_moves_nothing_and_attention_that_goes_elsewhere_moves_all_of_it() -> None:
@@ -244,8 +234,8 @@ def test_the_comparison_reads_the_answer_that_the_next_token_panel_asks_for() ->
     assert mask_panel.NEXT_TOKEN == next_token.NEXT
 
 
-def test_a_click_locks_a_cell_and_escape_unlocks_it(shown: OnScreen) -> None:
-    panel = panel_of(shown)
+def test_a_click_locks_a_cell_and_escape_unlocks_it(shown: OnScreen[Mask]) -> None:
+    panel = shown.panel
     panel.heatmap.clicked.emit(3, 1)
     assert (shown.session.selection.query, shown.session.selection.key) == (3, 1)
     shown.qtbot.keyClick(panel.heatmap, Qt.Key.Key_Escape)

@@ -1,6 +1,7 @@
 """The next token panel: probabilities, log-probabilities and ranks are those of the model's logits."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,23 @@ from explorer_app.panels.next_token import NEXT, NextToken
 from model_core.presets import open_model
 from model_core.queries import Answer
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
-from tests.explorer_app.shown import panel_shown
+from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 PROMPT = "The cat sat on the mat because it was tired."
 NARROW = (300, 330)
 
 
+@pytest.fixture
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[NextToken]]:
+    with on_screen(qtbot, NextToken, model, PROMPT, size=NARROW) as shown:
+        yield shown
+
+
 @pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
 def test_what_is_drawn_equals_a_plain_pass(qtbot: QtBot, tmp_path: Path, config: object) -> None:
     model = tiny_checkpoint(tmp_path, config)  # type: ignore[arg-type]
-    with panel_shown(qtbot, NextToken, model, PROMPT, NARROW) as (panel, session, _):
+    with on_screen(qtbot, NextToken, model, PROMPT, size=NARROW) as shown:
+        panel, session = shown.panel, shown.session
         loaded = open_model(model)
         tokens = loaded.tokenizer.encode(PROMPT)
         with torch.inference_mode():
@@ -49,49 +57,41 @@ def test_what_is_drawn_equals_a_plain_pass(qtbot: QtBot, tmp_path: Path, config:
         assert summed.perplexity == pytest.approx(math.exp(-float(chosen)), rel=1e-4)
 
 
-def test_an_edit_shows_what_was_before_and_who_climbed(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
-        panel,
-        session,
-        settle,
-    ):
-        assert panel.changed.isHidden()
-        before = {bar.tip.split(":")[0]: (rank, bar.value) for rank, bar in enumerate(panel.likely.bars())}
-        session.toggle_edit("ablate L0H1")
-        settle()
-        assert not panel.changed.isHidden()
-        assert panel.changed.text()
-        for rank, bar in enumerate(panel.likely.bars()):
-            old = before.get(bar.tip.split(":")[0])
-            assert bar.climbed == (None if old is None else old[0] - rank)
-            assert bar.before == (None if old is None else pytest.approx(old[1]))
-        session.change(prompt="Once upon a time")
-        settle()
-        assert panel.changed.isHidden()
-        assert all(bar.before is None for bar in panel.likely.bars())
+def test_an_edit_shows_what_was_before_and_who_climbed(shown: OnScreen[NextToken]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    assert panel.changed.isHidden()
+    before = {bar.tip.split(":")[0]: (rank, bar.value) for rank, bar in enumerate(panel.likely.bars())}
+    session.toggle_edit("ablate L0H1")
+    settle()
+    assert not panel.changed.isHidden()
+    assert panel.changed.text()
+    for rank, bar in enumerate(panel.likely.bars()):
+        old = before.get(bar.tip.split(":")[0])
+        assert bar.climbed == (None if old is None else old[0] - rank)
+        assert bar.before == (None if old is None else pytest.approx(old[1]))
+    session.change(prompt="Once upon a time")
+    settle()
+    assert panel.changed.isHidden()
+    assert all(bar.before is None for bar in panel.likely.bars())
 
 
-def test_a_double_click_appends_the_token_to_the_prompt(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
-        panel,
-        session,
-        settle,
-    ):
-        texts = session.answer(NEXT)["texts"]
-        row = next(i for i, text in enumerate(texts) if text is not None)
-        panel.likely.activated.emit(row)
-        settle()
-        assert session.scene.prompt == PROMPT + texts[row]
-        assert panel.prompt.bars()[-1].label.replace("·", " ") == texts[row]
+def test_a_double_click_appends_the_token_to_the_prompt(shown: OnScreen[NextToken]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    texts = session.answer(NEXT)["texts"]
+    row = next(i for i, text in enumerate(texts) if text is not None)
+    panel.likely.activated.emit(row)
+    settle()
+    assert session.scene.prompt == PROMPT + texts[row]
+    assert panel.prompt.bars()[-1].label.replace("·", " ") == texts[row]
 
 
-def test_bytes_that_form_no_character_cannot_be_appended(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (panel, session, _):
-        answer = session.answer(NEXT)
-        panel._draw_likely(Answer({**answer.facts, "texts": [None] * 40}, answer.arrays), None)
-        assert not panel.append.isEnabled()
-        panel.likely.activated.emit(0)
-        assert session.scene.prompt == PROMPT
+def test_bytes_that_form_no_character_cannot_be_appended(shown: OnScreen[NextToken]) -> None:
+    panel, session = shown.panel, shown.session
+    answer = session.answer(NEXT)
+    panel._draw_likely(Answer({**answer.facts, "texts": [None] * 40}, answer.arrays), None)
+    assert not panel.append.isEnabled()
+    panel.likely.activated.emit(0)
+    assert session.scene.prompt == PROMPT
 
 
 def test_ids_are_appended_as_ids(qtbot: QtBot, tmp_path: Path) -> None:
@@ -99,7 +99,8 @@ def test_ids_are_appended_as_ids(qtbot: QtBot, tmp_path: Path) -> None:
     (tmp_path / "layerscope.json").write_text(
         (tmp_path / "layerscope.json").read_text().replace('"tales-2048"', "null")
     )
-    with panel_shown(qtbot, NextToken, model, "5 17 3", NARROW) as (panel, session, settle):
+    with on_screen(qtbot, NextToken, model, "5 17 3", size=NARROW) as shown:
+        panel, session, settle = shown.panel, shown.session, shown.settle
         assert session.message == ""
         first = session.answer(NEXT)["ids"][0]
         panel.append.click()
@@ -108,20 +109,16 @@ def test_ids_are_appended_as_ids(qtbot: QtBot, tmp_path: Path) -> None:
         assert session.run["tokens"] == [5, 17, 3, first]
 
 
-def test_a_click_on_a_token_of_the_prompt_locks_it(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
-        panel,
-        session,
-        settle,
-    ):
-        panel.prompt.clicked.emit(4)
-        settle()
-        assert session.selection.query == 4
+def test_a_click_on_a_token_of_the_prompt_locks_it(shown: OnScreen[NextToken]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    panel.prompt.clicked.emit(4)
+    settle()
+    assert session.selection.query == 4
 
 
-def test_a_token_locked_elsewhere_is_brought_in_sight(qtbot: QtBot, tmp_path: Path) -> None:
-    model = tiny_checkpoint(tmp_path)
-    with panel_shown(qtbot, NextToken, model, PROMPT * 10, NARROW) as (panel, session, settle):
+def test_a_token_locked_elsewhere_is_brought_in_sight(qtbot: QtBot, model: str) -> None:
+    with on_screen(qtbot, NextToken, model, PROMPT * 10, size=NARROW) as shown:
+        panel, session, settle = shown.panel, shown.session, shown.settle
         panel.tabs.setCurrentIndex(1)
         session.select(query=90)
         settle()
@@ -130,22 +127,18 @@ def test_a_token_locked_elsewhere_is_brought_in_sight(qtbot: QtBot, tmp_path: Pa
         assert row.bottom() <= height
 
 
-def test_one_token_has_nothing_to_foresee(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), "The", NARROW) as (panel, _, _):
-        assert len(panel.prompt.bars()) == 1
-        assert "nothing before it" in panel.total.text()
+def test_one_token_has_nothing_to_foresee(qtbot: QtBot, model: str) -> None:
+    with on_screen(qtbot, NextToken, model, "The", size=NARROW) as shown:
+        assert len(shown.panel.prompt.bars()) == 1
+        assert "nothing before it" in shown.panel.total.text()
 
 
-def test_an_edit_that_shows_the_future_is_said_to_spoil_the_numbers(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, NextToken, tiny_checkpoint(tmp_path), PROMPT, NARROW) as (
-        panel,
-        session,
-        settle,
-    ):
-        assert "no predictions" not in panel.total.text()
-        session.toggle_edit("mask off")
-        settle()
-        assert "no predictions" in panel.total.text()
+def test_an_edit_that_shows_the_future_is_said_to_spoil_the_numbers(shown: OnScreen[NextToken]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    assert "no predictions" not in panel.total.text()
+    session.toggle_edit("mask off")
+    settle()
+    assert "no predictions" in panel.total.text()
 
 
 def test_words_say_what_an_edit_changed() -> None:

@@ -1,5 +1,6 @@
 """The norms panel draws the model's own numbers, for both kinds of norm."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from explorer_app.session import Selection
 from model_core.presets import open_model
 from model_core.tap import record
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
-from tests.explorer_app.shown import panel_shown
+from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 PROMPT = "The cat sat on the mat because it was tired."
 SITES = [
@@ -28,6 +29,12 @@ SITES = [
 ]
 
 
+@pytest.fixture
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Norms]]:
+    with on_screen(qtbot, Norms, model, PROMPT) as shown:
+        yield shown
+
+
 def place(site: str) -> dict[str, object]:
     return {"step": [s["key"] for s in SITES].index(site), "site": site}
 
@@ -40,25 +47,25 @@ def residual(model: str, site: str) -> torch.Tensor:
     return trace[site][0]
 
 
-def test_the_rms_drawn_is_the_formula_written_out(qtbot: QtBot, tmp_path: Path) -> None:
-    model = tiny_checkpoint(tmp_path, LLAMA)
-    with panel_shown(qtbot, Norms, model, PROMPT) as (panel, session, settle):
-        session.go_to("blocks.2.norm1.out")
-        settle()
-        x = residual(model, "blocks.2.resid_pre")
-        rms = (x.pow(2).mean(-1) + LLAMA.eps).sqrt()
-        np.testing.assert_allclose(panel.tokens.drawn_values("rms, the divisor"), rms, rtol=1e-6)
-        token = len(x) - 1
-        named = next(iter(panel.before._series))[0].name
-        np.testing.assert_array_equal(panel.before.drawn_values(named), x[token].numpy())
-        gain = open_model(model).model.blocks[2].norm1.weight.detach()
-        np.testing.assert_allclose(panel.after.drawn_values(named), x[token] / rms[token] * gain, rtol=1e-5)
-        assert "√(mean of x² + 1e-05)" in panel.formula.text()
+def test_the_rms_drawn_is_the_formula_written_out(shown: OnScreen[Norms], model: str) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    session.go_to("blocks.2.norm1.out")
+    settle()
+    x = residual(model, "blocks.2.resid_pre")
+    rms = (x.pow(2).mean(-1) + LLAMA.eps).sqrt()
+    np.testing.assert_allclose(panel.tokens.drawn_values("rms, the divisor"), rms, rtol=1e-6)
+    token = len(x) - 1
+    named = next(iter(panel.before._series))[0].name
+    np.testing.assert_array_equal(panel.before.drawn_values(named), x[token].numpy())
+    gain = open_model(model).model.blocks[2].norm1.weight.detach()
+    np.testing.assert_allclose(panel.after.drawn_values(named), x[token] / rms[token] * gain, rtol=1e-5)
+    assert "√(mean of x² + 1e-05)" in panel.formula.text()
 
 
 def test_the_mean_and_variance_drawn_are_the_formula_written_out(qtbot: QtBot, tmp_path: Path) -> None:
     model = tiny_checkpoint(tmp_path, GPT2)
-    with panel_shown(qtbot, Norms, model, PROMPT) as (panel, session, settle):
+    with on_screen(qtbot, Norms, model, PROMPT) as shown:
+        panel, session, settle = shown.panel, shown.session, shown.settle
         session.go_to("blocks.1.norm2.out")
         session.select(query=3)
         settle()
@@ -75,26 +82,26 @@ def test_the_mean_and_variance_drawn_are_the_formula_written_out(qtbot: QtBot, t
         assert named.startswith("token 3 ")
 
 
-def test_the_chooser_moves_the_step_and_the_layer(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Norms, tiny_checkpoint(tmp_path), PROMPT) as (panel, session, settle):
-        names = [panel.chooser.itemText(i) for i in range(panel.chooser.count())]
-        assert names == [f"blocks.{n}.{norm}" for n in range(3) for norm in ("norm1", "norm2")] + ["norm"]
-        panel.chooser.activated.emit(names.index("blocks.2.norm2"))
-        settle()
-        assert (session.selection.layer, session.selection.site) == (2, "blocks.2.norm2.out")
-        assert panel.chooser.currentText() == "blocks.2.norm2"
+def test_the_chooser_moves_the_step_and_the_layer(shown: OnScreen[Norms]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    names = [panel.chooser.itemText(i) for i in range(panel.chooser.count())]
+    assert names == [f"blocks.{n}.{norm}" for n in range(3) for norm in ("norm1", "norm2")] + ["norm"]
+    panel.chooser.activated.emit(names.index("blocks.2.norm2"))
+    settle()
+    assert (session.selection.layer, session.selection.site) == (2, "blocks.2.norm2.out")
+    assert panel.chooser.currentText() == "blocks.2.norm2"
 
 
-def test_a_click_on_a_token_locks_it_and_pointing_previews_its_vectors(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Norms, tiny_checkpoint(tmp_path), PROMPT) as (panel, session, settle):
-        panel.tokens.clicked.emit(2)
-        settle()
-        assert session.selection.query == 2
-        assert panel.measured.text().startswith("token 2 ")
-        panel.tokens.hovered.emit(1)
-        assert panel.measured.text().startswith("token 1 ")
-        panel.tokens.left.emit()
-        assert panel.measured.text().startswith("token 2 ")
+def test_a_click_on_a_token_locks_it_and_pointing_previews_its_vectors(shown: OnScreen[Norms]) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    panel.tokens.clicked.emit(2)
+    settle()
+    assert session.selection.query == 2
+    assert panel.measured.text().startswith("token 2 ")
+    panel.tokens.hovered.emit(1)
+    assert panel.measured.text().startswith("token 1 ")
+    panel.tokens.left.emit()
+    assert panel.measured.text().startswith("token 2 ")
 
 
 def test_norms_are_found_by_their_sites() -> None:

@@ -1,6 +1,7 @@
 """The position panel shows the rotation, or the table, that the model really used."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,15 @@ from model_core.presets import open_model
 from model_core.queries import Answer
 from model_core.tap import record
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
-from tests.explorer_app.shown import panel_shown
+from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 PROMPT = "The cat sat on the mat because it was tired."
+
+
+@pytest.fixture
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Position]]:
+    with on_screen(qtbot, Position, model, PROMPT) as shown:
+        yield shown
 
 
 def recorded(model: str, *sites: str) -> list[torch.Tensor]:
@@ -28,56 +35,55 @@ def recorded(model: str, *sites: str) -> list[torch.Tensor]:
     return [trace[site] for site in sites]
 
 
-def test_the_angles_drawn_are_position_times_frequency_within_a_turn(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Position, tiny_checkpoint(tmp_path), PROMPT) as (panel, session, _):
-        assert panel.pages.currentWidget() is panel.rotary
-        assert session.run is not None
-        positions = np.arange(len(session.run["tokens"]), dtype=np.float32)[:, None]
-        pairs = np.arange(LLAMA.head_dim // 2, dtype=np.float32)
-        angles = positions * LLAMA.theta ** (-2 * pairs / LLAMA.head_dim)
-        drawn = panel.rotary.angles.image_values()
-        np.testing.assert_allclose(drawn, angles % (2 * math.pi), rtol=1e-5, atol=1e-5)
-        assert panel.rotary.angles.painted_limits() == pytest.approx((0.0, 2 * math.pi))
+def test_the_angles_drawn_are_position_times_frequency_within_a_turn(shown: OnScreen[Position]) -> None:
+    panel, session = shown.panel, shown.session
+    assert panel.pages.currentWidget() is panel.rotary
+    assert session.run is not None
+    positions = np.arange(len(session.run["tokens"]), dtype=np.float32)[:, None]
+    pairs = np.arange(LLAMA.head_dim // 2, dtype=np.float32)
+    angles = positions * LLAMA.theta ** (-2 * pairs / LLAMA.head_dim)
+    drawn = panel.rotary.angles.image_values()
+    np.testing.assert_allclose(drawn, angles % (2 * math.pi), rtol=1e-5, atol=1e-5)
+    assert panel.rotary.angles.painted_limits() == pytest.approx((0.0, 2 * math.pi))
 
 
-def test_each_dial_shows_q_and_k_before_and_after_the_turn(qtbot: QtBot, tmp_path: Path) -> None:
-    model = tiny_checkpoint(tmp_path)
-    with panel_shown(qtbot, Position, model, PROMPT) as (panel, session, settle):
-        session.select(layer=2, head=3, query=5, key=2)
+def test_each_dial_shows_q_and_k_before_and_after_the_turn(shown: OnScreen[Position], model: str) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    session.select(layer=2, head=3, query=5, key=2)
+    settle()
+    q, q_rot, k, k_rot = recorded(model, *(f"blocks.2.attn.{word}" for word in ("q", "q_rot", "k", "k_rot")))
+    query, key = panel.rotary.dials.hands()
+    group = 3 // (LLAMA.heads // LLAMA.kv_heads)
+    for hand, value in (
+        (query.before, q[0, 3, 5]),
+        (query.after, q_rot[0, 3, 5]),
+        (key.before, k[0, group, 2]),
+        (key.after, k_rot[0, group, 2]),
+    ):
+        np.testing.assert_array_equal(hand, pairs_of(value.numpy()))
+    assert (query.role, key.role) == ("query", "key")
+    turned = query.before * np.exp(1j * 5 * LLAMA.theta ** (-2 * np.arange(6) / LLAMA.head_dim))
+    np.testing.assert_allclose(query.after, turned, rtol=1e-5, atol=1e-6)
+    assert panel.rotary.numbers.text(0, 2) == f"{query.before[0].real:.6g}"
+
+
+def test_the_score_by_distance_passes_through_the_score_of_the_run(
+    shown: OnScreen[Position], model: str
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    (scores,) = recorded(model, "blocks.1.attn.scores")
+    for t, s in ((7, 2), (4, 4), (2, 6)):
+        session.select(layer=1, head=1, query=t, key=s)
         settle()
-        q, q_rot, k, k_rot = recorded(
-            model, *(f"blocks.2.attn.{word}" for word in ("q", "q_rot", "k", "k_rot"))
-        )
-        query, key = panel.rotary.dials.hands()
-        group = 3 // (LLAMA.heads // LLAMA.kv_heads)
-        for shown, value in (
-            (query.before, q[0, 3, 5]),
-            (query.after, q_rot[0, 3, 5]),
-            (key.before, k[0, group, 2]),
-            (key.after, k_rot[0, group, 2]),
-        ):
-            np.testing.assert_array_equal(shown, pairs_of(value.numpy()))
-        assert (query.role, key.role) == ("query", "key")
-        turned = query.before * np.exp(1j * 5 * LLAMA.theta ** (-2 * np.arange(6) / LLAMA.head_dim))
-        np.testing.assert_allclose(query.after, turned, rtol=1e-5, atol=1e-6)
-        assert panel.rotary.numbers.text(0, 2) == f"{query.before[0].real:.6g}"
-
-
-def test_the_score_by_distance_passes_through_the_score_of_the_run(qtbot: QtBot, tmp_path: Path) -> None:
-    model = tiny_checkpoint(tmp_path)
-    with panel_shown(qtbot, Position, model, PROMPT) as (panel, session, settle):
-        (scores,) = recorded(model, "blocks.1.attn.scores")
-        for t, s in ((7, 2), (4, 4), (2, 6)):
-            session.select(layer=1, head=1, query=t, key=s)
-            settle()
-            drawn = panel.rotary.scores.drawn_values("score")
-            first = min(0, t - s)
-            assert drawn[t - s - first] == pytest.approx(float(scores[0, 1, t, s]), rel=1e-4, abs=1e-5)
+        drawn = panel.rotary.scores.drawn_values("score")
+        first = min(0, t - s)
+        assert drawn[t - s - first] == pytest.approx(float(scores[0, 1, t, s]), rel=1e-4, abs=1e-5)
 
 
 def test_a_learned_table_is_shown_as_rows_and_cosines(qtbot: QtBot, tmp_path: Path) -> None:
     model = tiny_checkpoint(tmp_path, GPT2)
-    with panel_shown(qtbot, Position, model, PROMPT) as (panel, session, settle):
+    with on_screen(qtbot, Position, model, PROMPT) as shown:
+        panel, session, settle = shown.panel, shown.session, shown.settle
         assert panel.pages.currentWidget() is panel.table
         session.select(query=3)
         settle()
@@ -91,17 +97,18 @@ def test_a_learned_table_is_shown_as_rows_and_cosines(qtbot: QtBot, tmp_path: Pa
         assert panel.table.cosines.image_values().max() <= 1
 
 
-def test_a_model_without_positions_is_said_to_have_none(qtbot: QtBot, tmp_path: Path) -> None:
-    with panel_shown(qtbot, Position, tiny_checkpoint(tmp_path), PROMPT) as (panel, session, _):
-        assert session.run is not None
-        panel.draw({RUN: session.run, POSITIONS: Answer({"kind": "none"})})
-        assert panel.pages.currentWidget() is panel.none
-        assert "nothing about positions" in panel.none.text()
+def test_a_model_without_positions_is_said_to_have_none(shown: OnScreen[Position]) -> None:
+    panel, session = shown.panel, shown.session
+    assert session.run is not None
+    panel.draw({RUN: session.run, POSITIONS: Answer({"kind": "none"})})
+    assert panel.pages.currentWidget() is panel.none
+    assert "nothing about positions" in panel.none.text()
 
 
 def test_a_model_that_knows_positions_another_way_is_shown_its_own_way(qtbot: QtBot, tmp_path: Path) -> None:
     llama, gpt2 = tiny_checkpoint(tmp_path / "llama"), tiny_checkpoint(tmp_path / "gpt2", GPT2)
-    with panel_shown(qtbot, Position, llama, PROMPT) as (panel, session, settle):
+    with on_screen(qtbot, Position, llama, PROMPT) as shown:
+        panel, session, settle = shown.panel, shown.session, shown.settle
         session.select(layer=2, head=3)
         settle()
         session.change(model=gpt2)

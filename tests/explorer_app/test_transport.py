@@ -54,32 +54,27 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def shown(qtbot: QtBot, models: dict[str, str]) -> Iterator[OnScreen]:
-    with on_screen(qtbot, "transport", models["llama"]) as shown:
+def shown(qtbot: QtBot, models: dict[str, str]) -> Iterator[OnScreen[Transport]]:
+    with on_screen(qtbot, Transport, models["llama"]) as shown:
         yield shown
-
-
-def film(shown: OnScreen) -> Transport:
-    assert isinstance(shown.panel, Transport)
-    return shown.panel
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_every_step_of_every_family_is_explained_in_words(
     family: str, qtbot: QtBot, models: dict[str, str]
 ) -> None:
-    with on_screen(qtbot, "transport", models[family]) as shown:
+    with on_screen(qtbot, Transport, models[family]) as shown:
         keys = [site["key"] for site in shown.session.sites]
         assert [key for key in keys if meaning(key) == key] == []
 
 
-def test_the_buttons_walk_the_steps(shown: OnScreen, qtbot: QtBot) -> None:
-    session, panel = shown.session, film(shown)
+def test_the_buttons_walk_the_steps(shown: OnScreen[Transport], qtbot: QtBot) -> None:
+    session, panel = shown.session, shown.panel
     for button, step in ((panel.on, 1), (panel.on, 2), (panel.back, 1), (panel.last, len(session.sites) - 1)):
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         assert session.selection.step == step
     qtbot.mouseClick(panel.first, Qt.MouseButton.LeftButton)
-    assert session.selection.site == "embed.out"
+    assert session.selection.site == "tokens"
     session.go_to("blocks.0.attn.pattern")
     qtbot.mouseClick(panel.on_layer, Qt.MouseButton.LeftButton)
     assert session.selection.site == "blocks.1.attn.pattern"
@@ -87,22 +82,22 @@ def test_the_buttons_walk_the_steps(shown: OnScreen, qtbot: QtBot) -> None:
     assert session.selection.site == "blocks.0.attn.pattern"
 
 
-def test_the_slider_and_the_text_follow_the_selection(shown: OnScreen) -> None:
+def test_the_slider_and_the_text_follow_the_selection(shown: OnScreen[Transport]) -> None:
     shown.session.go_to("blocks.1.attn.scores")
     shown.settle()
-    assert film(shown).slider.value() == shown.session.selection.step
-    assert "blocks.1.attn.scores" in film(shown).text.text()
-    assert "before the mask" in film(shown).text.toolTip()
-    assert "S key position" in film(shown).text.toolTip()
+    assert shown.panel.slider.value() == shown.session.selection.step
+    assert "blocks.1.attn.scores" in shown.panel.text.text()
+    assert "before the mask" in shown.panel.text.toolTip()
+    assert "S key position" in shown.panel.text.toolTip()
 
 
-def test_the_slider_moves_the_selection(shown: OnScreen) -> None:
-    film(shown).slider.setValue(5)
+def test_the_slider_moves_the_selection(shown: OnScreen[Transport]) -> None:
+    shown.panel.slider.setValue(5)
     assert shown.session.selection.step == 5
 
 
-def test_playing_goes_on_to_the_end_and_stops(shown: OnScreen, qtbot: QtBot) -> None:
-    panel, last = film(shown), len(shown.session.sites) - 1
+def test_playing_goes_on_to_the_end_and_stops(shown: OnScreen[Transport], qtbot: QtBot) -> None:
+    panel, last = shown.panel, len(shown.session.sites) - 1
     panel.timer.setInterval(1)
     shown.session.go_to_step(last - 5)
     panel.toggle()
@@ -110,8 +105,8 @@ def test_playing_goes_on_to_the_end_and_stops(shown: OnScreen, qtbot: QtBot) -> 
     assert shown.session.selection.step == last
 
 
-def test_playing_from_the_end_starts_over(shown: OnScreen) -> None:
-    panel = film(shown)
+def test_playing_from_the_end_starts_over(shown: OnScreen[Transport]) -> None:
+    panel = shown.panel
     panel.go_last()
     panel.toggle()
     assert shown.session.selection.step == 0
@@ -119,15 +114,15 @@ def test_playing_from_the_end_starts_over(shown: OnScreen) -> None:
     assert not panel.timer.isActive()
 
 
-def test_the_speed_is_steps_per_second(shown: OnScreen) -> None:
-    panel = film(shown)
+def test_the_speed_is_steps_per_second(shown: OnScreen[Transport]) -> None:
+    panel = shown.panel
     panel.speed.setCurrentIndex(panel.speed.findData(8.0))
     assert panel.timer.interval() == 125
     assert panel.speed.currentText() == "8 steps/s"
 
 
-def test_nothing_moves_sideways_while_it_plays(shown: OnScreen) -> None:
-    panel, session = film(shown), shown.session
+def test_nothing_moves_sideways_while_it_plays(shown: OnScreen[Transport]) -> None:
+    panel, session = shown.panel, shown.session
     places = set()
     for step in range(0, len(session.sites), 7):
         session.go_to_step(step)
@@ -137,7 +132,7 @@ def test_nothing_moves_sideways_while_it_plays(shown: OnScreen) -> None:
     assert len(places) == 1
 
 
-def test_a_hidden_film_still_plays_when_asked(shown: OnScreen) -> None:
-    film(shown).hide()
-    film(shown).go(3)
+def test_a_hidden_film_still_plays_when_asked(shown: OnScreen[Transport]) -> None:
+    shown.panel.hide()
+    shown.panel.go(3)
     assert shown.session.selection.step == 3
