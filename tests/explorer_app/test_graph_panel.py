@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -17,6 +16,7 @@ from model_core.presets import open_model
 from model_core.replay import sites
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
+from tests.explorer_app.pointer import turn_wheel
 
 PROMPT = "The cat sat on the mat."
 COLUMN = (290, 620)
@@ -46,14 +46,6 @@ def press_sign(view: GraphView, path: str) -> None:
 
 def in_sight(view: GraphView, path: str) -> bool:
     return view.viewport().rect().contains(view.box_rect(path).toAlignedRect())
-
-
-def wheel(view: GraphView, place: QPointF, turns: int) -> None:
-    event = QWheelEvent(
-        place, QPointF(view.viewport().mapToGlobal(place)), QPoint(), QPoint(0, 120 * turns), Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
-    QApplication.sendEvent(view.viewport(), event)
 
 
 @pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
@@ -213,7 +205,7 @@ def test_the_wheel_zooms_around_the_pointer_and_0_fits_again(shown: OnScreen[Mod
     fitting = view.zoom()
     assert view.box_rect("blocks.0").right() <= view.viewport().width()
     place = view.box_rect("blocks.0.attn.k").center()
-    wheel(view, place, 3)
+    turn_wheel(view.viewport(), place, 3)
     assert view.zoom() > 1.5 * fitting
     assert (view.box_rect("blocks.0.attn.k").center() - place).manhattanLength() < 2
     QTest.keyClick(view, Qt.Key.Key_Minus)

@@ -3,14 +3,15 @@
 from itertools import pairwise
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QWheelEvent
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.widgets.chips import TokenStrip
+from tests.explorer_app.pointer import turn_wheel
 
 
 @pytest.fixture
@@ -95,11 +96,7 @@ def test_the_query_token_is_kept_in_sight(strip: TokenStrip, index: int) -> None
 def test_the_wheel_scrolls_sideways(strip: TokenStrip) -> None:
     many(strip)
     before = strip.horizontalScrollBar().value()
-    turn = QWheelEvent(
-        QPointF(20, 20), QPointF(20, 20), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
-    QApplication.sendEvent(strip.viewport(), turn)
+    turn_wheel(strip.viewport(), QPointF(20, 20), -1)
     assert strip.horizontalScrollBar().value() > before
 
 

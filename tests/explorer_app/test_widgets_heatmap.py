@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
+from PySide6.QtGui import QColor, QImage, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -14,7 +14,7 @@ from explorer_app import theme
 from explorer_app.widgets.colourbar import ColourBar
 from explorer_app.widgets.heatmap import Heatmap, colour_limits, colour_map
 from explorer_app.widgets.labels import LabelAxis
-from explorer_app.widgets.plotting import Canvas
+from tests.explorer_app.pointer import canvas, on_canvas, point_at, turn_wheel
 
 
 @pytest.fixture
@@ -35,20 +35,12 @@ def show(widget: Heatmap, values: np.ndarray, **options: object) -> None:
     QApplication.processEvents()
 
 
-def canvas(widget: Heatmap) -> Canvas:
-    found = widget.findChild(Canvas)
-    assert isinstance(found, Canvas)
-    return found
-
-
 def move(widget: Heatmap, row: int, col: int) -> None:
-    view = canvas(widget)
-    QTest.mouseMove(view.viewport(), (widget.cell_centre(row, col) - QPointF(view.pos())).toPoint())
-    QApplication.processEvents()
+    point_at(widget, widget.cell_centre(row, col))
 
 
 def place(widget: Heatmap, row: int, col: int) -> QPoint:
-    return (widget.cell_centre(row, col) - QPointF(canvas(widget).pos())).toPoint()
+    return on_canvas(widget, widget.cell_centre(row, col))
 
 
 def bar_texts(widget: Heatmap) -> list[str]:
@@ -346,12 +338,7 @@ def test_the_zoom_survives_new_values_of_the_same_shape_only(heatmap: Heatmap) -
 
 def test_the_wheel_zooms_in(heatmap: Heatmap) -> None:
     show(heatmap, causal(32))
-    at = QPointF(place(heatmap, 16, 16))
-    turn = QWheelEvent(
-        at, heatmap.cell_centre(16, 16), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
-    QApplication.sendEvent(canvas(heatmap).viewport(), turn)
+    turn_wheel(canvas(heatmap).viewport(), QPointF(place(heatmap, 16, 16)), 1)
     (top, bottom), (first, last) = heatmap.visible_range()
     assert bottom - top < 32
     assert last - first < 32

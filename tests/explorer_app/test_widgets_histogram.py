@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPointF
-from PySide6.QtTest import QTest
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.widgets.histogram import Histogram
-from explorer_app.widgets.plotting import Canvas
+from tests.explorer_app.pointer import canvas, point_at
 
 
 @pytest.fixture
@@ -24,10 +23,7 @@ def histogram(qtbot: QtBot) -> Histogram:
 
 
 def move(widget: Histogram, bar: int) -> None:
-    view = widget.findChild(Canvas)
-    assert isinstance(view, Canvas)
-    QTest.mouseMove(view.viewport(), (widget.position(bar) - QPointF(view.pos())).toPoint())
-    QApplication.processEvents()
+    point_at(widget, widget.position(bar))
 
 
 def test_the_axis_ends_where_the_edges_end(histogram: Histogram) -> None:
@@ -43,7 +39,7 @@ def test_pointing_reads_the_count_of_a_bar_of_any_width(histogram: Histogram, qt
     move(histogram, 0)
     assert histogram.readout() == "−1 to 0: 1 of 7 values (14.29%)"
     with qtbot.waitSignal(histogram.left):
-        QApplication.sendEvent(histogram.findChild(Canvas), QEvent(QEvent.Type.Leave))
+        QApplication.sendEvent(canvas(histogram), QEvent(QEvent.Type.Leave))
     assert histogram.readout() == "7 values from −1 to 3"
 
 

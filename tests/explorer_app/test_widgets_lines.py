@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QLabel
@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.lines import Series, SeriesPlot
-from explorer_app.widgets.plotting import Canvas
+from tests.explorer_app.pointer import canvas, on_canvas, point_at
 
 LABELS = ["The", "·cat", "·sat", "·on", "·the", "·mat"]
 
@@ -32,10 +32,7 @@ def show(widget: SeriesPlot, *series: Series, **options: object) -> None:
 
 
 def move(widget: SeriesPlot, index: int) -> None:
-    view = widget.findChild(Canvas)
-    assert isinstance(view, Canvas)
-    QTest.mouseMove(view.viewport(), (widget.position(index) - QPointF(view.pos())).toPoint())
-    QApplication.processEvents()
+    point_at(widget, widget.position(index))
 
 
 def test_the_drawn_values_are_the_given_ones_and_the_axis_holds_them_all(plot: SeriesPlot) -> None:
@@ -118,7 +115,7 @@ def test_pointing_reads_every_series_at_that_token(plot: SeriesPlot, qtbot: QtBo
     assert caught.args == [3]
     assert plot.readout() == "3 ·on:  entropy 3,  surprisal 0.3"
     with qtbot.waitSignal(plot.left):
-        QApplication.sendEvent(plot.findChild(Canvas), QEvent(QEvent.Type.Leave))
+        QApplication.sendEvent(canvas(plot), QEvent(QEvent.Type.Leave))
     assert plot.readout() == ""
     plot.set_cursor(2)
     assert plot.readout() == "2 ·sat:  entropy 2,  surprisal 0.2"
@@ -131,12 +128,10 @@ def test_a_place_can_be_named_in_other_words(plot: SeriesPlot) -> None:
 
 
 def test_a_click_gives_the_token_under_it(plot: SeriesPlot, qtbot: QtBot) -> None:
-    view = plot.findChild(Canvas)
-    assert isinstance(view, Canvas)
     for index in (0, 2, 5):
         with qtbot.waitSignal(plot.clicked) as caught:
-            place = (plot.position(index) - QPointF(view.pos())).toPoint()
-            QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+            place = on_canvas(plot, plot.position(index))
+            QTest.mouseClick(canvas(plot).viewport(), Qt.MouseButton.LeftButton, pos=place)
         assert caught.args == [index]
 
 
