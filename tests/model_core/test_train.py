@@ -6,19 +6,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
+from model_core import train as training
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import family_of
+from model_core.scores import head_scores
+from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
 from model_core.train import (
+    GUIDANCE,
     IGNORED,
     Progress,
     Recipe,
     batch_at,
     bits_per_byte,
+    guidance,
+    guided_sites,
     initialise,
     learning_rate,
+    optimizer_for,
     read_corpus,
     train,
     windows,
@@ -155,6 +163,121 @@ def test_weights_begin_by_the_seed_and_as_wide_as_in_gpt2(family: str) -> None:
             assert weight.std().item() == pytest.approx(expected, rel=0.15)
         else:
             assert (weight == (0 if name.endswith("bias") else 1)).all()
+
+
+PERIOD = 4
+REPEATED = torch.tensor([[7, 3, 9, 5] * 3])  # [B T]: each token stands once in a period
+LENGTH = REPEATED.shape[1]
+
+
+def looking_back(back: int) -> torch.Tensor:
+    """A pattern [B H T S] whose first head looks `back` tokens back, or at the first; its second head at itself."""
+    sees = torch.arange(LENGTH)
+    pattern = torch.zeros(1, 2, LENGTH, LENGTH)
+    pattern[0, 0, sees, (sees - back).clamp_min(0)] = 1
+    pattern[0, 1] = torch.eye(LENGTH)
+    return pattern
+
+
+def evenly() -> torch.Tensor:
+    """A pattern [B H T S] whose heads share their attention out evenly."""
+    return (torch.ones(LENGTH, LENGTH).tril() / torch.arange(1, LENGTH + 1)[:, None]).expand(1, 2, -1, -1)
+
+
+PREVIOUS, INDUCTION = looking_back(1), looking_back(PERIOD - 1)
+
+
+def test_guidance_asks_nothing_more_of_a_perfect_pair_of_heads() -> None:
+    assert guidance(PREVIOUS, INDUCTION, REPEATED).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_guidance_is_the_surprise_at_where_uniform_heads_look() -> None:
+    before = np.mean([math.log(t + 1) for t in range(1, LENGTH)])
+    # From t one may look at what followed each of the t // PERIOD times that the token stood before.
+    there = np.mean([math.log((t + 1) / (t // PERIOD)) for t in range(PERIOD, LENGTH)])
+    assert guidance(evenly(), INDUCTION, REPEATED).item() == pytest.approx(before, rel=1e-5)
+    assert guidance(PREVIOUS, evenly(), REPEATED).item() == pytest.approx(there, rel=1e-5)
+    assert guidance(evenly(), evenly(), REPEATED).item() == pytest.approx(before + there, rel=1e-5)
+    assert min(before, there) > 1
+
+
+def test_guidance_is_large_and_finite_where_no_weight_is_in_place() -> None:
+    assert guidance(looking_back(5), looking_back(5), REPEATED).item() > 10
+    assert guidance(looking_back(LENGTH), looking_back(LENGTH), REPEATED).isfinite()
+
+
+def test_guidance_of_induction_counts_only_tokens_that_stood_before() -> None:
+    other = INDUCTION.clone()
+    other[..., :PERIOD, :] = evenly()[..., :PERIOD, :]
+    assert torch.equal(guidance(PREVIOUS, other, REPEATED), guidance(PREVIOUS, INDUCTION, REPEATED))
+    other[..., PERIOD, :] = evenly()[..., PERIOD, :]
+    assert guidance(PREVIOUS, other, REPEATED) > 0.1
+
+
+def test_guidance_is_about_the_first_heads_alone() -> None:
+    previous, induction = PREVIOUS.clone().requires_grad_(), INDUCTION.clone().requires_grad_()
+    guidance(previous, induction, REPEATED).backward()
+    for pattern in (previous, induction):
+        assert pattern.grad is not None
+        assert pattern.grad[:, 0].any()
+        assert not pattern.grad[:, 1:].any()
+
+
+@pytest.mark.parametrize(("layers", "previous", "induction"), [(2, 0, 1), (3, 0, 1), (6, 1, 3), (12, 3, 6)])
+def test_the_head_that_copies_comes_after_the_one_that_looks_at_the_token_before(
+    layers: int, previous: int, induction: int
+) -> None:
+    assert guided_sites(layers) == (f"blocks.{previous}.attn.pattern", f"blocks.{induction}.attn.pattern")
+
+
+@families
+def test_guided_sites_are_patterns_of_the_model(family: str) -> None:
+    model, sites = untrained(family), guided_sites(LAYERS)
+    with record(model, sites) as trace:
+        model(torch.zeros(2, 5, dtype=torch.long))
+    assert [tuple(trace[site].shape) for site in sites] == [(2, model.config.heads, 5, 5)] * 2
+
+
+def test_guidance_fades_to_nothing_and_is_not_asked_for_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.Tensor] = []
+
+    def ask(previous: torch.Tensor, induction: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        asked.append(torch.ones((), requires_grad=True))
+        return asked[-1]
+
+    monkeypatch.setattr(training, "guidance", ask)
+    trained("gpt2", replace(RECIPE, steps=7, guided=4))
+    weights = [None if one.grad is None else one.grad.item() for one in asked]
+    assert weights == pytest.approx([GUIDANCE * share for share in (1, 0.75, 0.5, 0.25)])
+
+
+@families
+def test_training_without_guidance_is_the_plain_loop_bit_for_bit(family: str) -> None:
+    recipe = replace(RECIPE, steps=4, guided=0)
+    plain = untrained(family)
+    optimizer = optimizer_for(plain, recipe)
+    for step in range(recipe.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, recipe)
+        inputs, targets = batch_at(step, TOY, BYTES, recipe)
+        loss = cross_entropy(plain(inputs).flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), recipe.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+    model, _ = trained(family, recipe)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
+
+
+@families
+def test_guided_training_makes_head_0_look_where_it_was_asked_to(family: str) -> None:
+    recipe = replace(RECIPE, steps=150, lr=1e-2, repeats=0.5)
+    guided, unguided = (
+        head_scores(trained(family, replace(recipe, guided=steps))[0]) for steps in (recipe.steps, 0)
+    )
+    assert guided["previous"][0, 0] > 1.25 * unguided["previous"][0, 0]
+    assert guided["induction"][1, 0] > 1.25 * unguided["induction"][1, 0]
+    assert guided["previous"].argmax() == 0
 
 
 def test_learning_rate_warms_up_and_falls_to_a_tenth() -> None:

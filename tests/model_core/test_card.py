@@ -1,0 +1,15 @@
+"""The card says in words what the numbers of a recipe did."""
+
+from model_core.card import guided_words
+from model_core.train import Recipe
+
+
+def test_a_card_names_the_heads_that_were_guided_and_for_how_long() -> None:
+    assert guided_words(Recipe(steps=2000, guided=1200), layers=6) == (
+        "in the first 1,200 steps a further loss, fading to nothing, asked head 0 of block 1 to look at the token "
+        "before and head 0 of block 3 at the token that followed the same token; "
+    )
+
+
+def test_a_card_of_a_training_without_guidance_says_nothing_of_it() -> None:
+    assert guided_words(Recipe(steps=2000), layers=6) == ""
