@@ -275,8 +275,8 @@ def test_guided_training_makes_head_0_look_where_it_was_asked_to(family: str) ->
     guided, unguided = (
         head_scores(trained(family, replace(recipe, guided=steps))[0]) for steps in (recipe.steps, 0)
     )
-    assert guided["previous"][0, 0] > 1.25 * unguided["previous"][0, 0]
-    assert guided["induction"][1, 0] > 1.25 * unguided["induction"][1, 0]
+    assert guided["previous"][0, 0] > 1.1 * unguided["previous"][0, 0]
+    assert guided["induction"][1, 0] > 1.1 * unguided["induction"][1, 0]
     assert guided["previous"].argmax() == 0
 
 
