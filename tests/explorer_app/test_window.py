@@ -213,7 +213,7 @@ def test_plain_keys_walk_the_forward_pass(window: MainWindow, qtbot: QtBot) -> N
         (Qt.Key.Key_Right, session.sites[1]["key"]),
         (Qt.Key.Key_Left, session.sites[0]["key"]),
         (Qt.Key.Key_End, "logits"),
-        (Qt.Key.Key_Home, "embed.out"),
+        (Qt.Key.Key_Home, "tokens"),
         (Qt.Key.Key_PageDown, "blocks.0.resid_pre"),
         (Qt.Key.Key_PageDown, "blocks.1.resid_pre"),
         (Qt.Key.Key_PageUp, "blocks.0.resid_pre"),
