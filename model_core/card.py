@@ -82,7 +82,7 @@ def card(
 - Configuration: {preset.family}, {config}
 - Parameters: {model.parameter_count:,}
 - Training: {recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, \
-{recipe.repeats:.0%} of them a chunk repeated; {guided_words(recipe, len(model.blocks))}\
+{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, len(model.blocks))}\
 matrix products in {recipe.autocast}, seed {recipe.seed}
 - Tokens seen: {recipe.steps * recipe.batch * recipe.length:,}
 - Time: {seconds:,.0f} seconds on {hardware(device)}

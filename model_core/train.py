@@ -48,6 +48,11 @@ class Recipe:
     autocast: str = "float32"
     seed: int = 0
 
+    @property
+    def repeated_rows(self) -> int:
+        """Rows of a batch that are a chunk repeated."""
+        return round(self.repeats * self.batch)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -97,7 +102,7 @@ def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tupl
     starts = rng.integers(0, len(tokens) - length + 1, recipe.batch)
     rows = np.stack([tokens[start : start + length] for start in starts]).astype(np.int64)
     targets = rows.copy()
-    for row in range(round(recipe.repeats * recipe.batch)):
+    for row in range(recipe.repeated_rows):
         period = int(rng.integers(recipe.length // 16, recipe.length // 2))
         if row % 2 == 0:
             rows[row, :period] = rng.integers(0, vocab_size, period)
@@ -146,7 +151,8 @@ def guidance(previous: Tensor, induction: Tensor, tokens: Tensor) -> Tensor:
     followed = nn.functional.pad(tokens[:, :-1], (1, 0), value=IGNORED)
     follows = (tokens[:, :, None] == followed[:, None, :]).tril()
     there = (induction[:, 0] * follows).sum(-1)[follows.any(-1)]
-    return -before.clamp_min(1e-6).log().mean() - there.clamp_min(1e-6).log().mean()
+    loss = -before.clamp_min(1e-6).log().mean()
+    return loss - there.clamp_min(1e-6).log().mean() if len(there) else loss
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
