@@ -9,7 +9,8 @@ from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
 
 _ROLES = {
-    "q": "query", "q_rot": "query", "k": "key", "k_rot": "key", "v": "value", "z": "output", "out": "output",
+    "q": "query", "q_norm": "query", "q_rot": "query", "k": "key", "k_norm": "key", "k_rot": "key",
+    "v": "value", "z": "output", "out": "output",
 }  # fmt: skip
 
 

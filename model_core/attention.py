@@ -7,14 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from model_core.cache import LayerCache
+from model_core.norm import HeadNorm
 from model_core.position import rotate
 from model_core.tap import Tapped
 
 
-def causal_mask(start: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Additive mask [T S]: 0 where key s is not after query t, -inf elsewhere. Queries begin at position `start`."""
+def causal_mask(
+    start: int, length: int, dtype: torch.dtype, device: torch.device, window: int | None = None
+) -> Tensor:
+    """Additive mask [T S]: 0 where key s is not after query t, -inf elsewhere. Queries begin at position `start`.
+
+    A window leaves each query its own token and the `window` - 1 before it (Beltagy et al. 2020, section 3.1).
+    """
     blocked = torch.full((length, start + length), -math.inf, dtype=dtype, device=device)
-    return blocked.triu(start + 1)
+    mask = blocked.triu(start + 1)
+    return mask if window is None else mask + blocked.tril(start - window)
 
 
 def repeat_kv(x: Tensor, times: int) -> Tensor:
@@ -42,6 +49,8 @@ class Attention(Tapped):
     """Multi-head self-attention with `kv_heads` key/value heads (MHA: equal to heads; MQA: 1; GQA between).
 
     softmax_dtype  where the reference rounds the softmax to another dtype (LLaMA: float32)
+    qk_norm        makes the norm of each head's queries, and that of its keys, for a head width; or None
+    window         how many tokens a query sees, its own the last of them; None for all. The model's mask says so.
     """
 
     def __init__(
@@ -54,6 +63,8 @@ class Attention(Tapped):
         qkv_bias: bool,
         out_bias: bool,
         softmax_dtype: torch.dtype | None = None,
+        qk_norm: Callable[[int], HeadNorm] | None = None,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -61,10 +72,13 @@ class Attention(Tapped):
         self.head_dim = head_dim or width // heads
         self.scale = 1 / math.sqrt(self.head_dim)
         self.softmax_dtype = softmax_dtype
+        self.window = window
         self.q = nn.Linear(width, self.heads * self.head_dim, bias=qkv_bias)
         self.k = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
         self.v = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
         self.o = nn.Linear(self.heads * self.head_dim, width, bias=out_bias)
+        self.q_norm = qk_norm(self.head_dim) if qk_norm else None
+        self.k_norm = qk_norm(self.head_dim) if qk_norm else None
 
     def split(self, x: Tensor) -> Tensor:
         """[B T H·D] -> [B H T D]"""
@@ -78,6 +92,9 @@ class Attention(Tapped):
         q = self.tap("q", self.split(self.q(x)), "B H T D")
         k = self.tap("k", self.split(self.k(x)), "B G S D")
         v = self.tap("v", self.split(self.v(x)), "B G S D")
+        if self.q_norm is not None and self.k_norm is not None:
+            q = self.tap("q_norm", self.q_norm(q), "B H T D")
+            k = self.tap("k_norm", self.k_norm(k), "B G S D")
         if angles is not None:
             q = self.tap("q_rot", rotate(q, angles), "B H T D")
             k = self.tap("k_rot", rotate(k, angles), "B G S D")

@@ -1,6 +1,6 @@
 """The decoder-only language model that every family of the kind is built from."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -41,8 +41,7 @@ class Decoder(Tapped):
         vocab_size: int,
         width: int,
         context: int,
-        layers: int,
-        block: Callable[[], Block],
+        blocks: Iterable[Block],
         norm: LayerNorm | RMSNorm,
         pos: LearnedPositions | None = None,
         rope: Rope | None = None,
@@ -54,7 +53,9 @@ class Decoder(Tapped):
         self.embed = Embedding(vocab_size, width)
         self.pos = pos
         self.rope = rope
-        self.blocks = nn.ModuleList(block() for _ in range(layers))
+        blocks = list(blocks)
+        self.blocks = nn.ModuleList(blocks)
+        self.windows = [block.attn.window for block in blocks]
         self.norm = norm
         self.head = nn.Linear(width, vocab_size, bias=False)
         if tied:
@@ -70,9 +71,9 @@ class Decoder(Tapped):
         if self.pos is not None:
             x = x + self.pos(positions)
         angles = None if self.rope is None else self.rope(positions)
-        mask = causal_mask(start, length, x.dtype, x.device)
+        masks = {w: causal_mask(start, length, x.dtype, x.device, w) for w in set(self.windows)}
         for n, block in enumerate(self.blocks):
-            x = block(x, mask, angles, cache.layer(n) if cache else None)
+            x = block(x, masks[self.windows[n]], angles, cache.layer(n) if cache else None)
         if cache:
             cache.length += length
         return self.tap("logits", self.head(self.norm(x)), "B T V")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskOff:
-    """The causal mask replaced by zeros: in all layers, one layer, or one head."""
+    """The whole mask replaced by zeros, causal and sliding window alike: in all layers, one layer, or one head."""
 
     words: ClassVar[str] = "mask off, mask off L3, mask off L3H5"
     form: ClassVar[re.Pattern[str]] = re.compile(

@@ -52,6 +52,8 @@ KEPT_RUNS = 4
 TELL_SECONDS = 0.05
 
 Question = Callable[..., Answer]
+ANGLES = "rope.angles"
+
 QUESTIONS: dict[str, Question] = {}
 
 
@@ -355,15 +357,27 @@ def rope(context: Context, layer: int, head: int) -> Answer:
     head = number(head, attn.heads, "head")
     group = head // (attn.heads // attn.kv_heads)
     at = f"blocks.{layer}.attn"
+    # What is turned is q and k themselves, or their norms where a model has such.
+    before = {
+        name: next(
+            source for source in context.run.graph.predecessors(f"{at}.{name}_rot") if source != ANGLES
+        )
+        for name in "qk"
+    }
     arrays = {
-        "angles": context.value("rope.angles"),
+        "angles": context.value(ANGLES),
         "frequencies": model.rope.frequencies(torch.device("cpu")),
-        "q": context.value(f"{at}.q")[head],
+        "q": context.value(before["q"])[head],
         "q_rot": context.value(f"{at}.q_rot")[head],
-        "k": context.value(f"{at}.k")[group],
+        "k": context.value(before["k"])[group],
         "k_rot": context.value(f"{at}.k_rot")[group],
     }
-    facts = {"theta": model.rope.theta, "group": group, "scale": attn.scale}
+    facts = {
+        "theta": model.rope.theta,
+        "rescaled": model.rope.rescale is not None,
+        "group": group,
+        "scale": attn.scale,
+    }
     return Answer(facts, {name: to_array(a) for name, a in arrays.items()})
 
 

@@ -1,4 +1,4 @@
-"""Norms over the width of the residual stream."""
+"""Norms: over the width of the residual stream, or of each head."""
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,18 @@ class LayerNorm(Tapped):
         return self.tap("out", y, "B T C")
 
 
-class RMSNorm(Tapped):
-    """y = x / sqrt(mean(x²) + eps) * weight, over the last axis (Zhang & Sennrich 2019, eq. 4).
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x / sqrt(mean(x²) + eps) * weight, over the last axis (Zhang & Sennrich 2019, eq. 4).
 
     Computed in float32 whatever the dtype, then rounded back before the gain, as LLaMA does.
     """
+    h = x.float()
+    h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + eps)
+    return weight * h.to(x.dtype)
+
+
+class RMSNorm(Tapped):
+    """`rms_norm` of the residual stream."""
 
     def __init__(self, width: int, eps: float = 1e-6) -> None:
         super().__init__()
@@ -32,6 +39,17 @@ class RMSNorm(Tapped):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x.float()
-        h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + self.eps)
-        return self.tap("out", self.weight * h.to(x.dtype), "B T C")
+        return self.tap("out", rms_norm(x, self.weight, self.eps), "B T C")
+
+
+class HeadNorm(nn.Module):
+    """`rms_norm` of each head's query or key, one gain for all heads (Qwen3). Attention taps it, who knows the axes."""
+
+    def __init__(self, head_dim: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(head_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B H T D]"""
+        return rms_norm(x, self.weight, self.eps)

@@ -1,5 +1,8 @@
 """Where a token stands: an added table, or a rotation of queries and keys."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,22 +25,41 @@ class Rope(Tapped):
     """Rotary positions (Su et al. 2021): pair p of a head turns by position * theta^(-2p/D).
 
     The model calls it once a pass for the angles; attention turns q and k by them with `rotate`.
+
+    rescale  changes the frequencies [P] for a context longer than the one they were made for, or None
     """
 
-    def __init__(self, head_dim: int, theta: float = 10000.0) -> None:
+    def __init__(
+        self, head_dim: int, theta: float = 10000.0, rescale: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.theta = theta
         self.head_dim = head_dim
+        self.rescale = rescale
 
     def frequencies(self, device: torch.device) -> Tensor:
         """Radians a position for each pair, [P]; float32, as in LLaMA, for any dtype of the model."""
         pairs = torch.arange(0, self.head_dim, 2, device=device, dtype=torch.float32)
-        return 1.0 / (self.theta ** (pairs / self.head_dim))
+        frequencies = 1.0 / (self.theta ** (pairs / self.head_dim))
+        return frequencies if self.rescale is None else self.rescale(frequencies)
 
     def forward(self, positions: Tensor) -> Tensor:
         """positions [T] -> angles in radians [T P]"""
         angles = positions[:, None].float() * self.frequencies(positions.device)
         return self.tap("angles", angles, "T P")
+
+
+def llama3_frequencies(frequencies: Tensor, factor: float, low: float, high: float, context: int) -> Tensor:
+    """Frequencies [P] for a longer context (LLaMA 3.1; reference: meta-llama/llama-models, apply_scaling).
+
+    A pair that turns more than `high` times in the old `context` stays; one that turns less than `low` times is slowed
+    by `factor`; those between are slowed the more the less they turn.
+    """
+    wavelengths = 2 * math.pi / frequencies
+    slowed = torch.where(wavelengths > context / low, frequencies / factor, frequencies)
+    kept = (context / wavelengths - low) / (high - low)
+    between = (wavelengths >= context / high) & (wavelengths <= context / low)
+    return torch.where(between, (1 - kept) * slowed / factor + kept * slowed, slowed)
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:

@@ -129,6 +129,11 @@ class Rotary(QWidget):
                 "θ = position · {theta}^(−2·pair/{width}). Checkpoints that pair the two halves of a head "
                 "are reordered when they are opened."
             ).format(theta=f"{rope['theta']:g}", width=run["head_dim"])
+            + (
+                " " + tr("The slow pairs turn slower than that here, which makes room for a longer context.")
+                if rope["rescaled"]
+                else ""
+            )
         )
         self._draw_turned(strings, rope, t, s)
         self._draw_scores(strings, rope, t, s)

@@ -29,6 +29,8 @@ def meaning(key: str) -> str:
         "q": tr("queries: what each token looks for, one vector a head"),
         "k": tr("keys: what each token offers to be found by"),
         "v": tr("values: what each token hands over when it is looked at"),
+        "q_norm": tr("queries, each head's brought to a common size (norm)"),
+        "k_norm": tr("keys, each head's brought to a common size (norm)"),
         "q_rot": tr("queries turned by their position (RoPE)"),
         "k_rot": tr("keys turned by their position (RoPE)"),
         "mask": tr("what is added to the scores: 0 where a query may look, −∞ where it may not"),

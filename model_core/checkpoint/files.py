@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from model_core.config import Source
 from model_core.errors import InputError
-from model_core.families import Source
 from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
 from model_core.vocabulary import load_ranks
 

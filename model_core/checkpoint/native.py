@@ -26,9 +26,10 @@ from model_core.checkpoint.files import (
     read_json,
     read_safetensors,
 )
+from model_core.config import Source
 from model_core.decoder import Decoder
 from model_core.errors import InputError
-from model_core.families import FAMILIES, Family, Source
+from model_core.families import FAMILIES, Family
 from model_core.tokenizer import IdTokenizer, Tokenizer
 
 MANIFEST = "layerscope.json"

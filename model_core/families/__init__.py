@@ -2,24 +2,12 @@
 
 import importlib
 import pkgutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from reprlib import repr as short
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
-from torch import Tensor
-
+from model_core.config import Source
 from model_core.decoder import Decoder
-from model_core.errors import InputError
-
-
-@dataclass(frozen=True)
-class Source:
-    """A parameter's place in a foreign checkpoint, and how the stored tensor becomes ours."""
-
-    name: str
-    convert: Callable[[Tensor], Tensor] = lambda stored: stored
 
 
 @dataclass(frozen=True)
@@ -49,57 +37,6 @@ def register(family: Family) -> None:
 def family_of(config: Any) -> Family:
     """The family that a configuration belongs to."""
     return next(family for family in FAMILIES.values() if type(config) is family.config)
-
-
-Number = TypeVar("Number", int, float)
-
-
-def needed(config: Mapping[str, Any], key: str, kind: type[Number], default: Number | None = None) -> Number:
-    """A positive number from a config.json; InputError names the key that is missing or is not one."""
-    value = config.get(key)
-    if value is None:
-        if default is None:
-            raise InputError(f"config.json has no '{key}'")
-        return default
-    check_number(f"config.json: '{key}'", value, kind)
-    return kind(value)
-
-
-def flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
-    """A true or false from a config.json; InputError names the key that is neither."""
-    value = config.get(key, default)
-    if not isinstance(value, bool):
-        raise InputError(f"config.json: '{key}' is {short(value)}, not true or false")
-    return value
-
-
-# More than any axis of a real model; products of two such sizes can still be counted.
-LARGEST = 2**28
-
-
-def check_number(what: str, value: Any, kind: type) -> None:
-    """InputError unless the value is a positive number, whole and of a sensible size where `kind` is int."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int and not (real and value == value and 0 < value <= LARGEST and int(value) == value):
-        raise InputError(f"{what} is {short(value)}, not a whole number from 1 to {LARGEST}")
-    if kind is float and not (real and 0 < value <= sys.float_info.max):
-        raise InputError(f"{what} is {short(value)}, not a positive number")
-
-
-def check_config(config: Any) -> None:
-    """For a configuration's `__post_init__`: InputError for a wrong type, or sizes that do not fit."""
-    for name, kind in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if kind in (int, float):
-            check_number(f"'{name}'", value, kind)
-        elif isinstance(kind, type) and not isinstance(value, kind):
-            raise InputError(f"'{name}' is {short(value)}, not of type {kind.__name__}")
-    heads = config.heads
-    kv_heads = getattr(config, "kv_heads", heads)
-    if not hasattr(config, "head_dim") and config.width % heads:
-        raise InputError(f"a width of {config.width} cannot be split into {heads} heads")
-    if heads % kv_heads:
-        raise InputError(f"{heads} query heads cannot share {kv_heads} key/value heads evenly")
 
 
 for _module in pkgutil.iter_modules(__path__):

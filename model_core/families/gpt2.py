@@ -17,9 +17,10 @@ from torch.nn.functional import gelu
 
 from model_core.attention import Attention
 from model_core.block import Block
+from model_core.config import Source, check_config, flag, needed
 from model_core.decoder import Decoder
 from model_core.errors import InputError
-from model_core.families import Family, Source, check_config, flag, needed, register
+from model_core.families import Family, register
 from model_core.mlp import MLP
 from model_core.norm import LayerNorm
 from model_core.position import LearnedPositions
@@ -56,8 +57,7 @@ def build(config: GPT2Config) -> Decoder:
         vocab_size=config.vocab_size,
         width=config.width,
         context=config.context,
-        layers=config.layers,
-        block=block,
+        blocks=(block() for _ in range(config.layers)),
         norm=LayerNorm(config.width, config.eps),
         pos=LearnedPositions(config.context, config.width),
         tied=config.tied,

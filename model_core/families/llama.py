@@ -1,152 +1,74 @@
-"""LLaMA 2: RMSNorm, rotary positions, grouped-query attention, SwiGLU; no bias anywhere.
+"""LLaMA 2 and 3: RMSNorm, rotary positions, grouped-query attention, SwiGLU; no bias anywhere.
 
 Against GPT-2: RMSNorm for LayerNorm, a rotation of q and k for the learned position table, SwiGLU for the
 GELU MLP, key/value heads shared by groups of query heads, no biases, by default an output head of its own.
+LLaMA 3.1 slows the slow rotary pairs, which makes room for a longer context.
 
-Touvron et al. 2023; reference: meta-llama/llama, llama/model.py.
+Touvron et al. 2023, Grattafiori et al. 2024; reference: meta-llama/llama, llama/model.py.
 Rotary pairs are adjacent, as Meta stores them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from reprlib import repr as short
+from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.functional import silu
-
-from model_core.attention import Attention
-from model_core.block import Block
+from model_core import llama_like
+from model_core.config import needed
 from model_core.decoder import Decoder
 from model_core.errors import InputError
-from model_core.families import Family, Source, check_config, flag, needed, register
-from model_core.mlp import GatedMLP
-from model_core.norm import RMSNorm
-from model_core.position import Rope
+from model_core.families import Family, register
+from model_core.llama_like import LlamaLikeConfig
+from model_core.position import llama3_frequencies
 
 
 @dataclass(frozen=True)
-class LlamaConfig:
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    context: int
-    head_dim: int
-    theta: float = 10000.0
-    eps: float = 1e-5
-    tied: bool = False
+class LlamaConfig(LlamaLikeConfig):
+    """rope_factor: how much longer the context was made, 1 for not at all; the next three are used only then."""
+
+    rope_factor: float = 1.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 8192
 
     def __post_init__(self) -> None:
-        check_config(self)
-        if self.head_dim % 2:
-            raise InputError(f"a head width of {self.head_dim} is odd: rotary positions turn pairs")
+        super().__post_init__()
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise InputError(
+                f"a low_freq_factor of {self.low_freq_factor} is not below the high_freq_factor "
+                f"of {self.high_freq_factor}"
+            )
 
 
 def build(config: LlamaConfig) -> Decoder:
     """The model; its weights come from a checkpoint or from `train.initialise`."""
-
-    def block() -> Block:
-        return Block(
-            RMSNorm(config.width, config.eps),
-            Attention(
-                config.width,
-                config.heads,
-                config.kv_heads,
-                config.head_dim,
-                qkv_bias=False,
-                out_bias=False,
-                softmax_dtype=torch.float32,
-            ),
-            RMSNorm(config.width, config.eps),
-            GatedMLP(config.width, config.hidden, silu, bias=False),
-        )
-
-    return Decoder(
-        config,
-        vocab_size=config.vocab_size,
-        width=config.width,
-        context=config.context,
-        layers=config.layers,
-        block=block,
-        norm=RMSNorm(config.width, config.eps),
-        rope=Rope(config.head_dim, config.theta),
-        tied=config.tied,
+    rescale = partial(
+        llama3_frequencies,
+        factor=config.rope_factor,
+        low=config.low_freq_factor,
+        high=config.high_freq_factor,
+        context=config.original_context,
     )
+    return llama_like.build(config, rescale=None if config.rope_factor == 1 else rescale)
 
 
 def from_hf(hf: Mapping[str, Any]) -> LlamaConfig:
     """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
-    heads = needed(hf, "num_attention_heads", int)
-    width = needed(hf, "hidden_size", int)
-    if hf.get("head_dim") is None and width % heads:
-        raise InputError(f"config.json: a hidden_size of {width} cannot be split into {heads} heads")
-    rope = {"rope_theta": hf.get("rope_theta")}
-    for key in ("rope_scaling", "rope_parameters"):
-        given = hf.get(key) or {}
-        if not isinstance(given, Mapping):
-            raise InputError(f"config.json: '{key}' is {short(given)}, not an object")
-        rope |= given
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise InputError(
-            f"config.json asks for the rope scaling {short(kind)}; only unscaled rope is supported"
-        )
     if hf.get("attention_bias") or hf.get("mlp_bias"):
-        raise InputError(
-            "config.json asks for biases (attention_bias, mlp_bias), which LLaMA 2 does not have"
-        )
-    if hf.get("hidden_act", "silu") != "silu":
-        raise InputError(f"config.json asks for the activation {short(hf['hidden_act'])}; LLaMA 2 uses silu")
+        raise InputError("config.json asks for biases (attention_bias, mlp_bias), which LLaMA does not have")
+    sizes = llama_like.sizes(hf, scalings=("llama3",))
+    rope = llama_like.rope_parameters(hf)
+    if rope["rope_type"] == "default":
+        return LlamaConfig(**sizes)
+    # Where both are given, transformers reads the one beside the rope parameters.
+    context = needed(rope, "original_max_position_embeddings", int, default=sizes["context"])
     return LlamaConfig(
-        vocab_size=needed(hf, "vocab_size", int),
-        width=width,
-        layers=needed(hf, "num_hidden_layers", int),
-        heads=heads,
-        kv_heads=needed(hf, "num_key_value_heads", int, default=heads),
-        hidden=needed(hf, "intermediate_size", int),
-        context=needed(hf, "max_position_embeddings", int),
-        head_dim=needed(hf, "head_dim", int, default=width // heads),
-        theta=needed(rope, "rope_theta", float, default=10000.0),
-        eps=needed(hf, "rms_norm_eps", float, default=1e-6),
-        tied=flag(hf, "tie_word_embeddings", False),
+        **sizes,
+        rope_factor=needed(rope, "factor", float),
+        low_freq_factor=needed(rope, "low_freq_factor", float),
+        high_freq_factor=needed(rope, "high_freq_factor", float),
+        original_context=needed(hf, "original_max_position_embeddings", int, default=context),
     )
-
-
-def adjacent_pairs(weight: Tensor, head_dim: int) -> Tensor:
-    """Rows of q or k from the rotate-half order (first halves, then second halves) to adjacent pairs."""
-    return weight.view(-1, 2, head_dim // 2, weight.shape[-1]).transpose(1, 2).flatten(0, 2)
-
-
-def hf_weights(config: LlamaConfig) -> dict[str, Source]:
-    """Where each parameter lies in a Hugging Face checkpoint."""
-
-    def rotary(name: str) -> Source:
-        return Source(name, lambda weight: adjacent_pairs(weight, config.head_dim))
-
-    weights = {
-        "embed.weight": Source("model.embed_tokens.weight"),
-        "norm.weight": Source("model.norm.weight"),
-    }
-    for n in range(config.layers):
-        ours, theirs = f"blocks.{n}", f"model.layers.{n}"
-        weights |= {
-            f"{ours}.norm1.weight": Source(f"{theirs}.input_layernorm.weight"),
-            f"{ours}.attn.q.weight": rotary(f"{theirs}.self_attn.q_proj.weight"),
-            f"{ours}.attn.k.weight": rotary(f"{theirs}.self_attn.k_proj.weight"),
-            f"{ours}.attn.v.weight": Source(f"{theirs}.self_attn.v_proj.weight"),
-            f"{ours}.attn.o.weight": Source(f"{theirs}.self_attn.o_proj.weight"),
-            f"{ours}.norm2.weight": Source(f"{theirs}.post_attention_layernorm.weight"),
-            f"{ours}.mlp.gate.weight": Source(f"{theirs}.mlp.gate_proj.weight"),
-            f"{ours}.mlp.up.weight": Source(f"{theirs}.mlp.up_proj.weight"),
-            f"{ours}.mlp.down.weight": Source(f"{theirs}.mlp.down_proj.weight"),
-        }
-    if not config.tied:
-        weights["head.weight"] = Source("lm_head.weight")
-    return weights
 
 
 register(
@@ -158,7 +80,7 @@ register(
         build=build,
         hf_types=("llama",),
         from_hf=from_hf,
-        hf_weights=hf_weights,
-        hf_ignored=("*.rotary_emb.inv_freq", "lm_head.weight"),
+        hf_weights=llama_like.weights,
+        hf_ignored=llama_like.IGNORED,
     )
 )

@@ -1,7 +1,16 @@
 """Tiny models of the reference implementation, with weights that make every part of the computation matter."""
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
 from transformers.utils import logging
 
 logging.set_verbosity_error()
@@ -17,16 +26,42 @@ def gpt2(**changes: object) -> GPT2Config:
     return GPT2Config(**COMMON | sizes | changes)
 
 
+LLAMA_LIKE = COMMON | {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 72,
+    "max_position_embeddings": CONTEXT,
+}
+
+
 def llama(**changes: object) -> LlamaConfig:
-    sizes = {
-        "hidden_size": 32,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "intermediate_size": 72,
-        "max_position_embeddings": CONTEXT,
-    }
-    return LlamaConfig(**COMMON | sizes | changes)
+    return LlamaConfig(**LLAMA_LIKE | changes)
+
+
+def qwen2(**changes: object) -> Qwen2Config:
+    return Qwen2Config(**LLAMA_LIKE | changes)
+
+
+def qwen3(**changes: object) -> Qwen3Config:
+    return Qwen3Config(**LLAMA_LIKE | {"head_dim": 12} | changes)
+
+
+def mistral(**changes: object) -> MistralConfig:
+    return MistralConfig(**LLAMA_LIKE | changes)
+
+
+# Of the four pairs of a head, one is kept, one slowed by a part of the factor, and two by all of it.
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 30.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 3.0,
+    "original_max_position_embeddings": 20,
+}
+SLIDING, FULL = "sliding_attention", "full_attention"
 
 
 CONFIGS: dict[str, PreTrainedConfig] = {
@@ -38,6 +73,20 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "llama gqa tied": llama(tie_word_embeddings=True, rms_norm_eps=1e-3),
     "llama mqa": llama(num_key_value_heads=1),
     "llama mqa tied": llama(num_key_value_heads=1, tie_word_embeddings=True),
+    "llama with llama3 scaling": llama(rope_parameters=LLAMA3),
+    "qwen2": qwen2(),
+    "qwen2 tied": qwen2(tie_word_embeddings=True, num_key_value_heads=1),
+    "qwen2 windowed above": qwen2(use_sliding_window=True, sliding_window=7, max_window_layers=1),
+    "qwen2 windowed between": qwen2(
+        use_sliding_window=True, sliding_window=5, layer_types=[SLIDING, FULL, SLIDING]
+    ),
+    "qwen3": qwen3(),
+    "qwen3 tied": qwen3(tie_word_embeddings=True, num_key_value_heads=4),
+    "qwen3 biased": qwen3(attention_bias=True, num_key_value_heads=1),
+    "qwen3 windowed above": qwen3(use_sliding_window=True, sliding_window=6, max_window_layers=2),
+    "mistral": mistral(sliding_window=8, head_dim=12),
+    "mistral tied": mistral(sliding_window=3, tie_word_embeddings=True),
+    "mistral without a window": mistral(sliding_window=None),
 }
 
 
@@ -59,4 +108,18 @@ def reference(config: PreTrainedConfig) -> PreTrainedModel:
             parameter.copy_(0.3 * noise)
         else:
             parameter.copy_(1 + 0.3 * noise)
+    return model
+
+
+def in_our_order(model: PreTrainedModel) -> PreTrainedModel:
+    """The model, with the norms of heads summing over adjacent pairs, not over halves.
+
+    They sum squares in float32, whatever the dtype, where another order ends in other last digits.
+    """
+    for name, norm in model.named_modules():
+        if name.endswith(("q_norm", "k_norm")):
+            order = torch.arange(len(norm.weight)).view(2, -1).T.flatten()
+            norm.weight.copy_(norm.weight[order])
+            norm.register_forward_pre_hook(lambda _, args, order=order: (args[0][..., order],))
+            norm.register_forward_hook(lambda _, args, out, order=order: out[..., order.argsort()])
     return model

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from model_core.checkpoint import empty_model
+from model_core.config import LARGEST, flag, needed
 from model_core.errors import InputError
-from model_core.families import FAMILIES, LARGEST, family_of, flag, needed
+from model_core.families import FAMILIES, family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from tests.model_core.reference import CONFIGS

@@ -1,0 +1,67 @@
+"""Qwen3: a norm on each head's queries and keys instead of their biases.
+
+Against Qwen2: each head's q and k are brought to a common size by an RMSNorm before they are rotated, with one gain
+for all heads, so that scores cannot grow with the stream; no biases, unless a configuration asks for them; the width
+of a head is chosen freely, not the model's width over the number of heads.
+
+Yang et al. 2025; reference: huggingface/transformers, models/qwen3/modeling_qwen3.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from model_core import llama_like
+from model_core.config import Source, flag
+from model_core.decoder import Decoder
+from model_core.families import Family, register
+from model_core.llama_like import WindowedConfig
+from model_core.norm import HeadNorm
+
+
+@dataclass(frozen=True)
+class Qwen3Config(WindowedConfig):
+    """bias: whether q, k, v and the output of attention have one."""
+
+    bias: bool = False
+
+
+def build(config: Qwen3Config) -> Decoder:
+    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    return llama_like.build(
+        config,
+        qkv_bias=config.bias,
+        out_bias=config.bias,
+        qk_norm=partial(HeadNorm, eps=config.eps),
+        windows=config.windows,
+    )
+
+
+def from_hf(hf: Mapping[str, Any]) -> Qwen3Config:
+    """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
+    return Qwen3Config(
+        **llama_like.sizes(hf, head_dim=128),
+        windows=llama_like.qwen_windows(hf),
+        bias=flag(hf, "attention_bias", False),
+    )
+
+
+def hf_weights(config: Qwen3Config) -> dict[str, Source]:
+    """Where each parameter lies in a Hugging Face checkpoint."""
+    return llama_like.weights(config, biased="qkvo" if config.bias else "", qk_norm=True)
+
+
+register(
+    Family(
+        name="qwen3",
+        title="Qwen3",
+        about=__doc__ or "",
+        config=Qwen3Config,
+        build=build,
+        hf_types=("qwen3",),
+        from_hf=from_hf,
+        hf_weights=hf_weights,
+        hf_ignored=llama_like.IGNORED,
+    )
+)
