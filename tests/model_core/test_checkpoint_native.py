@@ -18,6 +18,7 @@ from model_core.families import FAMILIES, family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.tokenizer import IdTokenizer, TiktokenTokenizer
+from tests.model_core.tiny import CONFIGS
 
 GPT2 = GPT2Config(vocab_size=61, width=16, layers=2, heads=2, hidden=24, context=12)
 LLAMA = LlamaConfig(
@@ -58,7 +59,7 @@ def refused(folder: Path) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("config", [GPT2, LLAMA], ids=["gpt2", "llama"])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_saved_model_comes_back_bit_for_bit(tmp_path: Path, config: Any) -> None:
     model = model_of(config)
     save(tmp_path, model)
@@ -246,6 +247,7 @@ def test_unknown_dtype_is_not_saved(folder: Path) -> None:
 
 
 def test_every_family_is_saved_and_opened(tmp_path: Path) -> None:
-    for name, config in {"gpt2": GPT2, "llama": LLAMA}.items():
+    assert CONFIGS.keys() == FAMILIES.keys()
+    for name, config in CONFIGS.items():
         save(tmp_path / name, model_of(config))
         assert open_checkpoint(tmp_path / name).family is FAMILIES[name]

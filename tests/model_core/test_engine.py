@@ -16,6 +16,7 @@ import torch
 from model_core import derive, engine
 from model_core.devices import configure_threads
 from model_core.engine import QUESTIONS, Context, Engine
+from model_core.families import FAMILIES
 from model_core.graph import TOKENS
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat sat on the mat"
 PATIENCE = 60  # seconds
 
-# One query of every kind; rotary positions are what LLaMA has and GPT-2 has not.
+# One query of every kind; rotary positions are what all have but GPT-2.
 ASKED: dict[str, dict[str, Any]] = {
     "run": {},
     "sites": {},
@@ -157,7 +158,8 @@ def test_hello_tells_what_the_engine_has(process: Process) -> None:
     hello = process.until("hello", 1)[-1].fields
     assert hello["devices"][0]["name"] == "cpu"
     assert hello["presets"].keys() == PRESETS.keys()
-    assert hello["families"] == {"gpt2": "GPT-2", "llama": "LLaMA 2"}
+    assert hello["families"] == {name: family.title for name, family in FAMILIES.items()}
+    assert hello["families"].keys() == CONFIGS.keys()
     assert hello["pid"] == process.process.pid
 
 
@@ -410,15 +412,20 @@ def test_last_norm_reads_the_last_block(scene: Scene, run: Run) -> None:
     assert answer.fields["facts"]["source"] == f"blocks.{LAYERS - 1}.resid_post"
 
 
-def test_rope_tells_a_head_s_query_and_the_key_that_it_shares(models: dict[str, str]) -> None:
-    scene = Scene(models["llama"], PROMPT)
+@pytest.mark.parametrize(("family", "turned"), [("llama", ""), ("qwen3", "_norm")])
+def test_rope_tells_a_head_s_query_and_the_key_that_it_shares(
+    models: dict[str, str], family: str, turned: str
+) -> None:
+    scene = Scene(models[family], PROMPT)
     loaded = open_model(scene.model)
     run = Run(loaded.model, loaded.tokenizer.encode(PROMPT))
     for head, group in enumerate([0, 0, 1, 1]):
         answer = answer_to(scene, "rope", layer=2, head=head)
         assert answer.fields["facts"]["group"] == group
-        for name, index in (("q", head), ("q_rot", head), ("k", group), ("k_rot", group)):
-            assert np.array_equal(answer.arrays[name], run.value(f"blocks.2.attn.{name}")[0, index])
+        for name, index in (("q", head), ("k", group)):
+            before, after = (run.value(f"blocks.2.attn.{name}{word}")[0, index] for word in (turned, "_rot"))
+            assert np.array_equal(answer.arrays[name], before)
+            assert np.array_equal(answer.arrays[f"{name}_rot"], after)
         assert np.array_equal(answer.arrays["angles"], run.value("rope.angles"))
 
 

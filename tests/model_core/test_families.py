@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from model_core.checkpoint import empty_model
 from model_core.config import LARGEST, flag, needed
@@ -13,10 +13,13 @@ from model_core.errors import InputError
 from model_core.families import FAMILIES, family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
-from tests.model_core.reference import CONFIGS
+from model_core.families.qwen3 import Qwen3Config
+from tests.model_core.reference import CONFIGS, FULL, LLAMA3, SLIDING, llama, mistral, qwen2, qwen3
 
 GPT2 = GPT2Config(vocab_size=61, width=16, layers=2, heads=2, hidden=24, context=12)
 LLAMA = LlamaConfig(vocab_size=61, width=16, layers=2, heads=4, kv_heads=2, hidden=24, context=12, head_dim=4)
+
+QWEN3 = Qwen3Config(vocab_size=61, width=16, layers=2, heads=4, kv_heads=2, hidden=24, context=12, head_dim=8)
 
 
 def test_families_are_found_by_their_files() -> None:
@@ -63,6 +66,12 @@ def test_model_has_as_many_parameters_as_the_reference(name: str) -> None:
         (LLAMA, {"kv_heads": 8}, "4 query heads cannot share 8 key/value heads"),
         (LLAMA, {"head_dim": 3}, "odd"),
         (LLAMA, {"theta": float("inf")}, "'theta' is inf"),
+        (LLAMA, {"high_freq_factor": 1.0}, "low_freq_factor of 1.0 is not below the high_freq_factor of 1.0"),
+        (LLAMA, {"rope_factor": 0.0}, "'rope_factor' is 0.0"),
+        (QWEN3, {"windows": (4,)}, "'windows' has 1 entries for 2 layers"),
+        (QWEN3, {"windows": (4, 0)}, "a window is 0, not a whole number"),
+        (QWEN3, {"windows": 4}, "'windows' is 4, not a list"),
+        (QWEN3, {"bias": 1}, "'bias' is 1, not of type bool"),
     ],
 )
 def test_sizes_that_make_no_model_are_refused(config: Any, changes: dict[str, Any], message: str) -> None:
@@ -75,6 +84,78 @@ def test_head_width_need_not_divide_the_width_where_it_is_given() -> None:
     assert empty_model(FAMILIES["llama"], config)(
         torch.zeros(1, 5, dtype=torch.long, device="meta")
     ).shape == (1, 5, 61)
+
+
+WINDOWED = {"use_sliding_window": True, "sliding_window": 7}
+
+
+@pytest.mark.parametrize(
+    ("config", "windows"),
+    [
+        (qwen2(), ()),
+        (qwen2(sliding_window=7, max_window_layers=0), ()),
+        (qwen2(**WINDOWED), ()),
+        (qwen2(**WINDOWED, max_window_layers=0), (7, 7, 7)),
+        (qwen2(**WINDOWED, max_window_layers=2), (None, None, 7)),
+        (qwen2(**WINDOWED, max_window_layers=3), ()),
+        (qwen2(**WINDOWED, layer_types=[SLIDING, FULL, SLIDING]), (7, None, 7)),
+        (qwen3(**WINDOWED, max_window_layers=1), (None, 7, 7)),
+        (mistral(), (4096, 4096, 4096)),
+        (mistral(sliding_window=9), (9, 9, 9)),
+        (mistral(sliding_window=None), ()),
+    ],
+)
+def test_windows_are_those_of_the_configuration(config: PreTrainedConfig, windows: tuple[Any, ...]) -> None:
+    hf = config.to_dict()
+    assert FAMILIES[hf["model_type"]].from_hf(hf).windows == windows
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3, 28])
+@pytest.mark.parametrize("family", [qwen2, qwen3])
+def test_windows_of_a_file_without_layer_types_begin_where_it_says(family: Any, first: int) -> None:
+    for on in (WINDOWED, {"sliding_window": 7}, {}):
+        hf = family(**on, max_window_layers=first).to_dict()
+        read = FAMILIES[hf["model_type"]].from_hf
+        assert hf.pop("layer_types").count(SLIDING) == len([w for w in read(hf).windows if w])
+        assert read(hf).windows == (
+            (None,) * first + (7,) * (3 - first) if on is WINDOWED and first < 3 else ()
+        )
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        (qwen2(), {"rope_parameters": LLAMA3}, "rope scaling 'llama3'; here rope is unscaled"),
+        (llama(), {"rope_parameters": {"rope_type": "yarn"}}, "'yarn'; here rope is unscaled or llama3"),
+        (llama(), {"rope_parameters": LLAMA3 | {"factor": None}}, "config.json has no 'factor'"),
+        (llama(), {"rope_parameters": LLAMA3 | {"high_freq_factor": "4"}}, "'high_freq_factor' is '4'"),
+        (llama(), {"rope_parameters": LLAMA3 | {"high_freq_factor": 0.5}}, "is not below the high_freq"),
+        (qwen2(), {"layer_types": [SLIDING] * 3}, "has sliding_attention, but no sliding_window is in use"),
+        (qwen2(), {"layer_types": ["chunked"] * 3}, "not a list of sliding_attention and full_attention"),
+        (qwen2(**WINDOWED), {"layer_types": [SLIDING]}, "'windows' has 1 entries for 3 layers"),
+        (qwen2(), {"use_sliding_window": "yes"}, "'use_sliding_window' is 'yes'"),
+        (mistral(), {"sliding_window": 0}, "'sliding_window' is 0"),
+        (mistral(), {"sliding_window": 5, "num_hidden_layers": 2**20}, "1048576 layers with a window"),
+        (qwen3(), {"attention_bias": 1}, "'attention_bias' is 1, not true or false"),
+    ],
+)
+def test_configuration_that_cannot_be_followed_is_refused_in_one_line(
+    config: PreTrainedConfig, changes: dict[str, Any], message: str
+) -> None:
+    hf = config.to_dict() | changes
+    with pytest.raises(InputError) as error:
+        FAMILIES[hf["model_type"]].from_hf(hf)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_llama3_scaling_is_read_from_old_files_and_new() -> None:
+    scaling = {key: value for key, value in LLAMA3.items() if key != "rope_theta"}
+    new = FAMILIES["llama"].from_hf(llama(rope_parameters=LLAMA3).to_dict())
+    plain = llama(tie_word_embeddings=False).to_dict()
+    plain.pop("rope_parameters")
+    assert FAMILIES["llama"].from_hf(plain | {"rope_theta": 30.0, "rope_scaling": scaling}) == new
+    assert (new.rope_factor, new.original_context, new.theta) == (8.0, 20, 30.0)
 
 
 def test_missing_key_takes_its_default_or_is_named() -> None:

@@ -11,9 +11,10 @@ from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 LENGTH = 7
 families = pytest.mark.parametrize("family", CONFIGS)
 
+POSITIONS = {family: {"pos.out" if family == "gpt2" else "rope.angles"} for family in CONFIGS}
 CONSTANTS = {
-    "gpt2": {"pos.out"} | {f"blocks.{n}.attn.mask" for n in range(LAYERS)},
-    "llama": {"rope.angles"} | {f"blocks.{n}.attn.mask" for n in range(LAYERS)},
+    family: positions | {f"blocks.{n}.attn.mask" for n in range(LAYERS)}
+    for family, positions in POSITIONS.items()
 }
 # Where the value of each site of a block comes from; the families differ in positions and in the MLP.
 ATTENTION = {
@@ -29,6 +30,15 @@ ATTENTION = {
     "norm2.out": {"resid_mid"},
     "resid_post": {"resid_mid", "mlp.out"},
 }
+LLAMA = ATTENTION | {
+    "attn.q_rot": {"attn.q", "rope.angles"},
+    "attn.k_rot": {"attn.k", "rope.angles"},
+    "attn.scores": {"attn.q_rot", "attn.k_rot"},
+    "mlp.gate": {"norm2.out"},
+    "mlp.up": {"norm2.out"},
+    "mlp.post": {"mlp.gate", "mlp.up"},
+    "mlp.out": {"mlp.post"},
+}
 SOURCES = {
     "gpt2": ATTENTION
     | {
@@ -37,16 +47,16 @@ SOURCES = {
         "mlp.post": {"mlp.pre"},
         "mlp.out": {"mlp.post"},
     },
-    "llama": ATTENTION
+    "llama": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": LLAMA
     | {
-        "attn.q_rot": {"attn.q", "rope.angles"},
-        "attn.k_rot": {"attn.k", "rope.angles"},
-        "attn.scores": {"attn.q_rot", "attn.k_rot"},
-        "mlp.gate": {"norm2.out"},
-        "mlp.up": {"norm2.out"},
-        "mlp.post": {"mlp.gate", "mlp.up"},
-        "mlp.out": {"mlp.post"},
+        "attn.q_norm": {"attn.q"},
+        "attn.k_norm": {"attn.k"},
+        "attn.q_rot": {"attn.q_norm", "rope.angles"},
+        "attn.k_rot": {"attn.k_norm", "rope.angles"},
     },
+    "mistral": LLAMA,
 }
 
 

@@ -101,8 +101,8 @@ def test_logits_of_a_run_are_the_model_s_own(family: str) -> None:
 def test_run_keeps_each_block_s_input_and_what_lies_outside_the_blocks(family: str) -> None:
     run = Run(tiny(family), tokens(LENGTH))
     inputs = [f"blocks.{n}.resid_pre" for n in range(LAYERS)]
-    position = {"gpt2": ["pos.out"], "llama": ["rope.angles"]}[family]
-    assert list(run.trace) == ["embed.out", *position, *inputs, "norm.out", "logits"]
+    position = "pos.out" if family == "gpt2" else "rope.angles"
+    assert list(run.trace) == ["embed.out", position, *inputs, "norm.out", "logits"]
     assert list(run.replays) == []
 
 

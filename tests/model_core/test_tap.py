@@ -88,8 +88,22 @@ def test_described_shape_and_dtype_are_those_of_the_value(family: str) -> None:
 def test_kept_values_are_those_that_match_in_order_of_computation(family: str) -> None:
     _, trace = kept(tiny(family), "blocks.1.attn.*", "logits")
     words = [key.removeprefix("blocks.1.attn.") for key in trace]
-    rotated = ["q_rot", "k_rot"] if family == "llama" else []
-    assert words == ["q", "k", "v", *rotated, "mask", "scores", "masked", "pattern", "z", "out", "logits"]
+    normed = ["q_norm", "k_norm"] if family == "qwen3" else []
+    rotated = [] if family == "gpt2" else ["q_rot", "k_rot"]
+    assert words == [
+        "q",
+        "k",
+        "v",
+        *normed,
+        *rotated,
+        "mask",
+        "scores",
+        "masked",
+        "pattern",
+        "z",
+        "out",
+        "logits",
+    ]
 
 
 class Miscounted(Tapped):

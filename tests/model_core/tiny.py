@@ -1,6 +1,7 @@
 """Tiny random models of every decoder family, with weights wide enough that every part of them matters."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -9,6 +10,9 @@ from model_core.decoder import Decoder
 from model_core.families import family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.mistral import MistralConfig
+from model_core.families.qwen2 import Qwen2Config
+from model_core.families.qwen3 import Qwen3Config
 from model_core.train import initialise
 
 VOCAB = 2048  # as many as the tales vocabulary has
@@ -16,22 +20,27 @@ CONTEXT = 24
 LAYERS = 3
 HEADS = 4
 
-Config = GPT2Config | LlamaConfig
+Config = GPT2Config | LlamaConfig | Qwen2Config | Qwen3Config | MistralConfig
+
+LLAMA_LIKE: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "width": 24,
+    "layers": LAYERS,
+    "heads": HEADS,
+    "kv_heads": 2,
+    "hidden": 40,
+    "context": CONTEXT,
+    "head_dim": 6,
+}
 
 CONFIGS: dict[str, Config] = {
     "gpt2": GPT2Config(
         vocab_size=VOCAB, width=24, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT, tied=False
     ),
-    "llama": LlamaConfig(
-        vocab_size=VOCAB,
-        width=24,
-        layers=LAYERS,
-        heads=HEADS,
-        kv_heads=2,
-        hidden=40,
-        context=CONTEXT,
-        head_dim=6,
-    ),
+    "llama": LlamaConfig(**LLAMA_LIKE),
+    "qwen2": Qwen2Config(**LLAMA_LIKE, windows=(None, 4, None)),
+    "qwen3": Qwen3Config(**LLAMA_LIKE | {"head_dim": 8}),
+    "mistral": MistralConfig(**LLAMA_LIKE, windows=(5,) * LAYERS),
 }
 
 
