@@ -51,9 +51,9 @@ LOADED_MODELS = 2
 KEPT_RUNS = 4
 TELL_SECONDS = 0.05
 
-Question = Callable[..., Answer]
 ANGLES = "rope.angles"
 
+Question = Callable[..., Answer]
 QUESTIONS: dict[str, Question] = {}
 
 

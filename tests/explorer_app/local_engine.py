@@ -11,6 +11,7 @@ from model_core.engine import Engine
 from model_core.families import FAMILIES
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.qwen3 import Qwen3Config
 from model_core.protocol import Frame, FrameReader, encode_bytes
 from model_core.train import initialise
 
@@ -18,9 +19,13 @@ LLAMA = LlamaConfig(
     vocab_size=2048, width=48, layers=3, heads=4, kv_heads=2, hidden=64, context=300, head_dim=12, tied=True
 )
 GPT2 = GPT2Config(vocab_size=2048, width=48, layers=2, heads=3, hidden=64, context=300)
+QWEN3 = Qwen3Config(
+    vocab_size=2048, width=48, layers=3, heads=4, kv_heads=2, hidden=64, context=300, head_dim=16,
+    windows=(None, 4, None),
+)  # fmt: skip
 
 
-def tiny_checkpoint(folder: Path, config: LlamaConfig | GPT2Config = LLAMA) -> str:
+def tiny_checkpoint(folder: Path, config: LlamaConfig | GPT2Config | Qwen3Config = LLAMA) -> str:
     """A random model with the tales vocabulary, saved in our own layout; returns its path as a scene's model."""
     family = next(family for family in FAMILIES.values() if type(config) is family.config)
     model = family.build(config)

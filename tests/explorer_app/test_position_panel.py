@@ -1,5 +1,6 @@
 """The position panel shows the rotation, or the table, that the model really used."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from explorer_app.turning import angle_words, pairs_of, score_by_distance
 from model_core.presets import open_model
 from model_core.queries import Answer
 from model_core.tap import record
-from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
+from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 PROMPT = "The cat sat on the mat because it was tired."
@@ -137,3 +138,24 @@ def test_scores_depend_on_the_distance_alone() -> None:
         turned_q = pairs_of(q) * np.exp(1j * (start + 3) * frequencies)
         turned_k = pairs_of(k) * np.exp(1j * start * frequencies)
         assert scores[1] == pytest.approx(0.5 * (turned_q * turned_k.conj()).real.sum())
+
+
+def test_what_is_turned_is_the_norm_of_q_and_k_where_a_model_has_one(qtbot: QtBot, tmp_path: Path) -> None:
+    model = tiny_checkpoint(tmp_path, QWEN3)
+    with on_screen(qtbot, Position, model, PROMPT) as shown:
+        shown.session.select(layer=1, head=2, query=5, key=3)
+        shown.settle()
+        q_norm, k_norm = recorded(model, "blocks.1.attn.q_norm", "blocks.1.attn.k_norm")
+        query, key = shown.panel.rotary.dials.hands()
+        np.testing.assert_array_equal(query.before, pairs_of(q_norm[0, 2, 5].numpy()))
+        np.testing.assert_array_equal(key.before, pairs_of(k_norm[0, 1, 3].numpy()))
+
+
+def test_a_formula_that_frequencies_do_not_follow_says_so(qtbot: QtBot, tmp_path: Path) -> None:
+    said = []
+    for factor in (1.0, 8.0):
+        config = dataclasses.replace(LLAMA, rope_factor=factor)
+        with on_screen(qtbot, Position, tiny_checkpoint(tmp_path / str(factor), config), PROMPT) as shown:
+            said.append(shown.panel.rotary.convention.text())
+    assert said[1].startswith(said[0])
+    assert said[1].removeprefix(said[0]).startswith(" The slow pairs turn slower than that")

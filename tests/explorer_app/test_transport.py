@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.transport import Transport, caption, layer_step, meaning
-from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
+from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 KEYS = [
@@ -49,7 +49,8 @@ def test_a_caption_says_step_site_axes_and_shape() -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("models")
     return {
-        name: tiny_checkpoint(folder / name, config) for name, config in (("llama", LLAMA), ("gpt2", GPT2))
+        name: tiny_checkpoint(folder / name, config)
+        for name, config in (("llama", LLAMA), ("gpt2", GPT2), ("qwen3", QWEN3))
     }
 
 
@@ -59,7 +60,7 @@ def shown(qtbot: QtBot, models: dict[str, str]) -> Iterator[OnScreen[Transport]]
         yield shown
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3"])
 def test_every_step_of_every_family_is_explained_in_words(
     family: str, qtbot: QtBot, models: dict[str, str]
 ) -> None:
