@@ -123,18 +123,12 @@ class Rotary(QWidget):
         strings = [visible_blanks(string) for string in run["strings"]]
         t, s = chosen_tokens(self.session, len(strings))
         self.convention.setStyleSheet(f"color: {theme.current().muted}")
-        self.convention.setText(
-            tr(
-                "Each adjacent pair (x₀ + i·x₁) of q and k is turned: × e^(i·θ), "
-                "θ = position · {theta}^(−2·pair/{width}). Checkpoints that pair the two halves of a head "
-                "are reordered when they are opened."
-            ).format(theta=f"{rope['theta']:g}", width=run["head_dim"])
-            + (
-                " " + tr("The slow pairs turn slower than that here, which makes room for a longer context.")
-                if rope["rescaled"]
-                else ""
-            )
-        )
+        formula = tr(
+            "Each adjacent pair (x₀ + i·x₁) of q and k is turned: × e^(i·θ), θ = position · {theta}^(−2·pair/{width})"
+        ).format(theta=f"{rope['theta']:g}", width=run["head_dim"])
+        slowed = tr("; slow pairs turn even slower in this model, which makes room for a longer context")
+        loaded = tr("Checkpoints that pair the two halves of a head are reordered when they are opened.")
+        self.convention.setText(f"{formula}{slowed if rope.facts.get('rescaled') else ''}. {loaded}")
         self._draw_turned(strings, rope, t, s)
         self._draw_scores(strings, rope, t, s)
         self._draw_angles(strings, rope, t)
