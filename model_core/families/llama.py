@@ -74,7 +74,7 @@ def from_hf(hf: Mapping[str, Any]) -> LlamaConfig:
 register(
     Family(
         name="llama",
-        title="LLaMA 2",
+        title="LLaMA",
         about=__doc__ or "",
         config=LlamaConfig,
         build=build,

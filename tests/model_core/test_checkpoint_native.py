@@ -157,7 +157,7 @@ def test_damaged_manifest_is_refused(folder: Path, values: dict[str, Any], messa
         ("head_dim", 5, "head width of 5 is odd"),
         ("hidden", 25, "does not fit its configuration: blocks.0.mlp.gate.weight"),
         ("heads", 2**28, "does not fit its configuration"),
-        ("depth", 5, "has 'depth', which LLaMA 2 does not know"),
+        ("depth", 5, "has 'depth', which LLaMA does not know"),
     ],
 )
 def test_config_value_that_makes_no_model_is_named(
