@@ -1,0 +1,69 @@
+"""The bundled model is what its card says: it writes words, and its heads look where they are said to look."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core.checkpoint import Loaded
+from model_core.generate import Sampling, generate
+from model_core.presets import PRESETS, folder_of, open_model
+from model_core.scores import head_scores
+from model_core.train import bits_per_byte, read_corpus
+
+
+@pytest.fixture(scope="module")
+def tales() -> Loaded:
+    return open_model("tales-llama")
+
+
+@pytest.fixture(scope="module")
+def card() -> str:
+    return (folder_of("tales-llama") / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def text(shared_data: Path) -> str:
+    return (shared_data / "corpora" / "children_tales.txt").read_text(encoding="utf-8")
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text.lower())
+
+
+def test_a_head_looks_at_the_token_before_and_another_at_what_followed_the_same_token(tales: Loaded) -> None:
+    scores = head_scores(tales.model)
+    assert scores["previous"].max() >= 0.5
+    assert scores["induction"].max() >= 0.5
+    assert scores["previous"].argmax() != scores["induction"].argmax()
+
+
+def test_the_head_scores_are_those_of_the_card(tales: Loaded, card: str) -> None:
+    for name, scores in head_scores(tales.model).items():
+        layer, head = np.unravel_index(scores.argmax(), scores.shape)
+        assert re.search(rf"best {name} +L{layer}H{head} +{scores.max():.3f}", card), name
+
+
+def test_what_it_writes_is_made_of_words(tales: Loaded, text: str) -> None:
+    known = {word for word, count in Counter(words(text)).items() if count >= 3}
+    prompt = tales.tokenizer.encode("Once upon a time")
+    for seed in range(3):
+        written = generate(tales.model, prompt, 200, Sampling(temperature=0.8, top_k=40, seed=seed))
+        # The last word may be cut off in the middle.
+        said = words(tales.tokenizer.decode(list(written)))[:-1]
+        assert len(said) > 100
+        assert sum(word in known for word in said) / len(said) > 0.95
+        assert len(set(said)) > 40
+
+
+def test_text_that_was_never_trained_on_is_foreseen_as_the_card_says(
+    tales: Loaded, text: str, card: str
+) -> None:
+    corpus = read_corpus(text, tales.tokenizer, PRESETS["tales-llama"].recipe.held_out)
+    part = corpus.held_out[:10_000]
+    bits = bits_per_byte(tales.model, part, len(tales.tokenizer.decode(part.tolist()).encode()))
+    said = re.search(r"([\d.]+) bits per byte", card)
+    assert said is not None
+    assert bits == pytest.approx(float(said[1]), rel=0.1)
