@@ -346,7 +346,7 @@ def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
         "- Tokenizer: tales-2048, 2,048 tokens\n",
         "- Configuration: llama, vocab_size 2048, width 24, layers 3, ",
         f"- Parameters: {loaded.model.parameter_count:,}\n",
-        "- Training: 5 steps of 4 rows of 16 tokens, 10% of them a chunk repeated; "
+        "- Training: 5 steps of 4 rows of 16 tokens, 0 of them a chunk repeated; "
         "matrix products in float32, seed 0\n",
         f"- Tokens seen: {5 * 4 * 16}\n",
         "- Held out: documents 2 (counted from 0), ",
