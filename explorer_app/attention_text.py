@@ -19,13 +19,13 @@ LAYER_BYTES = 16 << 20
 Floats = NDArray[np.float32]
 
 
-def map_query(session: Session, word: str) -> Query:
-    """The [T S] maps of the focused layer, all heads in one answer, so that the next head asks for nothing.
+def map_query(session: Session, word: str, layer: int | None = None) -> Query:
+    """The [T S] maps of a layer (the focused one), all heads in one answer, so that the next head asks for nothing.
 
     Where those would be more than LAYER_BYTES, the focused head alone.
     """
-    layer, head, run = session.selection.layer, session.selection.head, session.run
-    site = f"blocks.{layer}.attn.{word}"
+    head, run = session.selection.head, session.run
+    site = f"blocks.{session.selection.layer if layer is None else layer}.attn.{word}"
     if run is not None and run["heads"] * len(run["tokens"]) ** 2 * 4 > LAYER_BYTES:
         return query("value", site=site, at={"H": head})
     return query("value", site=site)

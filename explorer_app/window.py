@@ -78,7 +78,11 @@ class MainWindow(QMainWindow):
 
     def wanted(self) -> list[Query]:
         """What the window and its visible panels want to know, the most urgent first."""
-        return [RUN, SITES, *(asked for panel in self.panels.values() for asked in panel.wanted())]
+        panels, session = self.panels.values(), self.session
+        wanted = [RUN, SITES, *(asked for panel in panels for asked in panel.wanted())]
+        if session.scene.model == session.shown.model:
+            wanted += [asked for panel in panels for asked in panel.ahead()]
+        return wanted
 
     # Building
 

@@ -82,6 +82,10 @@ class Panel(QWidget):
         known = self.session.scene.model == self.session.shown.model
         return [RUN, *self.needs()] if known else [RUN]
 
+    def ahead(self) -> list[Query]:
+        """What a person may want next: asked for after all that is wanted, so that it is there when they do."""
+        return []
+
     def refresh(self, _: Any = None) -> None:
         """Draw, once, when the event loop is free."""
         self._drawn = None

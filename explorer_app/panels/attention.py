@@ -181,6 +181,14 @@ class Attention(HeadPanel):
         wanted = super().wanted()
         return [*wanted, overview_query(self.word)] if wanted and not self._solo.isChecked() else wanted
 
+    def ahead(self) -> list[Query]:
+        """The layers above and below, where an arrow key leads."""
+        run, layer = self.session.run, self.session.selection.layer
+        if run is None or not self.seen:
+            return []
+        near = [n for n in (layer - 1, layer + 1) if 0 <= n < run["layers"]]
+        return [map_query(self.session, self.word, n) for n in near]
+
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[map_query(self.session, self.word)]
         self.draw_map(run, answer)

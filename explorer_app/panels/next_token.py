@@ -29,6 +29,8 @@ NEXT = query("next_token", k=40)
 class NextToken(Panel):
     """The likeliest tokens, each of which can be put at the end of the prompt; and the prompt's own."""
 
+    follows = ("query",)
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._texts: list[str | None] = []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from model_core.names import AXES
-from model_core.queries import Query, layer_of
+from model_core.queries import Answer, Query, layer_of
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QPainter, QPixmap, QPolygonF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
@@ -86,8 +86,11 @@ def caption(step: int, site: Mapping[str, Any], count: int) -> str:
 class Transport(Panel):
     """Buttons and a slider over all steps; playing goes on to the end at the chosen speed."""
 
+    follows = ("step",)
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self._measured: Answer | None = None
         self.timer = QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.first = self._button(tr("First step (Home)"), self.go_first)
@@ -154,13 +157,15 @@ class Transport(Panel):
             self.slider.setPageStep(max(1, len(sites) // 10))
             self.slider.setValue(step)
         site = sites[step]
-        texts = [caption(n, site, len(sites)) for n, site in enumerate(sites)]
-        self.text.setText(texts[step])
+        self.text.setText(caption(step, site, len(sites)))
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
         self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
-        # As wide as its longest text, so that nothing moves while it plays.
-        metrics = QFontMetricsF(self.text.font())
-        self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
+        if answers[SITES] is not self._measured:
+            self._measured = answers[SITES]
+            # As wide as its longest text, so that nothing moves while it plays.
+            metrics = QFontMetricsF(self.text.font())
+            texts = (caption(n, site, len(sites)) for n, site in enumerate(sites))
+            self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
 
     # Going
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from explorer_app import theme
 from explorer_app.panels.attention import Attention
@@ -41,6 +41,21 @@ def spin(app: QApplication, true: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline, "nothing happened for a minute"
 
 
+class Paints(QObject):
+    """Sees when a widget is painted while something is so."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__()
+        self.seen = False
+        self.new_picture: Callable[[], bool] = lambda: False
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint and self.new_picture():
+            self.seen = True
+        return False
+
+
 class Bench:
     """A window with a live engine, and the moments at which its attention panel has painted."""
 
@@ -52,6 +67,7 @@ class Bench:
         panel = self.window.panels["attention"]
         assert isinstance(panel, Attention)
         self.attention, self.session = panel, self.window.session
+        self.paints = Paints(panel.heatmap.findChildren(QGraphicsView)[0].viewport())
         self.window.client.start()
         spin(app, self.idle)
 
@@ -63,13 +79,13 @@ class Bench:
         QTest.qWait(30)
 
     def until_painted(self, act: Callable[[], None], drawn: Callable[[], bool]) -> float:
-        """From the key to the heatmap's pixels."""
+        """From the key until the turn of the event loop is over in which the heatmap's new picture was painted."""
 
         def whole() -> None:
+            self.paints.new_picture = drawn
+            self.paints.seen = False
             act()
-            spin(self.app, drawn)
-            self.attention.heatmap.repaint()
-            self.attention.grid.repaint()
+            spin(self.app, lambda: self.paints.seen)
 
         return milliseconds(whole)
 
@@ -174,7 +190,7 @@ def longest_stalls(bench: Bench) -> tuple[float, float]:
 START = """
 import sys, time
 begun = time.perf_counter()
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 from PySide6.QtCore import QEvent, QObject, QTimer
 app = QApplication([])
 {build}
