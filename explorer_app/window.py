@@ -347,7 +347,7 @@ class MainWindow(QMainWindow):
         if self.session.progress[1] < 1.0:
             self.client.cancel()
         elif self.focusWidget() is self.prompt_bar.prompt:
-            self.prompt_bar.strip.setFocus()
+            self.setFocus()  # plain keys walk the forward pass from here
         else:
             self.session.select(query=None, key=None)
 
