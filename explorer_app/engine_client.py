@@ -194,6 +194,8 @@ class EngineClient(QObject):
             self._greeted = True
             self.session.set_engine("ready" if self._pending is None or self._slow.isActive() else "running")
             self.session.greet(frame.fields)
+            if self._pending is None:
+                self._back()
             return
         if frame.kind in ("done", "error") and frame.id == self._cancelled:
             self._obey.stop()
@@ -226,11 +228,15 @@ class EngineClient(QObject):
         self._rest()
         self._deaths, self._died_of = 0, None
         self.session.set_engine("ready")
-        if self.session.message == self._notice:
-            self.session.tell("")
+        self._back()
         if cancelled and self._given_up == self.session.scene:
             self.session.tell(tr("Cancelled. Change the prompt, or choose Run > Run again."))
         self.ask()
+
+    def _back(self) -> None:
+        """The engine is there again: that it was not is no news any more."""
+        if self.session.message == self._notice:
+            self.session.tell("")
 
     def _rest(self) -> None:
         """Nothing is awaited any more."""
