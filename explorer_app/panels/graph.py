@@ -23,6 +23,7 @@ else:
     nx = lazy("networkx")
 
 GRAPH = query("graph")
+LATER_MS = 15
 
 
 @panel("graph", "Model graph", area="left", order=10)
@@ -33,6 +34,8 @@ class ModelGraph(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
+        # The map that a key asked for is painted first; the graph follows before the eye has moved.
+        self._soon.setInterval(LATER_MS)
         self._begun = False
         self._answer: Answer | None = None
         self._structure: object = None
