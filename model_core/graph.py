@@ -62,12 +62,17 @@ def graph(model: Decoder, length: int) -> nx.DiGraph:
     The node "tokens" is where it begins; sites that depend on no token (a mask, rotation angles) begin by themselves.
     Works on the meta device: no weights are read, nothing is computed.
     """
-    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     tokens = torch.zeros(1, length, dtype=torch.long, device="meta")
     provenance = Provenance()
     cartographer = Cartographer(model, provenance)
     cartographer.graph.add_node(TOKENS, site=Site(TOKENS, "B T", (1, length), "int64"))
     with torch.no_grad(), using(cartographer), provenance:
         provenance.sources[tokens] = frozenset([TOKENS])
-        torch.func.functional_call(model, meta, tokens)
+        dry_run(model, tokens)
     return cartographer.graph
+
+
+def dry_run(model: nn.Module, tokens: Tensor) -> None:
+    """A forward pass of tokens on the meta device, where every tensor has a shape and none has values."""
+    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    torch.func.functional_call(model, meta, tokens)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +15,7 @@ from model_core import edits as edits_
 from model_core.decoder import Decoder
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
-from model_core.graph import TOKENS, graph
+from model_core.graph import TOKENS, dry_run, graph
 from model_core.names import Site
 from model_core.tap import Stage, record
 from model_core.trace import Trace
@@ -91,7 +92,7 @@ class Run:
         self.replays.move_to_end(stage)
         return self.replays[stage]
 
-    @property
+    @cached_property
     def sites(self) -> dict[str, Site]:
         """Every site that has a value, with its shape in this run, in order of computation."""
         length = len(self.tokens)
@@ -136,7 +137,6 @@ def calls_of(stages: dict[str, Stage]) -> Iterator[dict[str, Call]]:
 
 def sites(model: Decoder, length: int) -> list[Site]:
     """Every site with its shape for a prompt of `length` tokens, in order; a dry run without weights or compute."""
-    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     with torch.inference_mode(), record(model, ["*"]) as trace:
-        torch.func.functional_call(model, meta, torch.zeros(1, length, dtype=torch.long, device="meta"))
+        dry_run(model, torch.zeros(1, length, dtype=torch.long, device="meta"))
     return list(trace.sites.values())
