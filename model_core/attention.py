@@ -46,7 +46,7 @@ def attend(
 
 
 class Attention(Tapped):
-    """Multi-head self-attention with `kv_heads` key/value heads (MHA: equal to heads; MQA: 1; GQA between).
+    """Multi-head attention with `kv_heads` key/value heads (MHA: equal to heads; MQA: 1; GQA between).
 
     softmax_dtype  where the reference rounds the softmax to another dtype (LLaMA: float32)
     qk_norm        makes the norm of each head's queries, and that of its keys, for a head width; or None
@@ -86,12 +86,21 @@ class Attention(Tapped):
         return x.view(batch, length, -1, self.head_dim).transpose(1, 2)
 
     def forward(
-        self, x: Tensor, mask: Tensor, angles: Tensor | None = None, cache: LayerCache | None = None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        angles: Tensor | None = None,
+        cache: LayerCache | None = None,
+        memory: Tensor | None = None,
     ) -> Tensor:
-        """x [B T C], mask [T S], angles [T P] -> [B T C]"""
+        """x [B T C], mask [T S], angles [T P] -> [B T C]
+
+        memory  where keys and values come from in cross-attention, [B S C]; None for x itself
+        """
+        source = x if memory is None else memory
         q = self.tap("q", self.split(self.q(x)), "B H T D")
-        k = self.tap("k", self.split(self.k(x)), "B G S D")
-        v = self.tap("v", self.split(self.v(x)), "B G S D")
+        k = self.tap("k", self.split(self.k(source)), "B G S D")
+        v = self.tap("v", self.split(self.v(source)), "B G S D")
         if self.q_norm is not None and self.k_norm is not None:
             q = self.tap("q_norm", self.q_norm(q), "B H T D")
             k = self.tap("k_norm", self.k_norm(k), "B G S D")

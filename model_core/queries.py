@@ -13,27 +13,41 @@ import numpy as np
 class Scene:
     """What is run: a model (preset name or path) on a device, a prompt, and edits in words.
 
+    target   what the decoder of an encoder-decoder reads; "" for the prompt that its encoder reads
+    config   what is said of the model beside its files, "heads=8" each
+    special  whether the tokens that the model's own configuration puts before a prompt (BOS) are put there
+
     Equal scenes give equal answers, whoever asks and whenever.
     """
 
     model: str
     prompt: str
+    target: str = ""
     device: str = "cpu"
     dtype: str = "float32"
     edits: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    special: bool = True
+
+    @property
+    def opened(self) -> tuple[str, tuple[str, ...], str, str]:
+        """What decides which model is loaded, and how: scenes that share it share the loaded model."""
+        return self.model, self.config, self.device, self.dtype
 
     def to_json(self) -> dict[str, Any]:
         """The scene as a frame carries it."""
-        return {**self.__dict__, "edits": list(self.edits)}
+        return {**self.__dict__, "edits": list(self.edits), "config": list(self.config)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Scene":
         """The scene of a frame. Raises TypeError or KeyError where it is none."""
-        words = {name: fields[name] for name in ("model", "prompt", "device", "dtype")}
-        edits = tuple(fields["edits"])
-        if not all(isinstance(value, str) for value in (*words.values(), *edits)):
+        words = {name: fields[name] for name in ("model", "prompt", "target", "device", "dtype")}
+        edits, config, special = tuple(fields["edits"]), tuple(fields["config"]), fields["special"]
+        if not all(isinstance(value, str) for value in (*words.values(), *edits, *config)):
             raise TypeError("a scene is made of strings")
-        return cls(**words, edits=edits)
+        if not isinstance(special, bool):
+            raise TypeError("'special' is true or false")
+        return cls(**words, edits=edits, config=config, special=special)
 
 
 @dataclass(frozen=True)
