@@ -36,13 +36,17 @@ def attend(
     mask: Tensor,
     scale: float,
     softmax_dtype: torch.dtype | None,
+    dropout: float,
     tap: Callable[[str, Tensor, str], Tensor],
 ) -> Tensor:
-    """softmax(q kᵀ · scale + mask) v, every stage visible (Vaswani et al. 2017, eq. 1). All [B H · D] -> [B H T D]."""
+    """softmax(q kᵀ · scale + mask) v, every stage visible (Vaswani et al. 2017, eq. 1). All [B H · D] -> [B H T D].
+
+    `dropout` zeroes that share of the pattern before it weighs the values.
+    """
     scores = tap("scores", q @ k.mT * scale, "B H T S")
     masked = tap("masked", scores + mask, "B H T S")
     pattern = tap("pattern", masked.softmax(-1, dtype=softmax_dtype).to(q.dtype), "B H T S")
-    return pattern @ v
+    return (nn.functional.dropout(pattern, dropout) if dropout else pattern) @ v
 
 
 class Attention(Tapped):
@@ -51,6 +55,7 @@ class Attention(Tapped):
     softmax_dtype  where the reference rounds the softmax to another dtype (LLaMA: float32)
     qk_norm        makes the norm of each head's queries, and that of its keys, for a head width; or None
     window         how many tokens a query sees, its own the last of them; None for all. The model's mask says so.
+    dropout        share of the pattern, and of what is written to the stream, that is zeroed in training
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Attention(Tapped):
         softmax_dtype: torch.dtype | None = None,
         qk_norm: Callable[[int], HeadNorm] | None = None,
         window: int | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -73,12 +79,21 @@ class Attention(Tapped):
         self.scale = 1 / math.sqrt(self.head_dim)
         self.softmax_dtype = softmax_dtype
         self.window = window
-        self.q = nn.Linear(width, self.heads * self.head_dim, bias=qkv_bias)
-        self.k = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
-        self.v = nn.Linear(width, self.kv_heads * self.head_dim, bias=qkv_bias)
+        self.make_projections(width, qkv_bias)
         self.o = nn.Linear(self.heads * self.head_dim, width, bias=out_bias)
+        self.drop = nn.Dropout(dropout)
         self.q_norm = qk_norm(self.head_dim) if qk_norm else None
         self.k_norm = qk_norm(self.head_dim) if qk_norm else None
+
+    def make_projections(self, width: int, bias: bool) -> None:
+        """One matrix for the queries of all heads, one for their keys, one for their values."""
+        self.q = nn.Linear(width, self.heads * self.head_dim, bias=bias)
+        self.k = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
+        self.v = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
+
+    def project(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of x [B T C], keys and values of source [B S C] -> [B H T D], [B G S D], [B G S D]"""
+        return self.split(self.q(x)), self.split(self.k(source)), self.split(self.v(source))
 
     def split(self, x: Tensor) -> Tensor:
         """[B T H·D] -> [B H T D]"""
@@ -97,10 +112,10 @@ class Attention(Tapped):
 
         memory  where keys and values come from in cross-attention, [B S C]; None for x itself
         """
-        source = x if memory is None else memory
-        q = self.tap("q", self.split(self.q(x)), "B H T D")
-        k = self.tap("k", self.split(self.k(source)), "B G S D")
-        v = self.tap("v", self.split(self.v(source)), "B G S D")
+        q, k, v = self.project(x, x if memory is None else memory)
+        q = self.tap("q", q, "B H T D")
+        k = self.tap("k", k, "B G S D")
+        v = self.tap("v", v, "B G S D")
         if self.q_norm is not None and self.k_norm is not None:
             q = self.tap("q_norm", self.q_norm(q), "B H T D")
             k = self.tap("k_norm", self.k_norm(k), "B G S D")
@@ -112,10 +127,41 @@ class Attention(Tapped):
         k, v = repeat_kv(k, self.heads // self.kv_heads), repeat_kv(v, self.heads // self.kv_heads)
 
         mask = self.tap("mask", mask.expand(1, self.heads, *mask.shape), "B H T S")
+        dropout = self.drop.p if self.training else 0.0
         # float64 is for checking: it takes the written-out path, which rounds where the reference rounds.
         if self.watched("scores", "masked", "pattern") or q.dtype == torch.float64:
-            z = attend(q, k, v, mask, self.scale, self.softmax_dtype, self.tap)
+            z = attend(q, k, v, mask, self.scale, self.softmax_dtype, dropout, self.tap)
         else:
-            z = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
+            z = nn.functional.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=dropout, scale=self.scale
+            )
         z = self.tap("z", z, "B H T D")
-        return self.tap("out", self.o(z.transpose(1, 2).flatten(-2)), "B T C")
+        return self.tap("out", self.drop(self.o(z.transpose(1, 2).flatten(-2))), "B T C")
+
+
+class Head(nn.Module):
+    """What one head makes of the stream with matrices of its own."""
+
+    def __init__(self, width: int, head_dim: int, bias: bool) -> None:
+        super().__init__()
+        self.q = nn.Linear(width, head_dim, bias=bias)
+        self.k = nn.Linear(width, head_dim, bias=bias)
+        self.v = nn.Linear(width, head_dim, bias=bias)
+
+    def forward(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of x [B T C], keys and values of source [B S C] -> [B T D], [B S D], [B S D]"""
+        return self.q(x), self.k(source), self.v(source)
+
+
+class PerHeadAttention(Attention):
+    """Attention written head by head: each head is a module with its own W_q, W_k and W_v.
+
+    The same as three wide matrices split into heads: their rows are those of the heads, one head below the other.
+    """
+
+    def make_projections(self, width: int, bias: bool) -> None:
+        self.head = nn.ModuleList(Head(width, self.head_dim, bias) for _ in range(self.heads))
+
+    def project(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = zip(*(head(x, source) for head in self.head), strict=True)
+        return torch.stack(q, 1), torch.stack(k, 1), torch.stack(v, 1)

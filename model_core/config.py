@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from reprlib import repr as short
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
@@ -54,11 +54,22 @@ def check_number(what: str, value: Any, kind: type) -> None:
         raise InputError(f"{what} is {short(value)}, not a positive number")
 
 
+def check_share(what: str, value: Any) -> None:
+    """InputError unless the value is a number from 0 to below 1."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+        raise InputError(f"{what} is {short(value)}, not a share from 0 to below 1")
+
+
 def check_config(config: Any) -> None:
     """For a configuration's `__post_init__`: InputError for a wrong type, or sizes that do not fit."""
     for name, kind in get_type_hints(type(config)).items():
         value = getattr(config, name)
-        if kind in (int, float):
+        if name == "dropout":
+            check_share(f"'{name}'", value)
+        elif get_origin(kind) is Literal:
+            if value not in get_args(kind):
+                raise InputError(f"'{name}' is {short(value)}, not one of {', '.join(get_args(kind))}")
+        elif kind in (int, float):
             check_number(f"'{name}'", value, kind)
         elif isinstance(kind, type) and not isinstance(value, kind):
             raise InputError(f"'{name}' is {short(value)}, not of type {kind.__name__}")

@@ -11,7 +11,7 @@ from model_core.block import Block
 from model_core.cache import Cache
 from model_core.errors import TooLong
 from model_core.norm import LayerNorm, RMSNorm
-from model_core.position import LearnedPositions, Rope
+from model_core.position import LearnedPositions, Rope, SinusoidalPositions
 from model_core.tap import Tapped
 
 
@@ -29,9 +29,11 @@ class Embedding(Tapped):
 class Decoder(Tapped):
     """embed (+ pos) -> blocks -> norm -> head.
 
-    pos    an added table of positions, or None
-    rope   the rotation given to every attention, or None
-    tied   the head uses the embedding's weights
+    pos        an added table of positions, or None
+    rope       the rotation given to every attention, or None
+    tied       the head uses the embedding's weights
+    head_bias  the head adds a learned number to each token's logit
+    dropout    share of the embedding that is zeroed in training
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Decoder(Tapped):
         context: int,
         blocks: Iterable[Block],
         norm: LayerNorm | RMSNorm,
-        pos: LearnedPositions | None = None,
+        pos: LearnedPositions | SinusoidalPositions | None = None,
         rope: Rope | None = None,
         tied: bool,
+        head_bias: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -53,11 +57,12 @@ class Decoder(Tapped):
         self.embed = Embedding(vocab_size, width)
         self.pos = pos
         self.rope = rope
+        self.drop = nn.Dropout(dropout)
         blocks = list(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.windows = [block.attn.window for block in blocks]
         self.norm = norm
-        self.head = nn.Linear(width, vocab_size, bias=False)
+        self.head = nn.Linear(width, vocab_size, bias=head_bias)
         if tied:
             self.head.weight = self.embed.weight
 
@@ -69,7 +74,8 @@ class Decoder(Tapped):
         positions = torch.arange(start, start + length, device=tokens.device)
         x = self.embed(tokens)
         if self.pos is not None:
-            x = x + self.pos(positions)
+            x = x + self.pos(positions, x.dtype)
+        x = self.drop(x)
         angles = None if self.rope is None else self.rope(positions)
         masks = {w: causal_mask(start, length, x.dtype, x.device, w) for w in set(self.windows)}
         for n, block in enumerate(self.blocks):

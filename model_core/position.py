@@ -16,9 +16,30 @@ class LearnedPositions(Tapped):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(context, width))
 
-    def forward(self, positions: Tensor) -> Tensor:
-        """positions [T] -> [T C]"""
-        return self.tap("out", self.weight[positions], "T C")
+    def forward(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        """positions [T] -> [T C], in the dtype of what it is added to"""
+        return self.tap("out", self.weight[positions].to(dtype), "T C")
+
+
+class SinusoidalPositions(Tapped):
+    """One fixed vector for each position: pair i turns by position / 10000^(2i/C) and gives its sine and its cosine.
+
+    Vaswani et al. 2017, section 3.5: row t is sin, cos, sin, cos, ... of ever slower turns. Nothing is learned and
+    nothing stored; positions have no end.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        """positions [T] -> [T C], in the dtype of what it is added to"""
+        # Apple's GPUs know no float64.
+        wide = torch.float32 if positions.device.type == "mps" else torch.float64
+        pairs = torch.arange(0, self.width, 2, device=positions.device, dtype=wide)
+        angles = positions[:, None].to(wide) * 10000.0 ** (-pairs / self.width)
+        table = torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[:, : self.width]
+        return self.tap("out", table.to(dtype), "T C")
 
 
 class Rope(Tapped):

@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
+from model_core.loss import IGNORED, next_token_loss
 from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, Tokenizer
 
-IGNORED = -1  # a target that is not learned from
 GUIDANCE = 0.3  # weight of the further loss at the first step
 
 Tokens = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -193,7 +193,7 @@ def train(
             record(model, sites if guided else ()) as trace,
         ):
             logits = model(inputs)
-        loss = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        loss = next_token_loss(logits, targets)
         asked = (
             GUIDANCE * guided * guidance(trace[sites[0]].float(), trace[sites[1]].float(), inputs)
             if guided

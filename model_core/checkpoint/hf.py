@@ -40,6 +40,8 @@ def read(path: Path) -> Blueprint:
     family = family_of_type(hf.get("model_type"))
     if hf.get("quantization_config") is not None:
         raise InputError("config.json has quantised weights, which cannot be read: use the unquantised model")
+    assert family.from_hf is not None
+    assert family.hf_weights is not None
     config = family.from_hf(hf)
     named = stored_tensors(path)
     stored = {name.removeprefix(family.hf_prefix): tensor for name, tensor in named.items()}
@@ -113,6 +115,7 @@ def shard_names(path: Path) -> list[str]:
 
 def check_tied(family: Family, config: Any, stored: Mapping[str, Stored]) -> None:
     """InputError where the head is stored although it should be the embedding, and differs from it."""
+    assert family.hf_weights is not None
     sources = family.hf_weights(dataclasses.replace(config, tied=False))
     head, embed = (stored.get(sources[name].name) for name in ("head.weight", "embed.weight"))
     if head is None or embed is None:
