@@ -18,6 +18,7 @@ from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, query
 from PySide6.QtCore import QByteArray, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
+from explorer_app.model_words import model_title
 from explorer_app.session import Session
 from explorer_app.text import tr
 
@@ -222,7 +223,11 @@ class EngineClient(QObject):
             self._given_up = scene
         else:
             self._failed.add((scene, _query(asked)))
-        self.session.tell(frame.fields["message"], frame.fields["fix"])
+        message, asks = frame.fields["message"], frame.fields.get("asks")
+        if frame.fields.get("opening") and not asks and scene.opened == self.session.scene.opened:
+            self.session.go_back(message)
+        else:
+            self.session.tell(message, frame.fields["fix"], asks)
 
     def _finished(self, cancelled: bool) -> None:
         self._rest()
@@ -230,8 +235,17 @@ class EngineClient(QObject):
         self.session.set_engine("ready")
         self._back()
         if cancelled and self._given_up == self.session.scene:
-            self.session.tell(tr("Cancelled. Change the prompt, or choose Run > Run again."))
+            self._leave(tr("Cancelled. Change the prompt, or choose Run > Run again."))
         self.ask()
+
+    def _leave(self, message: str) -> None:
+        """Nothing comes of the request under way. A model that was never on screen gives way to the one that is."""
+        session = self.session
+        if session.scene.opened != session.shown.opened and session.run is not None:
+            model = model_title(session.scene.model)
+            session.go_back(tr("{model} was not opened. {why}").format(model=model, why=message))
+        else:
+            session.tell(message)
 
     def _back(self) -> None:
         """The engine is there again: that it was not is no news any more."""
@@ -285,10 +299,10 @@ class EngineClient(QObject):
             )
             return
         if self._given_up is not None and self._given_up == scene:
-            self.session.tell(tr("Cancelled. The engine did not answer and was restarted."))
+            self._leave(tr("Cancelled. The engine did not answer and was restarted."))
         elif again:
             self._given_up = scene
-            self.session.tell(
+            self._leave(
                 tr(
                     "The engine stopped twice on this request (out of memory?). Change it, or choose Run > Run again."
                 )

@@ -89,6 +89,7 @@ class Session:
         self.store = Store()
         self.message = ""
         self.fix: dict[str, str] = {}
+        self.asks: list[dict[str, Any]] = []
         self.engine = "starting"
         self.progress: tuple[str, float] = ("", 1.0)
         self.greeting: dict[str, Any] = {}
@@ -176,11 +177,25 @@ class Session:
             self.hovered = (query, key)
             self.hovered_changed.emit(self.hovered)
 
-    def tell(self, message: str, fix: dict[str, str] | None = None) -> None:
-        """One line for the person, by the prompt; "" takes it away. `fix`: a change of the scene that would help."""
-        if (message, fix or {}) != (self.message, self.fix):
+    def go_back(self, message: str) -> None:
+        """The model that was asked for cannot be had: ask for the one on screen again, and say why."""
+        shown = self.shown
+        if self.run is not None:
+            self.change(model=shown.model, config=shown.config, device=shown.device, dtype=shown.dtype)
+        self.tell(message)
+
+    def tell(
+        self, message: str, fix: dict[str, str] | None = None, asks: list[dict[str, Any]] | None = None
+    ) -> None:
+        """One line for the person, by the prompt; "" takes it away.
+
+        fix   a change of the scene that would help
+        asks  what the files of the model do not say: name, default, about and kind of each
+        """
+        if (message, fix or {}, asks or []) != (self.message, self.fix, self.asks):
             self.message = message
             self.fix = fix or {}
+            self.asks = asks or []
             self.message_changed.emit(message)
 
     def set_engine(self, state: str) -> None:

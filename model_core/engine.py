@@ -5,7 +5,7 @@
     ->  hello                               <-  hello     devices, dtypes, presets, families
     ->  ask     scene, queries              <-  progress  what, share
                                             <-  answer    query, facts + arrays      one for each query
-                                            <-  error     message, query (or null), fault
+                                            <-  error     message, query (or null), fault, fix, asks, opening
                                             <-  done      milliseconds
     ->  cancel                              stops the request under way
 
@@ -16,6 +16,7 @@ request wants the same one. What it can answer is a registry of small functions:
 import contextlib
 import importlib
 import json
+import math
 import os
 import queue
 import sys
@@ -39,8 +40,9 @@ from model_core.devices import DTYPES, check, configure_threads, devices, memory
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, InputError, TooLong
 from model_core.families import FAMILIES
-from model_core.names import Site
-from model_core.norm import LayerNorm, RMSNorm
+from model_core.names import AttentionKind, Site
+from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
+from model_core.position import Rope
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
@@ -120,8 +122,13 @@ class Engine:
         except (KeyError, TypeError, ValueError):
             self.fail(request.id, "this request has no readable scene and queries")
             return
+        try:
+            with memory_errors(f"opening {scene.model}", "a smaller dtype or another device"):
+                loaded = self.loaded(scene, request.id, other_model)
+        except InputError as error:
+            self.fail(request.id, str(error), asks=getattr(error, "asks", None), opening=True)
+            return
         with memory_errors("this run"):
-            loaded = self.loaded(scene, request.id, other_model)
             context = self.context(scene, loaded, request.id, cancelled)
         for kind, arguments in queries:
             if cancelled():
@@ -168,20 +175,18 @@ class Engine:
     def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
         """The run of a scene, computed now or a moment ago."""
         if scene not in self.runs:
-            tokens = loaded.tokenizer.encode(scene.prompt)
-            if len(tokens) > loaded.model.context:
-                error = TooLong(len(tokens), loaded.model.context)
-                error.fix = {"prompt": loaded.tokenizer.decode(tokens[: loaded.model.context])}
-                raise error
+            tokens, target = (self.tokens(scene, loaded, field) for field in ("prompt", "target"))
+            layers = sum({kind.site(0, "").split(".")[0]: kind.layers for kind in loaded.model.attentions}.values())
 
             def visited(key: str) -> None:
-                self.progress(id, "running", (layer_of(key) or 0) / len(loaded.model.blocks))
+                self.progress(id, "running", (layer_of(key) or 0) / layers)
 
             begun = time.perf_counter()
             run = Run(
                 loaded.model,
                 tokens,
                 [parse(edit) for edit in scene.edits],
+                target=target,
                 cancelled=cancelled,
                 visited=visited,
             )
@@ -193,6 +198,15 @@ class Engine:
         run, milliseconds = self.runs[scene]
         return Context(loaded, run, cancelled, milliseconds)
 
+    def tokens(self, scene: Scene, loaded: Loaded, field: str) -> list[int]:
+        """The ids of a text of the scene. TooLong, with the part of it that fits, where it is too long."""
+        tokens, limit = loaded.tokenizer.encode(getattr(scene, field)), loaded.model.context
+        if len(tokens) > limit:
+            error = TooLong(len(tokens), limit)
+            error.fix = {field: loaded.tokenizer.decode(tokens[:limit])}
+            raise error
+        return tokens
+
     def progress(self, id: int, what: str, share: float) -> None:
         """Tell how far a load or a run is: now and then, and its end."""
         if share == 1.0 or time.monotonic() - self.told > TELL_SECONDS:
@@ -200,10 +214,22 @@ class Engine:
             self.send(Frame("progress", id, {"what": what, "share": share}))
 
     def fail(
-        self, id: int, message: str, asked: dict[str, Any] | None = None, fix: dict[str, Any] | None = None
+        self,
+        id: int,
+        message: str,
+        asked: dict[str, Any] | None = None,
+        fix: dict[str, Any] | None = None,
+        asks: list[dict[str, Any]] | None = None,
+        opening: bool = False,
     ) -> None:
-        """What the person did wrong. `fix`: fields of a scene that would work, to be offered."""
-        self.send(Frame("error", id, {"message": message, "query": asked, "fault": False, "fix": fix}))
+        """What the person did wrong.
+
+        fix      fields of a scene that would work, to be offered
+        asks     what the files do not say, to be filled into the scene's config
+        opening  whether it is the model that cannot be had
+        """
+        fields = {"message": message, "query": asked, "fault": False, "fix": fix, "asks": asks}
+        self.send(Frame("error", id, {**fields, "opening": opening}))
 
     def fault(self, id: int, asked: dict[str, Any] | None = None) -> None:
         """An error of ours: the whole story goes to the log, one line to the window."""
@@ -233,50 +259,52 @@ def number(value: Any, count: int, what: str) -> int:
     return value
 
 
-def attention_facts(context: Context) -> dict[str, Any]:
-    config = context.loaded.model.config
-    attn = context.loaded.model.attention
-    return {
-        "layers": len(context.loaded.model.blocks),
-        "heads": attn.heads,
-        "kv_heads": attn.kv_heads,
-        "head_dim": attn.head_dim,
-        "context": config.context,
-        "vocab_size": config.vocab_size,
-    }
-
-
 @answers("run")
 def run_(context: Context) -> Answer:
-    """Tokens with their strings, the model's shape, and what the run took."""
-    tokenizer, run = context.loaded.tokenizer, context.run
+    """The texts with their tokens and token strings, the kinds of attention, the model's shape, what the run took.
+
+    texts       what was read, in the order of the model's inputs; the last is what "tokens" and "strings" are
+    attentions  the fields of AttentionKind; its queries and keys count the texts
+    """
+    tokenizer, run, model = context.loaded.tokenizer, context.run, context.loaded.model
+    texts = [
+        {"name": name, "tokens": tokens, "strings": [tokenizer.token(token) for token in tokens]}
+        for name, tokens in zip(model.inputs, run.inputs, strict=True)
+    ]
     return Answer(
         {
-            "tokens": run.tokens,
-            "strings": [tokenizer.token(token) for token in run.tokens],
+            "tokens": texts[-1]["tokens"],
+            "strings": texts[-1]["strings"],
+            "texts": texts,
+            "attentions": [kind.__dict__ for kind in model.attentions],
             "model": context.loaded.name,
             "family": context.loaded.family.name,
             "family_title": context.loaded.family.title,
-            "parameters": context.loaded.model.parameter_count,
+            "parameters": model.parameter_count,
+            "context": model.context,
+            "vocab_size": model.config.vocab_size,
             "milliseconds": context.milliseconds,
             "kept_bytes": run.trace.nbytes,
             "edits": [str(edit) for edit in run.edits],
-            **attention_facts(context),
         }
     )
 
 
 @answers("sites")
 def sites_(context: Context) -> Answer:
-    """The steps of the forward pass: "tokens", then every site in the order of computation."""
+    """The steps of the forward pass: what is read, then every site in the order of computation."""
     return Answer({"sites": steps(context)})
 
 
 def steps(context: Context) -> list[dict[str, Any]]:
-    """The nodes of the measured graph as a frame carries them: key, axis letters, shape, dtype, module and word."""
-    length = len(context.run.tokens)
-    described = [site.at_length(length) for _, site in context.run.graph.nodes(data="site")]
-    return [{**site.__dict__, "module": site.module, "word": site.word} for site in described]
+    """The nodes of the measured graph as a frame carries them: key, axis letters, shape, dtype, module and word.
+
+    texts  which text the axes T and S run along, where the site has them
+    """
+    return [
+        {**site.__dict__, "module": site.module, "word": site.word, "texts": context.run.texts(site.key)}
+        for site in context.run.steps
+    ]
 
 
 @answers("value")
@@ -295,14 +323,24 @@ def value(context: Context, site: str, at: dict[str, int] | None = None) -> Answ
 
 
 @answers("overview")
-def overview(context: Context, word: str = "pattern", side: int = 48) -> Answer:
-    """The maps of every layer and head, [L H t s]; longer ones shrunk to `side`, each cell the largest it covers."""
-    maps = [
-        derive.shrink(context.value(f"blocks.{layer}.attn.{word}"), max(1, side))
-        for layer in range(len(context.run.model.blocks))
-    ]
-    length = len(context.run.tokens)
-    return Answer({"length": length, "shown": min(side, length)}, {"maps": to_array(torch.stack(maps))})
+def overview(context: Context, word: str = "pattern", stack: str = "", side: int = 48) -> Answer:
+    """The maps of every layer and head, [L H t s]; longer ones shrunk to `side`, each cell the largest it covers.
+
+    stack  the name of the kind of attention
+    size   rows and columns of the maps as they are, before they were shrunk
+    """
+    kind = kind_named(context, stack)
+    whole = [context.value(kind.site(layer, word)) for layer in range(kind.layers)]
+    maps = [derive.shrink(maps, max(1, side)) for maps in whole]
+    return Answer({"size": list(whole[0].shape[-2:])}, {"maps": to_array(torch.stack(maps))})
+
+
+def kind_named(context: Context, name: str) -> AttentionKind:
+    """The kind of attention of that name. InputError where the model has none such."""
+    for kind in context.run.model.attentions:
+        if kind.name == name:
+            return kind
+    raise InputError(f"this model has no attention of the kind {name!r}")
 
 
 @answers("next_token")
@@ -333,12 +371,12 @@ def next_token(context: Context, k: int = 20) -> Answer:
 def norm(context: Context, module: str) -> Answer:
     """One norm: statistics of each token, what went in and came out [T C], the gain (and bias) [C]."""
     part = dict(context.run.model.named_modules()).get(module)
-    if not isinstance(part, LayerNorm | RMSNorm):
+    if not isinstance(part, LayerNorm | StdLayerNorm | RMSNorm):
         raise InputError(f"there is no norm '{module}' in this model")
     sources = [source for source, _ in context.run.graph.in_edges(f"{module}.out")]
     before = context.value(sources[0])
     arrays = {"before": before, "after": context.value(f"{module}.out"), "gain": part.weight}
-    if isinstance(part, LayerNorm):
+    if not isinstance(part, RMSNorm):
         arrays["bias"] = part.bias
     arrays |= derive.norm_statistics(part, before)
     return Answer(
@@ -348,14 +386,15 @@ def norm(context: Context, module: str) -> Answer:
 
 
 @answers("rope")
-def rope(context: Context, layer: int, head: int) -> Answer:
+def rope_(context: Context, layer: int, head: int) -> Answer:
     """Angles [T P] and frequencies [P] (radians a position), q and k of a head before and after rotation [T D]."""
     model = context.run.model
-    if model.rope is None:
+    rope: Rope | None = getattr(model, "rope", None)
+    if rope is None:
         raise InputError("this model has no rotary positions")
-    attn, layer = model.attention, number(layer, len(model.blocks), "layer")
-    head = number(head, attn.heads, "head")
-    group = head // (attn.heads // attn.kv_heads)
+    (kind,) = model.attentions
+    layer, head = number(layer, kind.layers, "layer"), number(head, kind.heads, "head")
+    group = head // (kind.heads // kind.kv_heads)
     at = f"blocks.{layer}.attn"
     # What is turned is q and k themselves, or their norms where a model has such.
     before = {
@@ -366,31 +405,42 @@ def rope(context: Context, layer: int, head: int) -> Answer:
     }
     arrays = {
         "angles": context.value(ANGLES),
-        "frequencies": model.rope.frequencies(torch.device("cpu")),
+        "frequencies": rope.frequencies(torch.device("cpu")),
         "q": context.value(before["q"])[head],
         "q_rot": context.value(f"{at}.q_rot")[head],
         "k": context.value(before["k"])[group],
         "k_rot": context.value(f"{at}.k_rot")[group],
     }
     facts = {
-        "theta": model.rope.theta,
-        "rescaled": model.rope.rescale is not None,
+        "theta": rope.theta,
+        "rescaled": rope.rescale is not None,
         "group": group,
-        "scale": attn.scale,
+        "scale": 1 / math.sqrt(kind.head_dim),
     }
     return Answer(facts, {name: to_array(a) for name, a in arrays.items()})
 
 
 @answers("positions")
 def positions(context: Context) -> Answer:
-    """How the model knows where a token stands: "rotary", "table" (rows [T C] and their cosines [T T]), or "none"."""
-    model = context.run.model
-    if model.rope is not None:
+    """How the model knows where a token stands: "rotary", "table" (rows [T C] and their cosines [T T]), or "none".
+
+    learned  whether the rows of the table are parameters, or computed
+    text     which of the texts they belong to: of several, the longest
+    """
+    model, sites = context.run.model, context.run.sites
+    if ANGLES in sites:
         return Answer({"kind": "rotary"})
-    if model.pos is None:
+    tables = {key: site.shape[0] for key, site in sites.items() if key.endswith("pos.out")}
+    if not tables:
         return Answer({"kind": "none"})
-    table = context.value("pos.out")
-    return Answer({"kind": "table"}, {"table": to_array(table), "cosines": to_array(derive.cosines(table))})
+    longest = max(tables, key=lambda key: tables[key])
+    table, module = context.value(longest), model.get_submodule(sites[longest].module)
+    facts = {
+        "kind": "table",
+        "learned": any(True for _ in module.parameters()),
+        "text": context.run.texts(longest)["T"],
+    }
+    return Answer(facts, {"table": to_array(table), "cosines": to_array(derive.cosines(table))})
 
 
 @answers("inspect")

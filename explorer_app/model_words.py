@@ -1,0 +1,46 @@
+"""How a model is called, where it is short of room and where it is not, and whether it can still be found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from explorer_app.text import tr
+
+UNTRAINED = "untrained:"
+
+
+def model_title(model: str) -> str:
+    """How a scene's model is called where room is short: a preset's name, or the last part of a path."""
+    if model.startswith(UNTRAINED):
+        return tr("{name} untrained").format(name=model.removeprefix(UNTRAINED).replace("/", " "))
+    return Path(model).name or model
+
+
+def model_tip(model: str, config: Sequence[str]) -> str:
+    """The whole of what was opened: the path, and what was said beside it."""
+    return "\n".join([model, *config])
+
+
+def why_missing(model: str) -> str:
+    """Why a model of before cannot be opened now; "" where nothing speaks against it."""
+    if model.startswith(UNTRAINED):
+        return ""
+    try:
+        found = Path(model).expanduser().exists()
+    except (OSError, RuntimeError) as error:
+        return str(error)
+    return "" if found else tr("not found")
+
+
+def memory_text(size: int | None) -> str:
+    """Bytes as a person reads them: "15.6 GB"; "" where nobody knows."""
+    if size is None:
+        return ""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def count_text(count: int) -> str:
+    """A number of parameters as a person reads it: "124.4 M"."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= unit:
+            return f"{count / unit:.4g} {letter}"
+    return str(count)
