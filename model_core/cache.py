@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from model_core.decoder import Decoder
+    from model_core.model import Model
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Cache:
     length: int = 0
 
     @classmethod
-    def empty(cls, model: "Decoder", batch: int, capacity: int) -> "Cache":
+    def empty(cls, model: "Model", batch: int, capacity: int) -> "Cache":
         """Room for `capacity` positions in the dtype and on the device of the model."""
-        attn = model.attention
-        shape = (len(model.blocks), batch, attn.kv_heads, capacity, attn.head_dim)
-        like = model.embed.weight
+        kind = next(kind for kind in model.attentions if kind.queries == kind.keys == len(model.inputs) - 1)
+        shape = (kind.layers, batch, kind.kv_heads, capacity, kind.head_dim)
+        like = next(model.parameters())
         keys, values = (torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in "kv")
         return cls(keys, values)
 

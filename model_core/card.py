@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model_core import devices
-from model_core.decoder import Decoder
+from model_core.model import Model
 from model_core.presets import Preset
 from model_core.scores import Scores, describe
 from model_core.tokenizer import Tokenizer
@@ -32,7 +32,7 @@ class HeldOut:
         )
 
 
-def held_out(model: Decoder, corpus: Corpus, documents: Sequence[int]) -> HeldOut | None:
+def held_out(model: Model, corpus: Corpus, documents: Sequence[int]) -> HeldOut | None:
     """The measure of the corpus' held-out documents; None where there is nothing to foresee."""
     if len(corpus.held_out) < 2 or corpus.held_out_bytes == 0:
         return None
@@ -59,7 +59,7 @@ def card(
     name: str,
     preset: Preset,
     recipe: Recipe,
-    model: Decoder,
+    model: Model,
     tokenizer: Tokenizer,
     data: Sequence[Path],
     licence: str,
@@ -82,7 +82,7 @@ def card(
 - Configuration: {preset.family}, {config}
 - Parameters: {model.parameter_count:,}
 - Training: {recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, \
-{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, len(model.blocks))}\
+{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, preset.config.layers)}\
 matrix products in {recipe.autocast}, seed {recipe.seed}
 - Tokens seen: {recipe.steps * recipe.batch * recipe.length:,}
 - Time: {seconds:,.0f} seconds on {hardware(device)}

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model_core.attention import Attention, causal_mask
-from model_core.block import Block
+from model_core.attention import causal_mask
+from model_core.block import Block, kind_of
 from model_core.cache import Cache
 from model_core.errors import TooLong
+from model_core.model import Model, Reader
+from model_core.names import AttentionKind
 from model_core.norm import LayerNorm, RMSNorm
 from model_core.position import LearnedPositions, Rope, SinusoidalPositions
 from model_core.tap import Tapped
@@ -26,7 +28,7 @@ class Embedding(Tapped):
         return self.tap("out", nn.functional.embedding(tokens, self.weight), "B T C")
 
 
-class Decoder(Tapped):
+class Decoder(Model):
     """embed (+ pos) -> blocks -> norm -> head.
 
     pos        an added table of positions, or None
@@ -84,14 +86,9 @@ class Decoder(Tapped):
             cache.length += length
         return self.tap("logits", self.head(self.norm(x)), "B T V")
 
-    @property
-    def attention(self) -> Attention:
-        """The attention of the first block; all blocks have as many heads."""
-        attention = self.blocks[0].attn
-        assert isinstance(attention, Attention)
-        return attention
+    def reader(self, *others: Tensor) -> Reader:
+        return self
 
     @property
-    def parameter_count(self) -> int:
-        """Numbers that were learned; tied weights count once."""
-        return sum(parameter.numel() for parameter in self.parameters())
+    def attentions(self) -> tuple[AttentionKind, ...]:
+        return (kind_of(self.blocks),)

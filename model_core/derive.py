@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.norm import LayerNorm, RMSNorm
+from model_core.norm import LayerNorm, Norm, RMSNorm
 
 HISTOGRAM_BINS = 40
 
@@ -35,15 +35,18 @@ def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
     )
 
 
-def norm_statistics(norm: LayerNorm | RMSNorm, x: Tensor) -> dict[str, Tensor]:
-    """What the norm divides by, for each token of x [T C]: mean and variance (LayerNorm) or rms (RMSNorm); [T] each.
+def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
+    """What the norm divides by, for each token of x [T C]; [T] each.
 
-    rms is sqrt(mean(x²) + eps), the divisor itself; variance is the biased one, without eps.
+    RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself. LayerNorm: mean and the biased variance, without
+    eps. StdLayerNorm: mean and the unbiased standard deviation, without eps.
     """
     x = x.float()
     if isinstance(norm, RMSNorm):
         return {"rms": (x.pow(2).mean(-1) + norm.eps).sqrt()}
-    return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
+    if isinstance(norm, LayerNorm):
+        return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
+    return {"mean": x.mean(-1), "std": x.std(-1)}
 
 
 def cosines(rows: Tensor) -> Tensor:

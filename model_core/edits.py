@@ -5,6 +5,7 @@
     mask off L3H5       one head
     ablate L3H5         the head's output z is set to zero
 
+Of a model with several kinds of attention, their name stands before the layer: ablate cross L3H5, mask off decoder.
 Layers and heads count from 0. No torch here: the window reads and writes the same words.
 """
 
@@ -12,14 +13,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from reprlib import repr as short
 from typing import TYPE_CHECKING, ClassVar
 
 from model_core.errors import InputError
+from model_core.names import ATTENTION_PATHS, AttentionKind
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+STACK = f"(?: (?P<stack>{'|'.join(filter(None, ATTENTION_PATHS))}))?"
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,20 @@ class MaskOff:
 
     words: ClassVar[str] = "mask off, mask off L3, mask off L3H5"
     form: ClassVar[re.Pattern[str]] = re.compile(
-        r"mask off(?: L(?P<layer>\d{1,6})(?:H(?P<head>\d{1,6}))?)?", re.I | re.A
+        rf"mask off{STACK}(?: L(?P<layer>\d{{1,6}})(?:H(?P<head>\d{{1,6}}))?)?", re.I | re.A
     )
     # A token that sees the future changes when the text grows: keys and values of earlier steps are stale then.
     needs_whole_text: ClassVar[bool] = True
 
     layer: int | None = None
     head: int | None = None
+    stack: str = ""
 
     @property
     def sites(self) -> str:
-        return "*.attn.mask" if self.layer is None else f"blocks.{self.layer}.attn.mask"
+        if self.layer is None and not self.stack:
+            return "*.mask"
+        return f"{ATTENTION_PATHS[self.stack].format(layer='*' if self.layer is None else self.layer)}.mask"
 
     def apply(self, value: Tensor, dims: str) -> Tensor:
         """value [B H T S], additive"""
@@ -47,10 +54,7 @@ class MaskOff:
         return value
 
     def __str__(self) -> str:
-        where = (
-            "" if self.layer is None else f" L{self.layer}" + ("" if self.head is None else f"H{self.head}")
-        )
-        return "mask off" + where
+        return "mask off" + place(self.stack, self.layer, self.head)
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,18 @@ class AblateHead:
     """One head's weighted values z set to zero: it writes nothing (but the output bias) to the residual stream."""
 
     words: ClassVar[str] = "ablate L3H5"
-    form: ClassVar[re.Pattern[str]] = re.compile(r"ablate L(?P<layer>\d{1,6})H(?P<head>\d{1,6})", re.I | re.A)
+    form: ClassVar[re.Pattern[str]] = re.compile(
+        rf"ablate{STACK} L(?P<layer>\d{{1,6}})H(?P<head>\d{{1,6}})", re.I | re.A
+    )
     needs_whole_text: ClassVar[bool] = False
 
     layer: int
     head: int
+    stack: str = ""
 
     @property
     def sites(self) -> str:
-        return f"blocks.{self.layer}.attn.z"
+        return f"{ATTENTION_PATHS[self.stack].format(layer=self.layer)}.z"
 
     def apply(self, value: Tensor, dims: str) -> Tensor:
         """value [B H T D]"""
@@ -75,7 +82,7 @@ class AblateHead:
         return value
 
     def __str__(self) -> str:
-        return f"ablate L{self.layer}H{self.head}"
+        return "ablate" + place(self.stack, self.layer, self.head)
 
 
 AnyEdit = MaskOff | AblateHead
@@ -87,17 +94,40 @@ def parse(text: str) -> AnyEdit:
     plain = " ".join(text.split())
     for kind in KINDS:
         if found := kind.form.fullmatch(plain):
-            return kind(
-                **{name: int(number) for name, number in found.groupdict().items() if number is not None}
-            )
+            numbers = {
+                name: int(number)
+                for name, number in found.groupdict().items()
+                if number is not None and name != "stack"
+            }
+            return kind(**numbers, stack=(found["stack"] or "").lower())
     raise InputError(f"no edit reads {short(text)}: try {' or '.join(kind.words for kind in KINDS)}")
 
 
-def check(edits: Sequence[AnyEdit], layers: int, heads: int) -> None:
-    """InputError where an edit names a layer or a head that the model does not have."""
+def check(edits: Sequence[AnyEdit], attentions: Sequence[AttentionKind]) -> None:
+    """InputError where an edit names a kind of attention, a layer or a head that the model does not have."""
+    kinds = {kind.name: kind for kind in attentions}
     for edit in edits:
-        within(edit.layer, layers, "layer", str(edit))
-        within(edit.head, heads, "head", str(edit))
+        if edit.stack not in kinds and not (edit.layer is None and not edit.stack):
+            raise InputError(f"{edit}: {unknown_stack(edit, kinds)}")
+        for kind in [kinds[edit.stack]] if edit.stack in kinds else []:
+            within(edit.layer, kind.layers, "layer", str(edit))
+            within(edit.head, kind.heads, "head", str(edit))
+
+
+def unknown_stack(edit: AnyEdit, kinds: Iterable[str]) -> str:
+    """What to say instead of an edit whose kind of attention the model does not have."""
+    named = [name for name in kinds if name]
+    if not named:
+        return f"this model has no {edit.stack} attention: write {replace(edit, stack='')}"
+    examples = ", ".join(str(replace(edit, stack=name)) for name in named)
+    return f"this model has {len(named)} kinds of attention: write {examples.replace(', ', ' or ')}"
+
+
+def place(stack: str, layer: int | None, head: int | None) -> str:
+    """ " cross L3H5": the words for where an edit is, each part only where it is said."""
+    words = f" {stack}" if stack else ""
+    words += "" if layer is None else f" L{layer}"
+    return words + ("" if head is None else f"H{head}")
 
 
 def within(number: int | None, count: int, what: str, where: str) -> None:

@@ -176,7 +176,9 @@ class Engine:
         """The run of a scene, computed now or a moment ago."""
         if scene not in self.runs:
             tokens, target = (self.tokens(scene, loaded, field) for field in ("prompt", "target"))
-            layers = sum({kind.site(0, "").split(".")[0]: kind.layers for kind in loaded.model.attentions}.values())
+            layers = sum(
+                {kind.site(0, "").split(".")[0]: kind.layers for kind in loaded.model.attentions}.values()
+            )
 
             def visited(key: str) -> None:
                 self.progress(id, "running", (layer_of(key) or 0) / layers)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from model_core import edits as edits_
 from model_core.cache import Cache
-from model_core.decoder import Decoder
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
+from model_core.model import Model
 from model_core.tap import record
 
 
@@ -52,23 +52,30 @@ def distribution(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def generate(
-    model: Decoder,
+    model: Model,
     tokens: Sequence[int],
     count: int,
     sampling: Sampling,
     edits: Sequence[AnyEdit] = (),
     *,
+    source: Sequence[int] = (),
     stop: int | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[int]:
     """Up to `count` token ids that go on after `tokens`; ends early at `stop` or where the context is full.
 
+    source  what the encoder of an encoder-decoder reads; the prompt where it is empty
+    stop    the token after which the text ends
+
     The prompt is read once into a KV cache; an edit that lets tokens see the future has the text read anew each time.
     """
     if not tokens:
         raise InputError("the prompt is empty: type some text")
-    edits_.check(edits, len(model.blocks), model.config.heads)
+    edits_.check(edits, model.attentions)
     device = next(model.parameters()).device
+    others = [torch.tensor([source or tokens], device=device)] * (len(model.inputs) - 1)
+    with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
+        read = model.reader(*others)
     generator = torch.Generator().manual_seed(sampling.seed)
     text = list(tokens)
     capacity = min(model.context, len(text) + count)
@@ -76,7 +83,7 @@ def generate(
     unread = text
     for _ in range(count):
         with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
-            logits = model(torch.tensor([unread], device=device), cache)[0, -1]
+            logits = read(torch.tensor([unread], device=device), cache)[0, -1]
         token = int(distribution(logits.float().cpu(), sampling).multinomial(1, generator=generator))
         yield token
         text.append(token)

@@ -1,5 +1,6 @@
 """The model graph is measured: a dry run follows every operation from site to site."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -9,11 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from model_core.decoder import Decoder
+from model_core.model import Model
 from model_core.names import Site
 from model_core.tap import Recorder, using
-
-TOKENS = "tokens"
 
 
 class Provenance(TorchDispatchMode):
@@ -56,23 +55,33 @@ class Cartographer(Recorder):
         return alias
 
 
-def graph(model: Decoder, length: int) -> nx.DiGraph:
+def graph(model: Model, *lengths: int) -> nx.DiGraph:
     """Sites as nodes (each with its `site`), an edge A -> B where B's value was computed from A's.
 
-    The node "tokens" is where it begins; sites that depend on no token (a mask, rotation angles) begin by themselves.
-    Works on the meta device: no weights are read, nothing is computed.
+    It begins at the texts that the model reads, `lengths` tokens each; sites that depend on no token (a mask, rotation
+    angles) begin by themselves. Works on the meta device: no weights are read, nothing is computed.
     """
-    tokens = torch.zeros(1, length, dtype=torch.long, device="meta")
+    texts = texts_of(model, lengths)
     provenance = Provenance()
     cartographer = Cartographer(model, provenance)
-    cartographer.graph.add_node(TOKENS, site=Site(TOKENS, "B T", (1, length), "int64"))
+    for name, text in texts.items():
+        cartographer.graph.add_node(name, site=Site(name, "B T", tuple(text.shape), "int64"))
     with torch.no_grad(), using(cartographer), provenance:
-        provenance.sources[tokens] = frozenset([TOKENS])
-        dry_run(model, tokens)
+        for name, text in texts.items():
+            provenance.sources[text] = frozenset([name])
+        dry_run(model, texts)
     return cartographer.graph
 
 
-def dry_run(model: nn.Module, tokens: Tensor) -> None:
-    """A forward pass of tokens on the meta device, where every tensor has a shape and none has values."""
+def texts_of(model: Model, lengths: Sequence[int]) -> dict[str, Tensor]:
+    """Token ids [1 length] on the meta device for each text that a model reads, by its name."""
+    return {
+        name: torch.zeros(1, length, dtype=torch.long, device="meta")
+        for name, length in zip(model.inputs, lengths, strict=True)
+    }
+
+
+def dry_run(model: Model, texts: Mapping[str, Tensor]) -> None:
+    """A forward pass on the meta device, where every tensor has a shape and none has values."""
     meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-    torch.func.functional_call(model, meta, tokens)
+    torch.func.functional_call(model, meta, tuple(texts.values()))

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import translate
 
@@ -39,15 +39,50 @@ class Site:
         """The path of the module that computes it, "" for the model itself."""
         return self.key.rpartition(".")[0]
 
-    def at_length(self, length: int) -> "Site":
-        """The same site for a prompt of `length` tokens."""
+    def at_lengths(self, lengths: Mapping[int, int]) -> "Site":
+        """The same site for other texts: `lengths` says of each length it was described with what it is now."""
         sizes = zip(self.dims.split(), self.shape, strict=True)
-        return replace(self, shape=tuple(length if letter in "TS" else size for letter, size in sizes))
+        return replace(self, shape=tuple(lengths[size] if letter in "TS" else size for letter, size in sizes))
 
     @property
     def word(self) -> str:
         """The last part of the key: "pattern" of "blocks.3.attn.pattern"."""
         return self.key.rpartition(".")[2]
+
+
+# Where the attention of a layer lies, by the name of its kind; a model with one kind only has no name for it.
+ATTENTION_PATHS = {
+    "": "blocks.{layer}.attn",
+    "encoder": "encoder.blocks.{layer}.attn",
+    "decoder": "decoder.blocks.{layer}.attn",
+    "cross": "decoder.blocks.{layer}.cross",
+}
+
+
+@dataclass(frozen=True)
+class AttentionKind:
+    """One kind of attention of a model, the same in all its layers.
+
+    name     a key of ATTENTION_PATHS
+    queries  which of the texts that the model reads looks, an index into its `inputs`
+    keys     which of them is looked at
+    causal   whether a mask hides what comes later
+    window   the fewest tokens that a sliding window leaves to a query in some layer, None where there is none
+    """
+
+    name: str
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    queries: int = 0
+    keys: int = 0
+    causal: bool = True
+    window: int | None = None
+
+    def site(self, layer: int, word: str) -> str:
+        """The key of a value of this attention: "blocks.3.attn.pattern"."""
+        return f"{ATTENTION_PATHS[self.name].format(layer=layer)}.{word}"
 
 
 def matcher(globs: Iterable[str]) -> Callable[[str], bool]:

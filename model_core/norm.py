@@ -20,6 +20,24 @@ class LayerNorm(Tapped):
         return self.tap("out", y, "B T C")
 
 
+class StdLayerNorm(Tapped):
+    """y = (x - mean) / (std + eps) * weight + bias, with the *unbiased* standard deviation over the last axis.
+
+    As the hand-written Transformers have it that follow "The Annotated Transformer" (Rush 2018, LayerNorm): beside
+    `LayerNorm`, eps stands outside the root and the sum of squares is divided by C - 1.
+    """
+
+    def __init__(self, width: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+        return self.tap("out", (x - mean) / (std + self.eps) * self.weight + self.bias, "B T C")
+
+
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / sqrt(mean(x²) + eps) * weight, over the last axis (Zhang & Sennrich 2019, eq. 4).
 
@@ -40,6 +58,9 @@ class RMSNorm(Tapped):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.tap("out", rms_norm(x, self.weight, self.eps), "B T C")
+
+
+Norm = LayerNorm | StdLayerNorm | RMSNorm
 
 
 class HeadNorm(nn.Module):

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from model_core import edits as edits_
-from model_core.decoder import Decoder
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
-from model_core.graph import TOKENS, dry_run, graph
+from model_core.graph import dry_run, graph, texts_of
+from model_core.model import Model
 from model_core.names import Site
 from model_core.tap import Stage, record
 from model_core.trace import Trace
@@ -26,7 +26,10 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Run:
-    """One forward pass: model, tokens and edits, with every value of every site at hand.
+    """One forward pass: model, texts and edits, with every value of every site at hand.
+
+    inputs  the tokens of each text that the model reads; of an encoder-decoder source and target
+    tokens  the last of them, which the logits are about
 
     The pass itself uses the fused attention and keeps what lies outside the blocks (embedding, logits, ...) and each
     block's input. `value` replays the block that a site belongs to, by the same forward, edits and cache, with all
@@ -35,18 +38,21 @@ class Run:
 
     def __init__(
         self,
-        model: Decoder,
+        model: Model,
         tokens: Sequence[int],
         edits: Sequence[AnyEdit] = (),
         *,
+        target: Sequence[int] = (),
         cancelled: Callable[[], bool] = lambda: False,
         visited: Callable[[str], None] = lambda key: None,
     ) -> None:
+        """target  what the decoder of an encoder-decoder reads; the prompt as well where it is empty"""
         if not tokens:
             raise InputError("the prompt is empty: type some text")
-        edits_.check(edits, len(model.blocks), model.config.heads)
+        edits_.check(edits, model.attentions)
         self.model = model
-        self.tokens = list(tokens)
+        self.inputs = [list(tokens), list(target or tokens)][: len(model.inputs)]
+        self.tokens = self.inputs[-1]
         self.edits = tuple(edits)
         self.stages = {path: module for path, module in model.named_modules() if isinstance(module, Stage)}
         self.replays: OrderedDict[str, Trace] = OrderedDict()
@@ -56,7 +62,7 @@ class Run:
             calls_of(self.stages) as self.calls,
             record(model, self.keeps, edits, cancelled=cancelled, visited=visited) as self.trace,
         ):
-            model(torch.tensor([self.tokens], device=device))
+            model(*(torch.tensor([text], device=device) for text in self.inputs))
 
     def keeps(self, key: str) -> bool:
         return key.endswith(".resid_pre") or self.stage_of(key) is None
@@ -95,13 +101,23 @@ class Run:
     @cached_property
     def sites(self) -> dict[str, Site]:
         """Every site that has a value, with its shape in this run, in order of computation."""
-        length = len(self.tokens)
-        described = measured(self.model).nodes(data="site")
-        return {key: site.at_length(length) for key, site in described if key != TOKENS}
+        return {site.key: site for site in self.steps if site.key not in self.model.inputs}
+
+    @cached_property
+    def steps(self) -> list[Site]:
+        """The nodes of the graph as they are in this run: the texts, and every site in order of computation."""
+        lengths = {n: len(text) for n, text in enumerate(self.inputs, 1)}
+        return [site.at_lengths(lengths) for _, site in self.graph.nodes(data="site")]
+
+    def texts(self, key: str) -> dict[str, int]:
+        """Which of the inputs the axes T and S of a site (or of an input) run along."""
+        site: Site = self.graph.nodes[key]["site"]
+        sizes = zip(site.dims.split(), site.shape, strict=True)
+        return {letter: size - 1 for letter, size in sizes if letter in "TS"}
 
     @property
     def graph(self) -> nx.DiGraph:
-        """The measured graph; shapes of its nodes are those of a prompt of one token."""
+        """The measured graph; shapes of its nodes are those of `measured`."""
         return measured(self.model)
 
     @property
@@ -110,14 +126,17 @@ class Run:
         return self.trace["logits"][0]
 
 
-_measured: WeakKeyDictionary[Decoder, nx.DiGraph] = WeakKeyDictionary()
+_measured: WeakKeyDictionary[Model, nx.DiGraph] = WeakKeyDictionary()
 
 
-def measured(model: Decoder) -> nx.DiGraph:
-    """The graph of a model, measured once: a longer prompt changes only the sizes of the axes T and S."""
+def measured(model: Model) -> nx.DiGraph:
+    """The graph of a model, measured once: longer texts change only the sizes of the axes T and S.
+
+    The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
+    """
     if model not in _measured:
         with torch.inference_mode(False):
-            _measured[model] = graph(model, 1)
+            _measured[model] = graph(model, *range(1, len(model.inputs) + 1))
     return _measured[model]
 
 
@@ -135,8 +154,8 @@ def calls_of(stages: dict[str, Stage]) -> Iterator[dict[str, Call]]:
         yield calls
 
 
-def sites(model: Decoder, length: int) -> list[Site]:
-    """Every site with its shape for a prompt of `length` tokens, in order; a dry run without weights or compute."""
+def sites(model: Model, *lengths: int) -> list[Site]:
+    """Every site with its shape for texts of these lengths, in order; a dry run without weights or compute."""
     with torch.inference_mode(), record(model, ["*"]) as trace:
-        dry_run(model, torch.zeros(1, length, dtype=torch.long, device="meta"))
+        dry_run(model, texts_of(model, lengths))
     return list(trace.sites.values())

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.decoder import Decoder
 from model_core.errors import InputError
+from model_core.model import Model
 from model_core.tap import record
 from model_core.trace import to_array
 
@@ -41,22 +41,28 @@ def scores_of(patterns: Tensor, period: int) -> dict[str, Tensor]:
     }
 
 
-def head_scores(model: Decoder, *, length: int = 64, rows: int = 8, seed: int = 0) -> Scores:
+def head_scores(model: Model, *, length: int = 64, rows: int = 8, seed: int = 0) -> Scores:
     """Each of the scores of `scores_of` for every head, [L H], averaged over `rows` probes of `length` tokens twice.
 
     A context that is too short for that has the probe shortened to half of it. InputError where that leaves less than
-    two tokens.
+    two tokens, and for a model that reads two texts.
     """
+    if len(model.inputs) > 1:
+        raise InputError("heads are scored on one text that repeats itself; this model reads two")
     length = min(length, model.context // 2)
     if length < 2:
         raise InputError(f"a context of {model.context} is too short to repeat two tokens in")
-    weight = model.embed.weight
+    (kind,) = model.attentions
     generator = torch.Generator().manual_seed(seed)
+    device = next(model.parameters()).device
     found: list[dict[str, Tensor]] = []
     for _ in range(rows):  # one at a time: the patterns of all rows may not fit into memory
-        half = torch.randint(weight.shape[0], (1, length), generator=generator)
-        with torch.inference_mode(), record(model, ["*.attn.pattern"]) as trace:
-            model(torch.cat([half, half], 1).to(weight.device))
+        half = torch.randint(model.config.vocab_size, (1, length), generator=generator)
+        with (
+            torch.inference_mode(),
+            record(model, [kind.site(n, "pattern") for n in range(kind.layers)]) as trace,
+        ):
+            model(torch.cat([half, half], 1).to(device))
         layers = [scores_of(trace[key], length) for key in trace]
         found.append({name: torch.stack([layer[name] for layer in layers]) for name in layers[0]})
     return {name: to_array(torch.stack([row[name] for row in found]).mean(0)) for name in found[0]}

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.loss import IGNORED, next_token_loss
+from model_core.model import Model
 from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -112,17 +112,28 @@ def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tupl
     return torch.from_numpy(rows[:, :-1]), torch.from_numpy(targets[:, 1:])
 
 
-def initialise(model: nn.Module, seed: int) -> None:
-    """Weights as GPT-2 begins: normal(0, 0.02), the layers that write to the residual stream scaled by 1/sqrt(2 N)."""
+def first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Each parameter's name and float32 values as GPT-2 begins, one after the other; the model's own are not read.
+
+    normal(0, 0.02), the layers that write to the residual stream scaled by 1/sqrt(2 N); gains 1, biases 0.
+    """
     generator = torch.Generator().manual_seed(seed)
     layers = sum(name.endswith("attn.o.weight") for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
+        values = torch.zeros(parameter.shape)
         if parameter.ndim == 2:
             writes = name.endswith((".attn.o.weight", ".mlp.down.weight"))
-            std = 0.02 / math.sqrt(2 * layers) if writes else 0.02
-            nn.init.normal_(parameter, std=std, generator=generator)
-        elif name.endswith("bias"):
-            nn.init.zeros_(parameter)
+            values.normal_(std=0.02 / math.sqrt(2 * layers) if writes else 0.02, generator=generator)
+        elif name.endswith("weight"):
+            values.fill_(1)
+        yield name, values
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, seed: int) -> None:
+    """Give the model its first weights, in place."""
+    for parameter, (_, values) in zip(model.parameters(), first_weights(model, seed), strict=True):
+        parameter.copy_(values)
 
 
 def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -164,7 +175,7 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 
 
 def train(
-    model: Decoder,
+    model: Model,
     tokens: Tokens,
     recipe: Recipe,
     report: Callable[[Progress], None],
@@ -178,7 +189,7 @@ def train(
     device = next(model.parameters()).device
     optimizer = optimizer_for(model, recipe)
     mixed = recipe.autocast != "float32"
-    sites = guided_sites(len(model.blocks))
+    sites = guided_sites(model.attentions[0].layers)
     losses, since, begun = 0.0, 0, time.monotonic()
     model.train()
     for step in range(recipe.steps):
@@ -192,7 +203,7 @@ def train(
             torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext(),
             record(model, sites if guided else ()) as trace,
         ):
-            logits = model(inputs)
+            logits = model.reader()(inputs, None)
         loss = next_token_loss(logits, targets)
         asked = (
             GUIDANCE * guided * guidance(trace[sites[0]].float(), trace[sites[1]].float(), inputs)
@@ -228,11 +239,11 @@ def windows(tokens: Tokens, length: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def bits_per_byte(model: Decoder, tokens: Tokens, text_bytes: int) -> float:
+def bits_per_byte(model: Model, tokens: Tokens, text_bytes: int) -> float:
     """Bits that the model needs for a byte of the text, each window of a context's length read on its own."""
     device = next(model.parameters()).device
     nats = 0.0
     for inputs, targets in windows(tokens, model.context):
-        logits = model(inputs.to(device)).float()
+        logits = model.reader()(inputs.to(device), None).float()
         nats += cross_entropy(logits.flatten(0, 1), targets.to(device).flatten(), reduction="sum").item()
     return nats / math.log(2) / text_bytes

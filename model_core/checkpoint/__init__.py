@@ -1,15 +1,15 @@
 """Opening checkpoints. One file a format, found by looking, says what lies where; the model is built here.
 
-    loaded = open_checkpoint("folder/of/a/model", device="cpu", dtype="float32")
+    loaded = open_checkpoint("folder/of/a/model", device="cpu", dtype="float32", config=["heads=8"])
     loaded.model(tokens)
 
-Nothing of a checkpoint is ever run or unpickled, and what it claims is checked against what it stores before
-any memory is taken.
+No code of a checkpoint is ever run, and what it claims is checked against what it stores before any memory is
+taken.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from model_core import devices
+from model_core.checkpoint import said
 from model_core.checkpoint.files import Stored
-from model_core.decoder import Decoder
-from model_core.errors import Cancelled, InputError
+from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
+from model_core.model import Model
 from model_core.tokenizer import Tokenizer
 
 
@@ -46,11 +47,17 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Reader:
-    """A checkpoint format. `marks` names the files it is known by, for the message when none is there."""
+    """A checkpoint format: how it is recognised by what lies at a path, and read.
 
-    marks: str
+    what  the file that a folder of the format has, or what a file of the format is, for people
+    file  whether the format is one file, and no folder
+    read  given what was said of the model beside its files (said.py)
+    """
+
+    what: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path], Blueprint]
+    read: Callable[[Path, Mapping[str, str]], Blueprint]
+    file: bool = False
 
 
 READERS: list[Reader] = []
@@ -65,7 +72,7 @@ def register(reader: Reader) -> None:
 class Loaded:
     """A model ready to run: in eval mode, on its device, in its dtype, asking for no gradients."""
 
-    model: Decoder
+    model: Model
     tokenizer: Tokenizer
     family: Family
     name: str
@@ -77,45 +84,87 @@ def open_checkpoint(
     device: str = "cpu",
     dtype: str = "float32",
     *,
+    config: Sequence[str] = (),
     progress: Callable[[float], None] = lambda done: None,
+    needs: Callable[[str], None] = lambda words: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Loaded:
     """The model of a checkpoint. Peak memory is the model and one tensor.
 
+    config     what its files do not say, "heads=8" each
     progress   told the share of the weights that is in place, 0 to 1
+    needs      told once, before memory is taken, what the model takes and what is free
     cancelled  asked before each tensor; True raises Cancelled
 
-    InputError, in one line, for everything that is wrong with the path, the files, the device or the dtype.
+    InputError, in one line, for everything that is wrong with the path, the files, the device or the dtype; Unsaid
+    where `config` is to say more.
     """
+    devices.check(device, dtype)
+    words = said.parse(config)
+    reader, path = reader_of(Path(path).expanduser())
+    return open_blueprint(
+        reader.read(path, words), path, device, dtype, progress=progress, needs=needs, cancelled=cancelled
+    )
+
+
+def open_blueprint(
+    blueprint: Blueprint,
+    path: Path | None,
+    device: str,
+    dtype: str,
+    *,
+    progress: Callable[[float], None],
+    needs: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Loaded:
+    """The model of a blueprint. InputError where it does not fit its tensors, or the memory that is free."""
     where, kind = devices.check(device, dtype)
-    path = Path(path).expanduser()
-    blueprint = reader_of(path).read(path)
     model = empty_model(blueprint.family, blueprint.config)
     check_tensors(blueprint, model)
-    check_memory(blueprint, model, device, dtype)
+    needs(check_memory(blueprint, model, device, dtype))
     tokenizer = blueprint.tokenizer()
     with devices.memory_errors(f"opening {blueprint.name}", "a smaller dtype or another device"):
         fill(model, blueprint.tensors, where, kind, progress, cancelled)
     return Loaded(model, tokenizer, blueprint.family, blueprint.name, path)
 
 
-def reader_of(path: Path) -> Reader:
-    """The reader that recognises what lies at the path."""
+def reader_of(path: Path) -> tuple[Reader, Path]:
+    """The reader that recognises what lies at the path, and the path: of a folder's own file, the folder."""
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist")
-        for reader in READERS:
-            if reader.recognises(path):
-                return reader
+        for place in (path, path.parent) if is_part(path) else (path,):
+            for reader in READERS:
+                if reader.recognises(place):
+                    return reader, place
+        inside = [file.name for file in path.iterdir() if is_model(file)] if path.is_dir() else []
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    marks = " or ".join(reader.marks for reader in READERS)
+    if inside:
+        raise InputError(f"{path} is no model itself: give one of its files, such as {min(inside)}")
+    folders = either(reader.what for reader in READERS if not reader.file)
     if path.is_dir():
-        raise InputError(f"{path} has no {marks}: give the folder of a checkpoint")
-    raise InputError(f"{path} is a file of no format known here: give the folder that has {marks}")
+        raise InputError(f"{path} has no {folders}: give the folder of a checkpoint")
+    files = either(reader.what for reader in READERS if reader.file)
+    raise InputError(f"{path} is no {files}: give such a file, or the folder that has {folders}")
 
 
-def empty_model(family: Family, config: Any) -> Decoder:
+def is_part(path: Path) -> bool:
+    """Is it a file that says nothing without its folder?"""
+    return path.is_file() and (path.suffix in (".json", ".safetensors") or path.match("consolidated.*.pth"))
+
+
+def is_model(file: Path) -> bool:
+    return file.is_file() and any(reader.file and reader.recognises(file) for reader in READERS)
+
+
+def either(words: Iterable[str]) -> str:
+    """ "a, b or c" """
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def empty_model(family: Family, config: Any) -> Model:
     """The model on the meta device: every shape, no memory."""
     with torch.device("meta"):
         return family.build(config)
@@ -137,15 +186,26 @@ def check_tensors(blueprint: Blueprint, model: nn.Module) -> None:
         raise InputError(f"{name} does not fit its configuration: {some(wrong)}")
 
 
-def check_memory(blueprint: Blueprint, model: nn.Module, device: str, dtype: str) -> None:
-    """InputError where the device could never hold the model: some systems kill rather than refuse."""
-    memory = devices.find(device).memory_bytes
+def check_memory(blueprint: Blueprint, model: nn.Module, device: str, dtype: str) -> str:
+    """What the model takes and what is free, in words. DoesNotFit where the one is more than the other.
+
+    Some systems kill a program rather than refuse it memory, so it is not tried.
+    """
+    found = devices.find(device)
+    free = found.memory_bytes if found.free_bytes is None else found.free_bytes
     size = sum(parameter.numel() for parameter in model.parameters()) * devices.DTYPES[dtype].itemsize
-    if memory is not None and size > memory:
-        raise InputError(
-            f"{blueprint.name} in {dtype} takes {size / 1e9:.1f} GB, but {device} has {memory / 1e9:.1f} GB: "
-            "choose a smaller dtype or another device"
+    if free is None:
+        return f"needs {gigabytes(size)}"
+    if size > free:
+        raise DoesNotFit(
+            f"{blueprint.name} in {dtype} needs {gigabytes(size)}, but {device} has {gigabytes(free)} free: "
+            "choose a smaller dtype or another device, or close other programs"
         )
+    return f"needs {gigabytes(size)}, {gigabytes(free)} free"
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def fill(

@@ -26,10 +26,11 @@ from model_core.checkpoint.files import (
     read_json,
     read_safetensors,
 )
+from model_core.checkpoint.said import as_dict, settle
 from model_core.config import Source
-from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
+from model_core.model import Model
 from model_core.tokenizer import IdTokenizer, Tokenizer
 
 MANIFEST = "layerscope.json"
@@ -42,8 +43,8 @@ def recognises(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def read(path: Path) -> Blueprint:
-    """What the folder holds. Its parameters have our names already."""
+def read(path: Path, said: Mapping[str, str]) -> Blueprint:
+    """What the folder holds. Its parameters have our names already, and its manifest says everything."""
     manifest = read_json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise InputError(
@@ -54,7 +55,8 @@ def read(path: Path) -> Blueprint:
         raise InputError(
             f"{MANIFEST} has the family {short(manifest['family'])}; known are {', '.join(sorted(FAMILIES))}"
         )
-    config = config_of(family, manifest.get("config"))
+    title = text(manifest, "name")
+    config = settle(title, family, as_dict(config_of(family, manifest.get("config"))), said)
     name = manifest.get("tokenizer")
     if name is not None and not is_plain(name):
         raise InputError(f"{MANIFEST}: 'tokenizer' is {short(name)}, which is no tokenizer's name")
@@ -63,7 +65,7 @@ def read(path: Path) -> Blueprint:
     parameters = [parameter for parameter, _ in empty_model(family, config).named_parameters()]
     tensors, missing, extra = match({parameter: Source(parameter) for parameter in parameters}, stored)
     return Blueprint(
-        name=text(manifest, "name"),
+        name=title,
         family=family,
         config=config,
         tensors=tensors,
@@ -113,7 +115,7 @@ def tokenizer_of(path: Path, name: str | None, vocab_size: int) -> Tokenizer:
 
 def save(
     folder: str | Path,
-    model: Decoder,
+    model: Model,
     family: Family,
     *,
     tokenizer: str | None,
