@@ -1,7 +1,11 @@
 """GPT-2: LayerNorm, a learned position table, attention with biases, GELU MLP, head tied to the embedding.
 
-Against the 2017 Transformer: decoder only, norms moved before the sublayers, one more norm at the end,
-learned positions for sinusoids, GELU (tanh form) for ReLU.
+Against the 2017 Transformer: the decoder alone, without an encoder to look at; norms stand before the sublayers,
+and one more after the last block; positions are learned, not sines and cosines; the MLP bends with GELU (tanh
+form), not ReLU.
+
+Models written after tutorials differ in two switches: queries, keys and values may go without biases (qkv_bias),
+and the output head may have weights of its own (tied off). Dropout acts in training alone.
 
 Radford et al. 2019; reference: openai/gpt-2, src/model.py.
 """
@@ -28,6 +32,8 @@ from model_core.position import LearnedPositions
 
 @dataclass(frozen=True)
 class GPT2Config:
+    """qkv_bias: whether queries, keys and values have one. dropout: the share that is zeroed, in training alone."""
+
     vocab_size: int
     width: int
     layers: int
@@ -36,6 +42,8 @@ class GPT2Config:
     context: int
     eps: float = 1e-5
     tied: bool = True
+    qkv_bias: bool = True
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -47,9 +55,17 @@ def build(config: GPT2Config) -> Decoder:
     def block() -> Block:
         return Block(
             LayerNorm(config.width, config.eps),
-            Attention(config.width, config.heads, qkv_bias=True, out_bias=True),
+            Attention(
+                config.width, config.heads, qkv_bias=config.qkv_bias, out_bias=True, dropout=config.dropout
+            ),
             LayerNorm(config.width, config.eps),
-            MLP(config.width, config.hidden, partial(gelu, approximate="tanh"), bias=True),
+            MLP(
+                config.width,
+                config.hidden,
+                partial(gelu, approximate="tanh"),
+                bias=True,
+                dropout=config.dropout,
+            ),
         )
 
     return Decoder(
@@ -61,6 +77,14 @@ def build(config: GPT2Config) -> Decoder:
         norm=LayerNorm(config.width, config.eps),
         pos=LearnedPositions(config.context, config.width),
         tied=config.tied,
+        dropout=config.dropout,
+    )
+
+
+def published(width: int, layers: int, heads: int) -> GPT2Config:
+    """A size of the paper's; all have the same vocabulary and context, and an MLP four times as wide."""
+    return GPT2Config(
+        vocab_size=50257, width=width, layers=layers, heads=heads, hidden=4 * width, context=1024
     )
 
 
@@ -109,9 +133,10 @@ def hf_weights(config: GPT2Config) -> dict[str, Source]:
             weights[f"{ours}.attn.{name}.weight"] = Source(
                 f"{theirs}.attn.c_attn.weight", part(i, transpose=True)
             )
-            weights[f"{ours}.attn.{name}.bias"] = Source(
-                f"{theirs}.attn.c_attn.bias", part(i, transpose=False)
-            )
+            if config.qkv_bias:
+                weights[f"{ours}.attn.{name}.bias"] = Source(
+                    f"{theirs}.attn.c_attn.bias", part(i, transpose=False)
+                )
         for linear, conv in (("attn.o", "attn.c_proj"), ("mlp.up", "mlp.c_fc"), ("mlp.down", "mlp.c_proj")):
             weights[f"{ours}.{linear}.weight"] = Source(
                 f"{theirs}.{conv}.weight", lambda w: w.transpose(0, 1)
@@ -129,6 +154,12 @@ register(
         about=__doc__ or "",
         config=GPT2Config,
         build=build,
+        published={
+            "124M": published(768, layers=12, heads=12),
+            "355M": published(1024, layers=24, heads=16),
+            "774M": published(1280, layers=36, heads=20),
+            "1558M": published(1600, layers=48, heads=25),
+        },
         hf_types=("gpt2",),
         from_hf=from_hf,
         hf_weights=hf_weights,

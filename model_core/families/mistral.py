@@ -1,14 +1,17 @@
 """Mistral: LLaMA with a sliding window.
 
 Against LLaMA 2: in every layer a query sees its own token and the few thousand before it, not all; what is further
-back reaches it through the layers below, a window's length each. Larger groups of query heads share key/value
-heads. Later Mistrals have no window.
+back reaches it through the layers below, a window's length each. Keys and values of older tokens may therefore be
+forgotten, and memory stops growing with the text. Already the 7B model has four query heads share a key/value head;
+of LLaMA 2, only the largest models do so.
+
+Later Mistrals have no window.
 
 Jiang et al. 2023; reference: mistralai/mistral-inference, src/mistral_inference/transformer_layers.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model_core import llama_like
@@ -28,6 +31,19 @@ def build(config: MistralConfig) -> Decoder:
     return llama_like.build(config, windows=config.windows)
 
 
+V01 = MistralConfig(
+    vocab_size=32000,
+    width=4096,
+    layers=32,
+    heads=32,
+    kv_heads=8,
+    hidden=14336,
+    context=32768,
+    head_dim=128,
+    windows=(4096,) * 32,
+)
+
+
 def from_hf(hf: Mapping[str, Any]) -> MistralConfig:
     """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
     sizes = llama_like.sizes(hf)
@@ -44,6 +60,10 @@ register(
         about=__doc__ or "",
         config=MistralConfig,
         build=build,
+        published={
+            "7B": V01,
+            "7B-v0.3": replace(V01, vocab_size=32768, theta=1e6, windows=()),
+        },
         hf_types=("mistral",),
         from_hf=from_hf,
         hf_weights=llama_like.weights,

@@ -1,8 +1,8 @@
 """Qwen3: a norm on each head's queries and keys instead of their biases.
 
-Against Qwen2: each head's q and k are brought to a common size by an RMSNorm before they are rotated, with one gain
-for all heads, so that scores cannot grow with the stream; no biases, unless a configuration asks for them; the width
-of a head is chosen freely, not the model's width over the number of heads.
+Against Qwen2: each head's queries and keys are brought to a common size by an RMSNorm before they are rotated, with
+one gain for all heads, so that scores cannot grow with the stream; no biases, unless a configuration asks for them;
+the width of a head is chosen freely, not the model's width over the number of heads.
 
 Yang et al. 2025; reference: huggingface/transformers, models/qwen3/modeling_qwen3.py.
 """
@@ -38,6 +38,23 @@ def build(config: Qwen3Config) -> Decoder:
     )
 
 
+def published(width: int, layers: int, heads: int, hidden: int, *, tied: bool) -> Qwen3Config:
+    """A size of the paper's; all have 8 key/value heads, 128 wide."""
+    return Qwen3Config(
+        vocab_size=151936,
+        width=width,
+        layers=layers,
+        heads=heads,
+        kv_heads=8,
+        hidden=hidden,
+        context=40960,
+        head_dim=128,
+        theta=1e6,
+        eps=1e-6,
+        tied=tied,
+    )
+
+
 def from_hf(hf: Mapping[str, Any]) -> Qwen3Config:
     """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
     return Qwen3Config(
@@ -59,6 +76,12 @@ register(
         about=__doc__ or "",
         config=Qwen3Config,
         build=build,
+        published={
+            "0.6B": published(1024, 28, heads=16, hidden=3072, tied=True),
+            "1.7B": published(2048, 28, heads=16, hidden=6144, tied=True),
+            "4B": published(2560, 36, heads=32, hidden=9728, tied=True),
+            "8B": published(4096, 36, heads=32, hidden=12288, tied=False),
+        },
         hf_types=("qwen3",),
         from_hf=from_hf,
         hf_weights=hf_weights,
