@@ -21,25 +21,31 @@ DTYPES = {
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 CPUS = Path("/sys/devices/system/cpu")  # where Linux says which cores its CPUs are
+MEMINFO = Path("/proc/meminfo")  # where Linux says how much memory a program may still take
 
 
 @dataclass(frozen=True)
 class Device:
-    """`name` is what torch and the command line call it; memory is None where the system does not say."""
+    """`name` is what torch and the command line call it; memory is None where the system does not say.
+
+    free_bytes  what was left of the memory when the device was looked at
+    """
 
     name: str
     title: str
     memory_bytes: int | None
+    free_bytes: int | None = None
 
 
 def devices() -> list[Device]:
     """What this machine can compute on: the CPU first, then each NVIDIA GPU, then Apple's."""
-    found = [Device("cpu", "CPU", cpu_memory())]
+    found = [Device("cpu", "CPU", cpu_memory(), cpu_free())]
     for n in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(n)
-        found.append(Device(f"cuda:{n}", gpu.name, gpu.total_memory))
+        found.append(Device(f"cuda:{n}", gpu.name, gpu.total_memory, cuda_free(n)))
     if torch.backends.mps.is_available():
-        found.append(Device("mps", "Apple GPU", torch.mps.recommended_max_memory()))
+        memory = torch.mps.recommended_max_memory()
+        found.append(Device("mps", "Apple GPU", memory, memory - torch.mps.current_allocated_memory()))
     return found
 
 
@@ -48,6 +54,22 @@ def cpu_memory() -> int | None:
     if not hasattr(os, "sysconf"):
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def cpu_free() -> int | None:
+    """Bytes of main memory that a program can still take without swapping; None where the system is not Linux."""
+    try:
+        lines = MEMINFO.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None
+
+
+def cuda_free(n: int) -> int:
+    """Bytes of a GPU that this process can still take: what is free, and what torch keeps for it unused."""
+    unused = torch.cuda.memory_reserved(n) - torch.cuda.memory_allocated(n)
+    return torch.cuda.mem_get_info(n)[0] + unused
 
 
 def find(name: str) -> Device:

@@ -38,7 +38,7 @@ from model_core import derive
 from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
 from model_core.edits import parse, within
-from model_core.errors import Cancelled, InputError, TooLong
+from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
 from model_core.families import FAMILIES
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
@@ -94,7 +94,7 @@ class Engine:
 
     def __init__(self, send: Callable[[Frame], None]) -> None:
         self.send = send
-        self.models: OrderedDict[tuple[str, str, str], Loaded] = OrderedDict()
+        self.models: OrderedDict[tuple[str, tuple[str, ...], str, str], Loaded] = OrderedDict()
         self.runs: OrderedDict[Scene, tuple[Run, float]] = OrderedDict()
         self.told = 0.0
 
@@ -155,22 +155,39 @@ class Engine:
 
     def loaded(self, scene: Scene, id: int, other_model: Callable[[], bool]) -> Loaded:
         """The model of a scene; loaded once, the least recently used makes room."""
-        key = (scene.model, scene.device, scene.dtype)
+        key = scene.opened
         if key not in self.models:
             check(scene.device, scene.dtype)
-            self.models[key] = open_model(
-                scene.model,
-                scene.device,
-                scene.dtype,
-                progress=lambda share: self.progress(id, "loading", share),
-                cancelled=other_model,
-            )
-            while len(self.models) > LOADED_MODELS:
-                old, _ = self.models.popitem(last=False)
-                for run in [s for s in self.runs if (s.model, s.device, s.dtype) == old]:
-                    del self.runs[run]
+            try:
+                self.models[key] = self.opened(scene, id, other_model)
+            except DoesNotFit:
+                # The model on screen stays, whatever happens; others are kept only where there is room.
+                if len(self.models) < 2:
+                    raise
+                self.forget_models(1)
+                self.models[key] = self.opened(scene, id, other_model)
+            self.forget_models(LOADED_MODELS)
         self.models.move_to_end(key)
         return self.models[key]
+
+    def opened(self, scene: Scene, id: int, other_model: Callable[[], bool]) -> Loaded:
+        """The model of a scene, loaded."""
+        return open_model(
+            scene.model,
+            scene.device,
+            scene.dtype,
+            config=scene.config,
+            progress=lambda share: self.progress(id, "loading", share),
+            needs=lambda words: self.progress(id, "loading", 0.0, words),
+            cancelled=other_model,
+        )
+
+    def forget_models(self, left: int) -> None:
+        """Let go of the least recently used models, and their runs, until so many are left."""
+        while len(self.models) > left:
+            old, _ = self.models.popitem(last=False)
+            for run in [scene for scene in self.runs if scene.opened == old]:
+                del self.runs[run]
 
     def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
         """The run of a scene, computed now or a moment ago."""
@@ -209,11 +226,11 @@ class Engine:
             raise error
         return tokens
 
-    def progress(self, id: int, what: str, share: float) -> None:
-        """Tell how far a load or a run is: now and then, and its end."""
-        if share == 1.0 or time.monotonic() - self.told > TELL_SECONDS:
+    def progress(self, id: int, what: str, share: float, needs: str = "") -> None:
+        """Tell how far a load or a run is: its end, now and then on the way, and first what memory it needs."""
+        if needs or share == 1.0 or time.monotonic() - self.told > TELL_SECONDS:
             self.told = time.monotonic()
-            self.send(Frame("progress", id, {"what": what, "share": share}))
+            self.send(Frame("progress", id, {"what": what, "share": share, "needs": needs}))
 
     def fail(
         self,
@@ -515,7 +532,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     def model_of(frame: Frame) -> str:
         scene = frame.fields.get("scene")
         wanted = (
-            [scene.get(name) for name in ("model", "device", "dtype")] if isinstance(scene, dict) else None
+            [scene.get(name) for name in ("model", "config", "device", "dtype")]
+            if isinstance(scene, dict)
+            else None
         )
         return json.dumps(wanted)
 

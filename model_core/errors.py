@@ -1,5 +1,8 @@
 """The ways a run ends early that are nobody's fault in the code."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one line: what is wrong, and what to do.
@@ -19,6 +22,30 @@ class TooLong(InputError):
         )
         self.length = length
         self.limit = limit
+
+
+class Unsaid(InputError):
+    """The files of a checkpoint leave open what its model needs: the person is to say it.
+
+    asks  for a form: {"name": "heads", "default": 8, "about": "attention heads in each layer", "kind": "int", "float",
+          "bool" or "choice", "choices": [...]}. `names` are those that no answer can be assumed for.
+    """
+
+    def __init__(self, model: str, asks: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+        open_ = [ask for ask in asks if ask["name"] in names]
+        what = "; ".join(f"{ask['name']} ({ask['about']})" for ask in open_)
+        how = " ".join(f"--config {ask['name']}={spelled(ask['default'])}" for ask in open_)
+        super().__init__(f"the files of {model} do not say {what}: say it, such as {how}")
+        self.asks = [dict(ask) for ask in asks]
+
+
+def spelled(value: object) -> str:
+    """A value as it is said on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class DoesNotFit(InputError):
+    """A model needs more memory than its device has left."""
 
 
 class Cancelled(Exception):

@@ -1,11 +1,12 @@
-"""The models that come with the program, and how any model is opened: by a preset's name or a path."""
+"""The models that come with the program, and how any model is opened: a preset, a path, or one without training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_core import untrained
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.errors import InputError
@@ -57,11 +58,22 @@ def open_model(
     device: str = "cpu",
     dtype: str = "float32",
     *,
+    config: Sequence[str] = (),
     progress: Callable[[float], None] = lambda share: None,
+    needs: Callable[[str], None] = lambda words: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Loaded:
-    """A preset by name, or a checkpoint by path. InputError where it is neither, or cannot be opened."""
-    return open_checkpoint(path_of(model), device, dtype, progress=progress, cancelled=cancelled)
+    """A preset by name, a checkpoint by path, or "untrained:family/size". As `open_checkpoint`.
+
+    InputError where it is none of them, or cannot be opened.
+    """
+    if model.startswith(untrained.PREFIX):
+        return untrained.open_untrained(
+            model, device, dtype, config=config, progress=progress, needs=needs, cancelled=cancelled
+        )
+    return open_checkpoint(
+        path_of(model), device, dtype, config=config, progress=progress, needs=needs, cancelled=cancelled
+    )
 
 
 def path_of(model: str) -> Path:
@@ -77,4 +89,6 @@ def path_of(model: str) -> Path:
         if (path := Path(model).expanduser()).exists():
             return path
     presets = ", ".join(PRESETS)
-    raise InputError(f"there is no model '{model}': name a preset ({presets}) or a checkpoint's path")
+    raise InputError(
+        f"there is no model '{model}': name a preset ({presets}), a checkpoint's path, or untrained:family/size"
+    )

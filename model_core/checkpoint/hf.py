@@ -21,6 +21,7 @@ from model_core.checkpoint.files import (
     read_json,
     read_safetensors,
 )
+from model_core.checkpoint.said import as_dict, settle
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.tokenizer import IdTokenizer, Tokenizer
@@ -34,15 +35,16 @@ def recognises(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
-def read(path: Path) -> Blueprint:
-    """What the folder holds, by the weight map of its family."""
+def read(path: Path, said: Mapping[str, str]) -> Blueprint:
+    """What the folder holds, by the weight map of its family. Its config.json says everything."""
     hf = read_json(path / CONFIG)
     family = family_of_type(hf.get("model_type"))
     if hf.get("quantization_config") is not None:
         raise InputError("config.json has quantised weights, which cannot be read: use the unquantised model")
     assert family.from_hf is not None
     assert family.hf_weights is not None
-    config = family.from_hf(hf)
+    name = path.resolve().name
+    config = settle(name, family, as_dict(family.from_hf(hf)), said)
     named = stored_tensors(path)
     stored = {name.removeprefix(family.hf_prefix): tensor for name, tensor in named.items()}
     if len(stored) < len(named):
@@ -52,7 +54,7 @@ def read(path: Path) -> Blueprint:
     if getattr(config, "tied", False) and not missing:
         check_tied(family, config, stored)
     return Blueprint(
-        name=path.resolve().name,
+        name=name,
         family=family,
         config=config,
         tensors=tensors,

@@ -1,0 +1,111 @@
+"""Models without training: a published configuration, changed as one likes, with the weights that training begins from.
+
+layerscope trace --model untrained:gpt2/124M --config layers=4 --config seed=3 ...
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from model_core.assets import asset
+from model_core.checkpoint import Blueprint, Loaded, empty_model, open_blueprint
+from model_core.checkpoint.files import Stored, ranks_tokenizer
+from model_core.checkpoint.said import as_dict, changed, parse
+from model_core.errors import InputError
+from model_core.families import FAMILIES, Family
+from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.train import first_weights
+
+PREFIX = "untrained:"
+SEED = "seed"
+MOST_LAYERS = 512
+# A model of so many tokens reads the bundled vocabulary that has them.
+VOCABULARIES = {50257: "gpt2", 2048: "tales-2048"}
+
+
+def open_untrained(
+    model: str,
+    device: str,
+    dtype: str,
+    *,
+    config: Sequence[str],
+    progress: Callable[[float], None],
+    needs: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> Loaded:
+    """The model of "untrained:family/size", with fields of its configuration and the `seed` as `config` says.
+
+    The same seed gives the same numbers on every device, rounded to the dtype. InputError for an unknown family or
+    size, and for a configuration that makes no model.
+    """
+    said = parse(config)
+    seed = seed_of(said.pop(SEED, "0"))
+    family, published = published_of(model)
+    name = model.removeprefix(PREFIX)
+    blueprint = blueprint_of(f"{name}, untrained", family, changed(name, family, published, said), seed)
+    return open_blueprint(blueprint, None, device, dtype, progress=progress, needs=needs, cancelled=cancelled)
+
+
+def published_of(model: str) -> tuple[Family, Any]:
+    """The family and the configuration that "untrained:family/size" names. InputError says which there are."""
+    family_name, _, size = model.removeprefix(PREFIX).partition("/")
+    with_sizes = {name: family for name, family in FAMILIES.items() if family.published}
+    if family_name not in with_sizes:
+        raise InputError(
+            f"there is no family '{family_name}'; untrained models are of {', '.join(with_sizes)}, "
+            f"such as {PREFIX}gpt2/124M"
+        )
+    family = with_sizes[family_name]
+    if size not in family.published:
+        sizes = ", ".join(f"{PREFIX}{family_name}/{known}" for known in family.published)
+        raise InputError(f"{family.title} was not published as '{size}': choose one of {sizes}")
+    return family, family.published[size]
+
+
+def seed_of(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InputError(f"seed={text}: seed is a whole number from 0 up")
+    return int(text)
+
+
+def blueprint_of(name: str, family: Family, config: Any, seed: int) -> Blueprint:
+    """The model as a checkpoint that stores its first weights: each is drawn when it is its turn to be read."""
+    check_layers(name, config)
+    empty = empty_model(family, config)
+    drawn = first_weights(empty, seed)
+
+    def draw(wanted: str) -> Tensor:
+        parameter, values = next(drawn)
+        assert parameter == wanted
+        return values
+
+    tensors = {
+        parameter: Stored(parameter, tuple(values.shape), "F32", partial(draw, parameter))
+        for parameter, values in empty.named_parameters()
+    }
+    return Blueprint(
+        name=name,
+        family=family,
+        config=config,
+        tensors=tensors,
+        missing=(),
+        extra=(),
+        tokenizer=lambda: tokenizer_for(config.vocab_size),
+    )
+
+
+def check_layers(name: str, config: Any) -> None:
+    """InputError for more layers than can be built to be looked at."""
+    for field, value in as_dict(config).items():
+        if field.endswith("layers") and value > MOST_LAYERS:
+            raise InputError(f"{name} would have {value} layers: give it {MOST_LAYERS} at most")
+
+
+def tokenizer_for(vocab_size: int) -> Tokenizer:
+    """The bundled vocabulary of that size, or token ids."""
+    name = VOCABULARIES.get(vocab_size)
+    if name is None:
+        return IdTokenizer(vocab_size)
+    return ranks_tokenizer(asset("tokenizers", f"{name}.tiktoken"), vocab_size)
