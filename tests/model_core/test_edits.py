@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model_core.edits import AblateHead, AnyEdit, MaskOff, check, parse, toggled
 from model_core.errors import InputError
+from model_core.names import ATTENTION_PATHS
 from model_core.replay import Run
 from tests.model_core.tiny import CONFIGS, HEADS, LAYERS, tiny, tokens
 
@@ -19,11 +20,13 @@ ABOVE = torch.ones(LENGTH, LENGTH).triu(1).bool()
 
 families = pytest.mark.parametrize("family", CONFIGS)
 numbers = st.integers(0, 999_999)
+stacks = st.sampled_from(sorted(ATTENTION_PATHS))
 any_edit = st.one_of(
     st.just(MaskOff()),
     st.builds(MaskOff, numbers),
-    st.builds(MaskOff, numbers, numbers),
-    st.builds(AblateHead, numbers, numbers),
+    st.builds(MaskOff, numbers, numbers, stacks),
+    st.builds(MaskOff, stack=stacks),
+    st.builds(AblateHead, numbers, numbers, stacks),
 )
 
 
@@ -95,14 +98,14 @@ def test_what_is_no_edit_is_refused_in_one_line_that_names_the_words(text: str) 
 )
 def test_layer_or_head_that_the_model_does_not_have_is_named(words: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        check([parse("mask off"), parse(words)], LAYERS, HEADS)
+        check([parse("mask off"), parse(words)], tiny("llama").attentions)
     assert str(error.value) == message
     with pytest.raises(InputError, match=message):
         Run(tiny("llama"), tokens(LENGTH), [parse(words)])
 
 
 def test_last_layer_and_head_are_known() -> None:
-    check([parse("mask off L2H3"), parse("ablate L2H3")], LAYERS, HEADS)
+    check([parse("mask off L2H3"), parse("ablate L2H3")], tiny("llama").attentions)
 
 
 @families

@@ -4,16 +4,16 @@ import networkx as nx
 import pytest
 import torch
 
-from model_core.graph import TOKENS, graph
+from model_core.graph import graph
 from model_core.replay import sites
-from tests.model_core.tiny import CONFIGS, LAYERS, tiny
+from tests.model_core.tiny import CONFIGS, LAYERS, POSITIONS, tiny
 
 LENGTH = 7
+TOKENS = "tokens"
 families = pytest.mark.parametrize("family", CONFIGS)
 
-POSITIONS = {family: {"pos.out" if family == "gpt2" else "rope.angles"} for family in CONFIGS}
 CONSTANTS = {
-    family: positions | {f"blocks.{n}.attn.mask" for n in range(LAYERS)}
+    family: {*positions, *(f"blocks.{n}.attn.mask" for n in range(LAYERS))}
     for family, positions in POSITIONS.items()
 }
 # Where the value of each site of a block comes from; the families differ in positions and in the MLP.
@@ -30,23 +30,30 @@ ATTENTION = {
     "norm2.out": {"resid_mid"},
     "resid_post": {"resid_mid", "mlp.out"},
 }
-LLAMA = ATTENTION | {
+ROTARY = ATTENTION | {
     "attn.q_rot": {"attn.q", "rope.angles"},
     "attn.k_rot": {"attn.k", "rope.angles"},
     "attn.scores": {"attn.q_rot", "attn.k_rot"},
+}
+PLAIN = ATTENTION | {"attn.scores": {"attn.q", "attn.k"}}
+MLP = {
+    "mlp.pre": {"norm2.out"},
+    "mlp.post": {"mlp.pre"},
+    "mlp.out": {"mlp.post"},
+}
+LLAMA = ROTARY | {
     "mlp.gate": {"norm2.out"},
     "mlp.up": {"norm2.out"},
     "mlp.post": {"mlp.gate", "mlp.up"},
     "mlp.out": {"mlp.post"},
 }
 SOURCES = {
-    "gpt2": ATTENTION
-    | {
-        "attn.scores": {"attn.q", "attn.k"},
-        "mlp.pre": {"norm2.out"},
-        "mlp.post": {"mlp.pre"},
-        "mlp.out": {"mlp.post"},
-    },
+    "gpt2": PLAIN | MLP,
+    "gpt2 without qkv_bias": PLAIN | MLP,
+    "mini": PLAIN | MLP,
+    "mini learned gelu": PLAIN | MLP,
+    "mini rope silu": ROTARY | MLP,
+    "mini none": PLAIN | MLP,
     "llama": LLAMA,
     "qwen2": LLAMA,
     "qwen3": LLAMA
@@ -104,7 +111,7 @@ def test_edges_within_a_block_are_those_of_its_formulas(family: str, measured: n
 
 
 def test_blocks_are_chained_from_the_embedding_to_the_head(family: str, measured: nx.DiGraph) -> None:
-    position = {"pos.out"} if family == "gpt2" else set()
+    position = set(POSITIONS[family]) - {"rope.angles"}
     assert set(measured.predecessors("embed.out")) == {TOKENS}
     assert set(measured.predecessors("blocks.0.resid_pre")) == {"embed.out"} | position
     for layer in range(1, LAYERS):
