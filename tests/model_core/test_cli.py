@@ -23,6 +23,7 @@ from model_core.cli import main
 from model_core.decoder import Decoder
 from model_core.edits import parse
 from model_core.engine import Engine
+from model_core.families import family_of
 from model_core.generate import Sampling, generate
 from model_core.presets import PRESETS, Preset, open_model
 from model_core.protocol import Frame
@@ -77,7 +78,7 @@ def test_trace_holds_every_site_of_the_run_bit_for_bit(
         assert about["dims"][site.key] == site.dims
     assert about["tokens"] == run.tokens
     assert "".join(about["strings"]) == PROMPT
-    assert about["family"] == family
+    assert about["family"] == family_of(loaded.model.config).name
     assert type(loaded.model.config)(**about["config"]) == loaded.model.config
     assert about["edits"] == edits
     assert Scene.from_json(about["scene"]) == Scene(models[family], PROMPT, edits=tuple(edits))

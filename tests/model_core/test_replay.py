@@ -14,7 +14,7 @@ from model_core.errors import Cancelled, InputError, TooLong
 from model_core.replay import Run, calls_of, sites
 from model_core.tap import record
 from model_core.trace import Trace
-from tests.model_core.tiny import CONFIGS, CONTEXT, LAYERS, tiny, tokens
+from tests.model_core.tiny import CONFIGS, CONTEXT, LAYERS, POSITIONS, tiny, tokens
 
 LENGTH = 11
 EDITS = ([], ["mask off"], ["mask off L1H2", "ablate L0H1", "ablate L2H3"])
@@ -101,8 +101,7 @@ def test_logits_of_a_run_are_the_model_s_own(family: str) -> None:
 def test_run_keeps_each_block_s_input_and_what_lies_outside_the_blocks(family: str) -> None:
     run = Run(tiny(family), tokens(LENGTH))
     inputs = [f"blocks.{n}.resid_pre" for n in range(LAYERS)]
-    position = "pos.out" if family == "gpt2" else "rope.angles"
-    assert list(run.trace) == ["embed.out", position, *inputs, "norm.out", "logits"]
+    assert list(run.trace) == ["embed.out", *POSITIONS[family], *inputs, "norm.out", "logits"]
     assert list(run.replays) == []
 
 

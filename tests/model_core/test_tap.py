@@ -14,7 +14,7 @@ from model_core.errors import Cancelled, InputError
 from model_core.replay import Run, sites
 from model_core.tap import Tapped, record
 from model_core.trace import Trace
-from tests.model_core.tiny import CONFIGS, tiny, tokens
+from tests.model_core.tiny import CONFIGS, POSITIONS, tiny, tokens
 
 LENGTH = 9
 PROMPT = torch.tensor([tokens(LENGTH)])
@@ -89,7 +89,7 @@ def test_kept_values_are_those_that_match_in_order_of_computation(family: str) -
     _, trace = kept(tiny(family), "blocks.1.attn.*", "logits")
     words = [key.removeprefix("blocks.1.attn.") for key in trace]
     normed = ["q_norm", "k_norm"] if family == "qwen3" else []
-    rotated = [] if family == "gpt2" else ["q_rot", "k_rot"]
+    rotated = ["q_rot", "k_rot"] if POSITIONS[family] == ["rope.angles"] else []
     assert words == [
         "q",
         "k",

@@ -1,4 +1,7 @@
-"""Tiny random models of every decoder family, with weights wide enough that every part of them matters."""
+"""Tiny random models of every decoder family, with weights wide enough that every part of them matters.
+
+Some families have several: the name begins with the family's, and goes on with what is different.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from model_core.decoder import Decoder
 from model_core.families import family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.mini import MiniConfig
 from model_core.families.mistral import MistralConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.qwen3 import Qwen3Config
@@ -20,7 +24,17 @@ CONTEXT = 24
 LAYERS = 3
 HEADS = 4
 
-Config = GPT2Config | LlamaConfig | Qwen2Config | Qwen3Config | MistralConfig
+Config = GPT2Config | MiniConfig | LlamaConfig | Qwen2Config | Qwen3Config | MistralConfig
+
+GPT_LIKE: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "width": 24,
+    "layers": LAYERS,
+    "heads": HEADS,
+    "hidden": 40,
+    "context": CONTEXT,
+    "tied": False,
+}
 
 LLAMA_LIKE: dict[str, Any] = {
     "vocab_size": VOCAB,
@@ -34,13 +48,30 @@ LLAMA_LIKE: dict[str, Any] = {
 }
 
 CONFIGS: dict[str, Config] = {
-    "gpt2": GPT2Config(
-        vocab_size=VOCAB, width=24, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT, tied=False
-    ),
+    "gpt2": GPT2Config(**GPT_LIKE),
+    "gpt2 without qkv_bias": GPT2Config(**GPT_LIKE, qkv_bias=False),
+    "mini": MiniConfig(**GPT_LIKE),
+    "mini learned silu": MiniConfig(**GPT_LIKE, positions="learned", activation="silu"),
+    "mini rope gelu": MiniConfig(**GPT_LIKE, positions="rope", activation="gelu"),
+    "mini none": MiniConfig(**GPT_LIKE, positions="none"),
     "llama": LlamaConfig(**LLAMA_LIKE),
     "qwen2": Qwen2Config(**LLAMA_LIKE, windows=(None, 4, None)),
     "qwen3": Qwen3Config(**LLAMA_LIKE | {"head_dim": 8}),
     "mistral": MistralConfig(**LLAMA_LIKE, windows=(5,) * LAYERS),
+}
+
+# The site that says where a token stands, where there is one.
+POSITIONS: dict[str, list[str]] = {
+    "gpt2": ["pos.out"],
+    "gpt2 without qkv_bias": ["pos.out"],
+    "mini": ["pos.out"],
+    "mini learned silu": ["pos.out"],
+    "mini rope gelu": ["rope.angles"],
+    "mini none": [],
+    "llama": ["rope.angles"],
+    "qwen2": ["rope.angles"],
+    "qwen3": ["rope.angles"],
+    "mistral": ["rope.angles"],
 }
 
 
