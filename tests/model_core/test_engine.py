@@ -16,8 +16,7 @@ import torch
 from model_core import derive, engine
 from model_core.devices import configure_threads
 from model_core.engine import QUESTIONS, Context, Engine
-from model_core.families import FAMILIES, family_of
-from model_core.graph import TOKENS
+from model_core.families import FAMILIES
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
@@ -159,7 +158,7 @@ def test_hello_tells_what_the_engine_has(process: Process) -> None:
     assert hello["devices"][0]["name"] == "cpu"
     assert hello["presets"].keys() == PRESETS.keys()
     assert hello["families"] == {name: family.title for name, family in FAMILIES.items()}
-    assert {family_of(config).name for config in CONFIGS.values()} <= hello["families"].keys()
+    assert hello["families"].keys() == CONFIGS.keys()
     assert hello["pid"] == process.process.pid
 
 
@@ -175,6 +174,7 @@ def test_every_kind_of_query_comes_back_over_pipes_as_it_was_computed(process: P
         kind, arguments = frame.fields["query"]["kind"], frame.fields["query"]["arguments"]
         if kind == "rope" and frame.kind == "error":
             assert not open_model(scene.model).model.rope
+            assert frame.kind == "error"
             assert frame.fields["message"] == "this model has no rotary positions"
             continue
         answer = expected(scene, kind, arguments)
@@ -358,7 +358,10 @@ def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> 
     facts = answer_to(scene, "run").fields["facts"]
     assert facts["tokens"] == run.tokens
     assert "".join(facts["strings"]) == PROMPT
-    assert (facts["layers"], facts["heads"], facts["context"]) == (LAYERS, HEADS, CONTEXT)
+    (attention,) = facts["attentions"]
+    assert (attention["name"], attention["queries"], attention["keys"]) == ("", 0, 0)
+    assert (attention["layers"], attention["heads"], facts["context"]) == (LAYERS, HEADS, CONTEXT)
+    assert facts["texts"] == [{"name": "tokens", "tokens": facts["tokens"], "strings": facts["strings"]}]
     assert facts["parameters"] == run.model.parameter_count
     assert facts["kept_bytes"] == run.trace.nbytes
     assert facts["edits"] == ["mask off L1H2"]
@@ -380,7 +383,7 @@ def test_overview_has_every_layer_and_head_in_order(scene: Scene, run: Run) -> N
     for layer in range(LAYERS):
         assert np.array_equal(maps[layer], run.value(f"blocks.{layer}.attn.pattern")[0])
     small = answer_to(scene, "overview", side=3)
-    assert small.fields["facts"] == {"length": length, "shown": 3}
+    assert small.fields["facts"] == {"size": [length, length]}
     assert np.array_equal(small.arrays["maps"], derive.shrink(torch.tensor(maps), 3))
 
 
@@ -432,7 +435,7 @@ def test_rope_tells_a_head_s_query_and_the_key_that_it_shares(
 def test_positions_are_told_by_kind(models: dict[str, str]) -> None:
     assert answer_to(Scene(models["llama"], PROMPT), "positions").fields["facts"] == {"kind": "rotary"}
     table = answer_to(Scene(models["gpt2"], PROMPT), "positions")
-    assert table.fields["facts"] == {"kind": "table"}
+    assert table.fields["facts"] == {"kind": "table", "learned": True, "text": 0}
     length = len(open_model(models["gpt2"]).tokenizer.encode(PROMPT))
     assert table.arrays["table"].shape == (length, 24)
     assert np.diag(table.arrays["cosines"]) == pytest.approx(1)
@@ -454,7 +457,7 @@ def test_inspected_slice_is_a_table_with_the_statistics_of_the_whole(scene: Scen
 def test_graph_is_told_as_nodes_and_pairs_of_their_positions(scene: Scene, run: Run) -> None:
     facts = answer_to(scene, "graph").fields["facts"]
     keys = [node["key"] for node in facts["nodes"]]
-    assert keys == [TOKENS, *(site.key for site in sites(run.model, len(run.tokens)))]
+    assert keys == ["tokens", *(site.key for site in sites(run.model, len(run.tokens)))]
     assert {(keys[a], keys[b]) for a, b in facts["edges"]} == set(run.graph.edges)
 
 
