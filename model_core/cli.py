@@ -144,6 +144,12 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         default=[],
         help=f"change the run; may be repeated: {words}",
     )
+    command.add_argument(
+        "--target",
+        metavar="P",
+        default="",
+        help="what the decoder of an encoder-decoder reads; the prompt without it",
+    )
     add_device_option(command)
     add_dtype_option(command)
 
@@ -247,15 +253,18 @@ def trace(arguments: argparse.Namespace) -> None:
                 raise too_long(tokens, limit)
             tokens, strings, text = tokens[:limit], strings[:limit], None
         changes = [edits.parse(edit) for edit in arguments.edit]
+        target = target_of(loaded, arguments.target)
         with memory_errors("this run"):
-            passed = {site.key: site for site in sites(loaded.model, max(1, len(tokens)))}
+            lengths = [max(1, len(tokens)), max(1, len(target or tokens))][: len(loaded.model.inputs)]
+            passed = {site.key: site for site in sites(loaded.model, *lengths)}
             keys = select(arguments.sites or ["*"], passed)
-            run = Run(loaded.model, tokens, changes)
+            run = Run(loaded.model, tokens, changes, target=target)
             # Each value its own: the file knows no views, and sites of a pass may share their memory.
             values = {key: run.value(key).clone(memory_format=torch.contiguous_format) for key in keys}
         scene = Scene(
             model=arguments.model,
             prompt=loaded.tokenizer.decode(tokens) if text is None else text,
+            target=arguments.target,
             device=arguments.device,
             dtype=arguments.dtype,
             edits=tuple(map(str, changes)),
@@ -263,6 +272,7 @@ def trace(arguments: argparse.Namespace) -> None:
         about = {
             "tokens": tokens,
             "strings": strings,
+            "texts": dict(zip(loaded.model.inputs, run.inputs, strict=True)),
             "family": loaded.family.name,
             "config": asdict(loaded.model.config),
             "edits": list(scene.edits),
@@ -272,7 +282,8 @@ def trace(arguments: argparse.Namespace) -> None:
         with write_errors(arguments.out):
             save_file(values, unfinished, {name: json.dumps(value) for name, value in about.items()})
     size = arguments.out.stat().st_size
-    print(f"{arguments.out}: {len(keys)} sites of {len(tokens)} tokens, {size / 1e6:.1f} MB")
+    read = " and ".join(map(str, map(len, run.inputs)))
+    print(f"{arguments.out}: {len(keys)} sites of {read} tokens, {size / 1e6:.1f} MB")
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -288,7 +299,8 @@ def generate(arguments: argparse.Namespace) -> None:
         if not arguments.cut:
             raise too_long(tokens, limit)
         tokens = tokens[min(arguments.max_new_tokens, limit // 2) - limit :]
-    written, shown = list(tokens), 0
+    target = target_of(loaded, arguments.target)
+    written, shown = list(target or tokens), 0
 
     def show(*, finished: bool) -> None:
         """Print what is new. A character whose last bytes are still to come waits for them."""
@@ -301,7 +313,13 @@ def generate(arguments: argparse.Namespace) -> None:
     stop = loaded.tokenizer.eos
     with memory_errors("this text"):
         for token in generate_.generate(
-            loaded.model, tokens, arguments.max_new_tokens, sampling, changes, stop=stop
+            loaded.model,
+            target or tokens,
+            arguments.max_new_tokens,
+            sampling,
+            changes,
+            source=tokens,
+            stop=stop,
         ):
             if token != stop:
                 written.append(token)
@@ -442,6 +460,20 @@ def encoded(loaded: Loaded, text: str) -> list[int]:
     except UnicodeEncodeError:
         raise InputError("the prompt is not valid UTF-8 text") from None
     return loaded.tokenizer.encode(text)
+
+
+def target_of(loaded: Loaded, text: str) -> list[int]:
+    """The tokens of --target. InputError where they are too many, or the model reads one text only."""
+    if not text:
+        return []
+    if len(loaded.model.inputs) == 1:
+        raise InputError(
+            f"{loaded.name} reads one text: --target is what the decoder of an encoder-decoder reads"
+        )
+    tokens = encoded(loaded, text)
+    if len(tokens) > loaded.model.context:
+        raise TooLong(len(tokens), loaded.model.context)
+    return tokens
 
 
 def too_long(tokens: Sequence[int], limit: int) -> InputError:
