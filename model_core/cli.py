@@ -358,10 +358,10 @@ def train(arguments: argparse.Namespace) -> None:
     from model_core.assets import asset
     from model_core.card import card, held_out
     from model_core.checkpoint import native, open_checkpoint
-    from model_core.checkpoint.files import ranks_tokenizer
     from model_core.families import FAMILIES
     from model_core.presets import PRESETS
     from model_core.scores import head_scores
+    from model_core.tokenizers.ranks import ranks_tokenizer
 
     if arguments.preset not in PRESETS:
         raise InputError(f"there is no preset '{arguments.preset}': name one of {', '.join(PRESETS)}")

@@ -1,20 +1,24 @@
 """Text to token ids and back: what the model reads, and how each id is shown.
 
-A model with a vocabulary has a TiktokenTokenizer. One that has none, or whose vocabulary is not at hand, has
-an IdTokenizer: the prompt is then the ids themselves.
+Here are the protocol that the rest of the program knows, and the two tokenizers that need no file of another
+project: byte-level BPE over tiktoken's ranks, and ids for a model whose vocabulary is not at hand. The formats that
+checkpoints bring along are in `model_core.tokenizers`, one file each.
 """
 
 from __future__ import annotations
 
 import codecs
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import tiktoken
 
 from model_core.errors import InputError
+from model_core.merges import Part
 from model_core.vocabulary import load_ranks
 
 __all__ = ["END_OF_TEXT", "GPT2_PATTERN", "IdTokenizer", "TiktokenTokenizer", "Tokenizer", "load_ranks"]
@@ -26,15 +30,21 @@ GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
 
 
 class Tokenizer(Protocol):
-    """What the rest of the program knows of a tokenizer."""
+    """What the rest of the program knows of a tokenizer.
+
+    prefix   ids that the model's own configuration puts before every prompt: its BOS, or nothing
+    special  ids that stand for no text, such as BOS and EOS, to be shown as such
+    """
 
     name: str
     vocab_size: int
     bos: int | None
     eos: int | None
+    prefix: tuple[int, ...]
+    special: frozenset[int]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a prompt. A special token written out, such as <|endoftext|>, is its one id."""
+        """The ids of a prompt, without the prefix."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -47,21 +57,37 @@ class Tokenizer(Protocol):
 
 
 class TiktokenTokenizer:
-    """Byte-level BPE with GPT-2's pieces, over ranks in tiktoken's format.
+    """Byte-level BPE over ranks in tiktoken's format.
 
-    `special` tokens take the ids after the last rank, in order. <|endoftext|>, if among them, is both `eos`
-    and `bos`, as in GPT-2: it ends one document and so stands before the next.
+    special    tokens beside the ranks: names with their ids, or names that take the ids after the last rank, in
+               order. <|endoftext|>, if among them, is both `eos` and `bos`, as in GPT-2: it ends one document and so
+               stands before the next. Written out in a text, a special token is its one id.
+    pattern    the pieces that merges never cross, as a regular expression
+    prefix     names of the special tokens that are put before every prompt
+    normalise  a Unicode form that the text is brought into first
     """
 
     def __init__(
-        self, name: str, ranks: Mapping[bytes, int], special: Sequence[str] = (END_OF_TEXT,)
+        self,
+        name: str,
+        ranks: Mapping[bytes, int],
+        special: Sequence[str] | Mapping[str, int] = (END_OF_TEXT,),
+        *,
+        pattern: str = GPT2_PATTERN,
+        prefix: Sequence[str] = (),
+        normalise: str | None = None,
     ) -> None:
-        ids = {text: len(ranks) + i for i, text in enumerate(special)}
+        ids = dict(special if isinstance(special, Mapping) else zip(special, count(len(ranks)), strict=False))
         self.name = name
         self.vocab_size = len(ranks) + len(ids)
         self.bos = self.eos = ids.get(END_OF_TEXT)
+        self.prefix = tuple(ids[token] for token in prefix)
+        self.special = frozenset(ids.values())
+        self.pattern = pattern
+        self.normalise: Any = normalise
+        self._ranks = dict(ranks)
         self._encoding = tiktoken.Encoding(
-            name, pat_str=GPT2_PATTERN, mergeable_ranks=dict(ranks), special_tokens=ids
+            name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens=ids
         )
 
     @classmethod
@@ -72,7 +98,7 @@ class TiktokenTokenizer:
         return cls(Path(path).stem, load_ranks(path), special)
 
     def encode(self, text: str) -> list[int]:
-        return self._encoding.encode(text, allowed_special="all")
+        return self._encoding.encode(self._normal(text), allowed_special="all")
 
     def decode(self, ids: Sequence[int]) -> str:
         for id in ids:
@@ -81,7 +107,48 @@ class TiktokenTokenizer:
 
     def token(self, id: int) -> str:
         check_id(id, self.vocab_size)
-        return self._encoding.decode_single_token_bytes(id).decode("utf-8", errors=SPELL_BYTES)
+        return spell(self._encoding.decode_single_token_bytes(id))
+
+    # Why this split
+
+    measure = "rank"
+
+    def parts(self, text: str) -> list[Part]:
+        text = self._normal(text)
+        starts = iter(self._word_starts(text))
+        word, next_word, at, parts = -1, next(starts, None), 0, []
+        for id in self._encoding.encode(text, allowed_special="all"):
+            while next_word is not None and next_word <= at:
+                word, next_word = word + 1, next(starts, None)
+            token = self._encoding.decode_single_token_bytes(id)
+            symbols = (token,) if id in self.special else tuple(bytes([byte]) for byte in token)
+            parts.append(Part(id, symbols, word))
+            at += len(token)
+        return parts
+
+    def merge(self, left: bytes, right: bytes) -> tuple[bytes, float] | None:
+        rank = self._ranks.get(left + right)
+        return None if rank is None else (left + right, rank)
+
+    def spell(self, symbol: bytes) -> str:
+        return spell(symbol)
+
+    def _word_starts(self, text: str) -> list[int]:
+        """Where the pieces of the pattern begin, in bytes; a special token is a piece of its own."""
+        import regex
+
+        starts, at = [], 0
+        names = sorted(self._encoding.special_tokens_set, key=len, reverse=True)
+        cut = regex.split(f"({'|'.join(map(regex.escape, names))})", text) if names else [text]
+        for number, stretch in enumerate(cut):
+            words = [0] if number % 2 else [found.start() for found in regex.finditer(self.pattern, stretch)]
+            starts += [at + len(stretch[:start].encode()) for start in words]
+            at += len(stretch.encode())
+        return starts
+
+    def _normal(self, text: str) -> str:
+        text = whole_characters(text)
+        return text if self.normalise is None else unicodedata.normalize(self.normalise, text)
 
 
 class IdTokenizer:
@@ -92,6 +159,8 @@ class IdTokenizer:
         self.vocab_size = vocab_size
         self.bos: int | None = None
         self.eos: int | None = None
+        self.prefix: tuple[int, ...] = ()
+        self.special: frozenset[int] = frozenset()
 
     def encode(self, text: str) -> list[int]:
         """The ids. Raises InputError naming the first word that is no id of this vocabulary."""
@@ -122,6 +191,16 @@ def check_id(id: int, vocab_size: int) -> None:
 
 def shorten(word: str) -> str:
     return word if len(word) <= 40 else word[:40] + "..."
+
+
+def whole_characters(text: str) -> str:
+    """The text with halves of surrogate pairs, which no encoding knows, replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def spell(token: bytes) -> str:
+    """A token for display: its characters, and <0xE2> for each byte that forms none."""
+    return token.decode("utf-8", errors=SPELL_BYTES)
 
 
 def spell_bytes(error: UnicodeError) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,8 @@ BYTES = 256
 def train_ranks(text: str, vocab_size: int, special: Sequence[str]) -> dict[bytes, int]:
     """Learn `vocab_size - len(special)` ranks from `text`.
 
-    The text is cut at every special token first, so no merge holds one or crosses one. Needs the optional
-    `tokenizers` library; raises InputError without it, for a `vocab_size` that the bytes do not fit into, and
-    for one that the text has too few pairs for.
+    The text is cut at every special token first, so no merge holds one or crosses one. Raises InputError for a
+    `vocab_size` that the bytes do not fit into, and for one that the text has too few pairs for.
     """
     merged = vocab_size - len(special)
     if merged < BYTES:
@@ -48,12 +47,8 @@ def train_ranks(text: str, vocab_size: int, special: Sequence[str]) -> dict[byte
 
 def train_bpe(text: str, size: int, special: Sequence[str]) -> Tokenizer:
     """The BPE of at most `size` tokens that the tokenizers library learns from `text`, cut at `special`."""
-    try:
-        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    except ImportError:
-        raise InputError(
-            'Learning a vocabulary needs the tokenizers library: pip install "layerscope[train]".'
-        ) from None
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)  # GPT-2's regex
     trainer = trainers.BpeTrainer(
@@ -84,6 +79,7 @@ def _byte_of() -> dict[str, int]:
 
 
 _BYTE_OF = _byte_of()
+BYTE_CHARACTERS = frozenset(_BYTE_OF)
 
 
 def save_ranks(ranks: dict[bytes, int], path: str | os.PathLike[str]) -> None:
@@ -92,8 +88,12 @@ def save_ranks(ranks: dict[bytes, int], path: str | os.PathLike[str]) -> None:
     Path(path).write_bytes(b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ordered))
 
 
-def load_ranks(path: str | os.PathLike[str], size: int | None = None) -> dict[bytes, int]:
+def load_ranks(
+    path: str | os.PathLike[str], size: int | None = None, *, apart: Set[int] = frozenset()
+) -> dict[bytes, int]:
     """Read a tiktoken ranks file; with `size`, one of exactly that many ranks (special tokens not counted).
+
+    apart  ids that special tokens have taken, which the ranks may step over
 
     Raises InputError, naming the line, for anything but a whole byte-level vocabulary: a file that cannot be
     read, a cut line, a token that is not base64, a token or rank given twice, a rank left out, a byte without
@@ -120,7 +120,7 @@ def load_ranks(path: str | os.PathLike[str], size: int | None = None) -> dict[by
         line_of[rank] = number
 
     last = max(line_of, default=-1)
-    if last >= len(ranks):
+    if last >= len(ranks) + len([id for id in apart if id < last]):
         raise InputError(
             f"{path}, line {line_of[last]}: rank {last} leaves a gap, as the file has {len(ranks)} tokens; "
             "lines are missing."

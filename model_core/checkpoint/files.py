@@ -1,6 +1,5 @@
-"""What the readers share: stored tensors, known by shape before they are read; JSON; vocabularies."""
+"""What the readers share: stored tensors, known by shape before they are read; JSON; file names."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -13,8 +12,7 @@ from torch import Tensor
 
 from model_core.config import Source
 from model_core.errors import InputError
-from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
-from model_core.vocabulary import load_ranks
+from model_core.json_file import read_json as read_json  # beside the other readers, for every format
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 
@@ -83,21 +81,6 @@ def check_layers(config: Any, stored: Mapping[str, Stored]) -> None:
             )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. InputError for anything else."""
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {str(error).splitlines()[0]}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return content
-
-
 def is_plain(name: object) -> bool:
     """Is it the name of a file in the same folder, leading nowhere else?"""
     return (
@@ -106,15 +89,3 @@ def is_plain(name: object) -> bool:
         and name.strip(". ") != ""
         and not set("/\\:") & set(name)
     )
-
-
-def ranks_tokenizer(path: Path, vocab_size: int) -> TiktokenTokenizer:
-    """The tokenizer of a ranks file, with one token for each id of the model. InputError where it has more.
-
-    Ids behind the ranks and <|endoftext|>, which pad a vocabulary, are named <|unused0|>, <|unused1|>, ...
-    """
-    ranks = load_ranks(path)
-    if len(ranks) > vocab_size:
-        raise InputError(f"{path} belongs to another model: {len(ranks)} tokens, where this has {vocab_size}")
-    special = [END_OF_TEXT, *(f"<|unused{n}|>" for n in range(vocab_size - len(ranks) - 1))]
-    return TiktokenTokenizer(path.stem, ranks, special[: vocab_size - len(ranks)])

@@ -17,14 +17,13 @@ from model_core.checkpoint.files import (
     check_layers,
     is_plain,
     match,
-    ranks_tokenizer,
     read_json,
     read_safetensors,
 )
 from model_core.checkpoint.said import as_dict, settle
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
-from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizers import tokenizer_in
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -60,7 +59,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         tensors=tensors,
         missing=missing,
         extra=extra,
-        tokenizer=lambda: tokenizer_of(path, config.vocab_size),
+        tokenizer=lambda: tokenizer_in(path, config.vocab_size, hf),
     )
 
 
@@ -127,13 +126,6 @@ def check_tied(family: Family, config: Any, stored: Mapping[str, Stored]) -> Non
             f"config.json ties the output head to the embedding, but {head.name} is stored and differs: "
             "set tie_word_embeddings to false"
         )
-
-
-def tokenizer_of(path: Path, vocab_size: int) -> Tokenizer:
-    """The ranks file of the folder where there is one; otherwise the prompt is token ids."""
-    for ranks in sorted(path.glob("*.tiktoken")):
-        return ranks_tokenizer(ranks, vocab_size)
-    return IdTokenizer(vocab_size)
 
 
 register(Reader(CONFIG, recognises, read))

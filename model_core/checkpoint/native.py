@@ -22,7 +22,6 @@ from model_core.checkpoint.files import (
     check_layers,
     is_plain,
     match,
-    ranks_tokenizer,
     read_json,
     read_safetensors,
 )
@@ -32,6 +31,7 @@ from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
 from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
 
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"
@@ -101,13 +101,15 @@ def config_of(family: Family, values: object) -> Any:
 
 
 def tokenizer_of(path: Path, name: str | None, vocab_size: int) -> Tokenizer:
-    """The named ranks file, from the folder or among the bundled ones; token ids where none is named."""
+    """The named ranks file, from the folder or bundled, or tiktoken's encoding; token ids where none is named."""
     if name is None:
         return IdTokenizer(vocab_size)
     places = [path / f"{name}.tiktoken", asset("tokenizers", f"{name}.tiktoken")]
     for place in places:
         if place.is_file():
             return ranks_tokenizer(place, vocab_size)
+    if name in ENCODINGS:
+        return named(name, vocab_size, path)
     raise InputError(
         f"{MANIFEST} names the tokenizer {name}: {places[0]} does not exist, and none such is bundled"
     )

@@ -131,12 +131,6 @@ def test_text_with_too_few_pairs_is_refused_with_the_size_it_allows() -> None:
         train_ranks("ab ab ab", 300, [])
 
 
-def test_learning_without_the_optional_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(InputError, match=r"layerscope\[train\]"):
-        train_ranks(SMALL_CORPUS, 300, [END_OF_TEXT])
-
-
 def test_saved_ranks_come_back_and_are_written_in_order(tmp_path: Path) -> None:
     ranks = load_ranks(TALES, size=2047)
     shuffled = dict(sorted(ranks.items()))

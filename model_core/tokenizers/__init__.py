@@ -1,0 +1,140 @@
+"""The tokenizers that checkpoints bring along. One file a format, found by looking, says which file it reads.
+
+    tokenizer = tokenizer_in(Path("folder/of/a/model"), vocab_size=32000, config={"bos_token_id": 1})
+
+The first format that finds its file opens it: tokenizer.json, vocab.json and merges.txt, tokenizer.model, a ranks file,
+llama2.c's tokenizer.bin. Nothing of a folder is ever run or unpickled, and nothing is fetched.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_core.errors import InputError
+from model_core.json_file import read_json
+from model_core.tokenizer import IdTokenizer, Tokenizer
+
+SETTINGS = "tokenizer_config.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the model and its files say about its tokenizer, whatever the format.
+
+    vocab_size  ids the model has
+    add_bos     whether a prompt begins with BOS; None where nothing is said
+    bos, eos    the tokens themselves, or their ids; None where nothing is said
+    """
+
+    vocab_size: int
+    add_bos: bool | None = None
+    bos: str | int | None = None
+    eos: str | int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A tokenizer's file format.
+
+    order  formats of lower order are preferred where a folder has several
+    find   the file that it reads in a folder, for a model of that many ids; None where there is none
+    open   its tokenizer; InputError where the file is damaged or belongs to another model
+    """
+
+    order: int
+    find: Callable[[Path, int], Path | None]
+    open: Callable[[Path, Wanted], Tokenizer]
+
+
+FORMATS: list[Format] = []
+
+
+def register(format: Format) -> None:
+    """Called once at the end of each format's file."""
+    FORMATS.append(format)
+
+
+def tokenizer_in(folder: Path, vocab_size: int, config: Mapping[str, Any] | None = None) -> Tokenizer:
+    """The tokenizer of a checkpoint.
+
+    folder      where its tokenizer's files may lie
+    vocab_size  ids the model has; a smaller vocabulary is filled up with tokens that no text makes
+    config      what the checkpoint's own configuration says: "bos_token_id" and "eos_token_id", and "tokenizer", the
+                name of an encoding such as "gpt2", which needs no file in the folder
+
+    A folder without a tokenizer has that of `default_tokenizer`. InputError, in one line, for a damaged file or one of
+    another model.
+    """
+    config = config or {}
+    if isinstance(name := config.get("tokenizer"), str):
+        from model_core.tokenizers.ranks import named
+
+        return named(name, vocab_size, folder)
+    for format, path in found(folder, vocab_size):
+        return format.open(path, wanted(folder, vocab_size, config))
+    return default_tokenizer(vocab_size)
+
+
+def has_tokenizer(folder: Path, vocab_size: int) -> bool:
+    """Whether the folder has a tokenizer's file of any format."""
+    return bool(found(folder, vocab_size))
+
+
+def default_tokenizer(vocab_size: int) -> Tokenizer:
+    """For a model that brings no tokenizer: GPT-2's where the size is GPT-2's, else the prompt is token ids.
+
+    50304 is GPT-2's size rounded up to a multiple of 64, as nanoGPT does.
+    """
+    from model_core.tokenizers.ranks import named
+
+    return named("gpt2", vocab_size) if vocab_size in (50257, 50304) else IdTokenizer(vocab_size)
+
+
+def found(folder: Path, vocab_size: int) -> list[tuple[Format, Path]]:
+    """The formats that have a file there, in order of preference."""
+    ordered = sorted(FORMATS, key=lambda format: format.order)
+    return [(format, path) for format in ordered if (path := format.find(folder, vocab_size)) is not None]
+
+
+def wanted(folder: Path, vocab_size: int, config: Mapping[str, Any]) -> Wanted:
+    """What tokenizer_config.json says, and where it says nothing the checkpoint's configuration."""
+    path = folder / SETTINGS
+    settings = read_json(path) if path.is_file() else {}
+    add_bos = settings.get("add_bos_token")
+    return Wanted(
+        vocab_size,
+        add_bos if isinstance(add_bos, bool) else None,
+        said(settings.get("bos_token"), config.get("bos_token_id")),
+        said(settings.get("eos_token"), config.get("eos_token_id")),
+        settings,
+    )
+
+
+def said(token: object, id: object) -> str | int | None:
+    """A special token by its text, which may lie in an object with flags, else by its id or the first of several."""
+    if isinstance(token, Mapping):
+        token = token.get("content")
+    if isinstance(token, str):
+        return token
+    if isinstance(id, list) and id:
+        id = id[0]
+    return id if isinstance(id, int) and not isinstance(id, bool) else None
+
+
+def check_size(path: Path, size: int, vocab_size: int) -> None:
+    """InputError where a file has more tokens than the model has ids."""
+    if size > vocab_size:
+        raise InputError(f"{path} belongs to another model: {size} tokens, where this has {vocab_size}")
+
+
+def unused(id: int) -> str:
+    """How an id that the model has and its vocabulary does not is called."""
+    return f"<|unused{id}|>"
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

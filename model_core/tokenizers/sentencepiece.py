@@ -1,0 +1,152 @@
+"""SentencePiece models: tokenizer.model, as LLaMA 2, Mistral and T5 have it. Read by the sentencepiece library.
+
+Blanks are part of the pieces, written ▁; a text is read as if it began with one. What has no piece is spelled in bytes,
+<0xE6>, where the model has those. LLaMA 3's tokenizer.model is a ranks file under the same name.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from model_core.errors import InputError
+from model_core.merges import Part
+from model_core.tokenizer import Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizers import Format, Wanted, check_size, register, unused
+from model_core.tokenizers.ranks import is_ranks, llama3_tokenizer
+
+MODEL = "tokenizer.model"
+BLANK = "▁"
+BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+class SentencePieceTokenizer:
+    """A SentencePiece model of any kind. Its control tokens are not read from the text, as in the library."""
+
+    def __init__(self, name: str, model: bytes, wanted: Wanted) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        pieces: Any = SentencePieceProcessor(model_proto=model)
+        known = range(pieces.GetPieceSize())
+        self.name = name
+        self.vocab_size = wanted.vocab_size
+        self.bos, self.eos = (id if id >= 0 else None for id in (pieces.bos_id(), pieces.eos_id()))
+        self.prefix: tuple[int, ...] = () if self.bos is None or wanted.add_bos is False else (self.bos,)
+        control = {id for id in known if pieces.IsControl(id) or pieces.IsUnknown(id)}
+        self.special = frozenset(control.union(range(len(known), wanted.vocab_size)))
+        self._pieces = pieces
+        self._known = known
+        self.size = len(known)
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._pieces.EncodeAsIds(whole_characters(text))
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        for id in ids:
+            check_id(id, self.vocab_size)
+        text: str = self._pieces.DecodeIds([id for id in ids if id in self._known])
+        return text
+
+    def token(self, id: int) -> str:
+        check_id(id, self.vocab_size)
+        return self.spell(self._pieces.IdToPiece(id)) if id in self._known else unused(id)
+
+    # Why this split
+
+    def parts(self, text: str) -> list[Part]:
+        text = whole_characters(text)
+        word, parts = -1, list[Part]()
+        pieces = self._pieces.EncodeAsPieces(text)
+        for id, piece in zip(self._pieces.EncodeAsIds(text), pieces, strict=True):
+            word += piece.startswith(BLANK) or not parts
+            parts.append(Part(id, tuple(piece) if id in self.scores_by_id else (piece,), word))
+        return parts
+
+    def spell(self, symbol: str) -> str:
+        if byte := BYTE.fullmatch(symbol):
+            return spell(bytes.fromhex(byte[1]))
+        return symbol.replace(BLANK, " ")
+
+    @cached_property
+    def scores_by_id(self) -> dict[int, float]:
+        """The score of each piece that text is made of: no control token, no byte."""
+        plain = [id for id in self._known if id not in self.special and not self._pieces.IsByte(id)]
+        return {id: self._pieces.GetScore(id) for id in plain}
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """The same by piece."""
+        return {self._pieces.IdToPiece(id): score for id, score in self.scores_by_id.items()}
+
+
+class MergingSentencePiece(SentencePieceTokenizer):
+    """A model of byte-pair encoding: the pair whose piece has the highest score is merged first."""
+
+    measure: Literal["score"] = "score"
+
+    def merge(self, left: str, right: str) -> tuple[str, float] | None:
+        score = self.scores.get(left + right)
+        return None if score is None else (left + right, score)
+
+
+def open(path: Path, wanted: Wanted) -> Tokenizer:
+    if is_ranks(path):
+        return llama3_tokenizer(path, wanted)
+    try:
+        model = path.read_bytes()
+        merging = model_type(model) == BPE
+        kind = MergingSentencePiece if merging else SentencePieceTokenizer
+        tokenizer = kind(path.parent.name or path.stem, model, wanted)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (RuntimeError, ValueError, IndexError):
+        raise InputError(f"{path} is no whole SentencePiece model: download it again") from None
+    check_size(path, tokenizer.size, wanted.vocab_size)
+    return tokenizer
+
+
+BPE = 2
+TRAINER, MODEL_TYPE = 2, 3  # numbers of fields in sentencepiece_model.proto
+
+
+def model_type(model: bytes) -> int:
+    """TrainerSpec.ModelType of a serialised model: 1 unigram, which is the default, 2 byte-pair encoding."""
+    trainer = dict(fields(model)).get(TRAINER, b"")
+    kind = dict(fields(trainer)).get(MODEL_TYPE, 1) if isinstance(trainer, bytes) else 1
+    return kind if isinstance(kind, int) else 1
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protobuf message: number and value, bytes undecoded. IndexError where it is cut."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        key = varint()
+        wire = key & 7
+        if wire == 0:
+            yield key >> 3, varint()
+            continue
+        size = {1: 8, 5: 4}.get(wire) or varint()
+        yield key >> 3, message[at : at + size]
+        at += size
+
+
+def find(folder: Path, vocab_size: int) -> Path | None:
+    path = folder / MODEL
+    return path if path.is_file() else None
+
+
+register(Format(30, find, open))
