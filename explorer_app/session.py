@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model_core.edits import toggled
+from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, Scene, layer_of, query
 from psygnal import Signal
+
+from explorer_app.focus import Cursor, Role, cursor_at, kind_named, kinds_of, seen_from, stack_at, token_of
 
 STORE_BYTES = 512 << 20
 
@@ -25,9 +28,10 @@ SITES = query("sites")
 @dataclass(frozen=True)
 class Selection:
     """layer, head  the focused head
-    query, key   the locked token positions, None where no token is chosen
+    query, key   the locked token positions, None where no token is chosen; in the texts of the attention in focus
     step         position in the forward pass: an index into the sites in order of computation
     site         the key of that step
+    stack        the name of the kind of attention in focus; "" where the model has one only
     """
 
     layer: int = 0
@@ -36,6 +40,12 @@ class Selection:
     key: int | None = None
     step: int = 0
     site: str = "tokens"
+    stack: str = ""
+
+    @property
+    def cursor(self) -> Cursor:
+        """The locked tokens."""
+        return Cursor(self.query, self.key, self.stack)
 
 
 class Store:
@@ -85,7 +95,7 @@ class Session:
         self.shown = scene
         self.before: Scene | None = None
         self.selection = Selection()
-        self.hovered: tuple[int | None, int | None] = (None, None)
+        self.pointed = Cursor()
         self.store = Store()
         self.message = ""
         self.fix: dict[str, str] = {}
@@ -147,13 +157,39 @@ class Session:
         return self.answer(RUN)
 
     @property
+    def kinds(self) -> list[AttentionKind]:
+        """The kinds of attention of the model that is shown; none before its run is known."""
+        run = self.run
+        return [] if run is None else kinds_of(run)
+
+    @property
+    def attention(self) -> AttentionKind | None:
+        """The kind of attention in focus, None before a run."""
+        kinds = self.kinds
+        return kind_named(kinds, self.selection.stack) if kinds else None
+
+    @property
+    def texts(self) -> list[dict[str, Any]]:
+        """What the model that is shown reads: name, tokens and strings of each text."""
+        run = self.run
+        return [] if run is None else list(run["texts"])
+
+    @property
     def sites(self) -> list[dict[str, Any]]:
         """The steps of the forward pass, in order; empty until the engine has said."""
         answer = self.answer(SITES)
         return [] if answer is None else list(answer["sites"])
 
     def select(self, **fields: Any) -> None:
-        """Move the selection. Numbers beyond the model's are brought back to its edge."""
+        """Move the selection. Numbers beyond the model's are brought back to its edge.
+
+        Another kind of attention keeps those of the locked tokens that it has as well.
+        """
+        kinds, stack = self.kinds, fields.get("stack", self.selection.stack)
+        if kinds and stack != self.selection.stack:
+            of, onto = (kind_named(kinds, name) for name in (self.selection.stack, stack))
+            query, key = seen_from(self.selection.cursor, of, onto)
+            fields = {"query": query, "key": key, **fields}
         self._set(self._clamped(replace(self.selection, **fields)))
 
     def go_to(self, site: str) -> None:
@@ -169,13 +205,47 @@ class Session:
             step = min(max(step, 0), len(sites) - 1)
             key = sites[step]["key"]
             layer = layer_of(key)
-            self.select(step=step, site=key, **({} if layer is None else {"layer": layer}))
+            stack = stack_at(key, self.kinds, self.selection.stack)
+            self.select(step=step, site=key, stack=stack, **({} if layer is None else {"layer": layer}))
 
-    def hover(self, query: int | None, key: int | None = None) -> None:
+    # Tokens: positions are those of the attention in focus, unless a text or another kind is named.
+
+    def hover(self, query: int | None, key: int | None = None, stack: str | None = None) -> None:
         """The token positions under the pointer: previewed everywhere, locked by a click."""
-        if self.hovered != (query, key):
-            self.hovered = (query, key)
+        pointed = Cursor(query, key, self.selection.stack if stack is None else stack)
+        if query is None and key is None:
+            pointed = Cursor()
+        if pointed != self.pointed:
+            self.pointed = pointed
             self.hovered_changed.emit(self.hovered)
+
+    def hover_token(self, text: int, position: int | None, role: Role = "query") -> None:
+        """A token of one of the texts is under the pointer."""
+        at = cursor_at(self.kinds, self.selection.stack, text, position, role) if self.kinds else {}
+        query, key, stack = (at.get(name) for name in ("query", "key", "stack"))
+        self.hover(query, key, stack)  # type: ignore[arg-type]
+
+    def select_token(self, text: int, position: int | None, role: Role = "query") -> None:
+        """Lock a token of one of the texts."""
+        if self.kinds:
+            self.select(**cursor_at(self.kinds, self.selection.stack, text, position, role))
+
+    @property
+    def hovered(self) -> tuple[int | None, int | None]:
+        """Query and key under the pointer, as the attention in focus shows them."""
+        attention = self.attention
+        if attention is None:
+            return self.pointed.query, self.pointed.key
+        return self.seen(self.pointed, attention)
+
+    def seen(self, cursor: Cursor, onto: AttentionKind) -> tuple[int | None, int | None]:
+        """Row and column at which a kind of attention shows the tokens of a cursor."""
+        return seen_from(cursor, kind_named(self.kinds, cursor.stack), onto)
+
+    def token(self, cursor: Cursor, text: int, role: Role = "query") -> int | None:
+        """The position in a text that a cursor means, None where it means none there."""
+        kinds = self.kinds
+        return token_of(cursor, kind_named(kinds, cursor.stack), text, role) if kinds else None
 
     def go_back(self, message: str) -> None:
         """The model that was asked for cannot be had: ask for the one on screen again, and say why."""
@@ -225,19 +295,21 @@ class Session:
         run = self.run
         if run is None:
             return selection
-        length = len(run["tokens"])
+        kind = kind_named(kinds_of(run), selection.stack)
+        lengths = [len(text["tokens"]) for text in run["texts"]]
 
-        def token(position: int | None) -> int | None:
-            return None if position is None else min(max(position, 0), length - 1)
+        def token(position: int | None, text: int) -> int | None:
+            return None if position is None else min(max(position, 0), lengths[text] - 1)
 
         sites = self.sites
         step = min(max(selection.step, 0), len(sites) - 1) if sites else selection.step
         return replace(
             selection,
-            layer=min(max(selection.layer, 0), run["layers"] - 1),
-            head=min(max(selection.head, 0), run["heads"] - 1),
-            query=token(selection.query),
-            key=token(selection.key),
+            layer=min(max(selection.layer, 0), kind.layers - 1),
+            head=min(max(selection.head, 0), kind.heads - 1),
+            query=token(selection.query, kind.queries),
+            key=token(selection.key, kind.keys),
             step=step,
             site=sites[step]["key"] if sites else selection.site,
+            stack=kind.name,
         )
