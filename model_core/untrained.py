@@ -11,11 +11,12 @@ from torch import Tensor
 
 from model_core.assets import asset
 from model_core.checkpoint import Blueprint, Loaded, empty_model, open_blueprint
-from model_core.checkpoint.files import Stored, ranks_tokenizer
+from model_core.checkpoint.files import Stored
 from model_core.checkpoint.said import as_dict, changed, parse
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizers.ranks import ranks_tokenizer
 from model_core.train import first_weights
 
 PREFIX = "untrained:"
