@@ -48,8 +48,13 @@ class Panel(QWidget):
         session.hovered_changed.connect(self.hovered)
         theme.notifier.changed.connect(self.refresh)
 
+    @classmethod
+    def applies(cls, run: Answer | None) -> bool:
+        """Whether there is anything to show of the model that was run; None: not known yet."""
+        return True
+
     def needs(self) -> list[Query]:
-        """The queries whose answers `draw` gets; RUN is always among them."""
+        """The queries whose answers `draw` gets; RUN is always among them. Asked once the run is known."""
         return []
 
     def draw(self, answers: Answers) -> None:
@@ -79,7 +84,8 @@ class Panel(QWidget):
         if not self.seen:
             return []
         # Of another model nothing is known yet, not even how many layers it has: first its run.
-        known = self.session.scene.model == self.session.shown.model
+        scene, shown = self.session.scene, self.session.shown
+        known = self.session.run is not None and (scene.model, scene.config) == (shown.model, shown.config)
         return [RUN, *self.needs()] if known else [RUN]
 
     def ahead(self) -> list[Query]:
@@ -102,7 +108,7 @@ class Panel(QWidget):
         self.asks.emit()
 
     def _update(self) -> None:
-        if not self.seen:
+        if not self.seen or self.session.run is None:
             return
         needs = [RUN, *self.needs()]
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
