@@ -7,6 +7,7 @@ from model_core.queries import Answer, Query, query
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from explorer_app import theme
+from explorer_app.attention_text import text_words
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
@@ -61,16 +62,16 @@ class Position(Panel):
             self.pages.setCurrentWidget(self.none)
 
     def preview(self, query_token: int | None, key: int | None) -> None:
-        for map in (self.rotary.angles, self.table.rows):
-            map.preview(query_token, None)
-        self.table.cosines.preview(query_token, key)
+        self.rotary.angles.preview(query_token, None)
+        self.table.preview()
 
 
-def chosen_tokens(session: Session, count: int) -> tuple[int, int]:
-    """The query token, the last one where none is chosen; and the key token, where none is chosen the same."""
-    at = session.selection
-    query = count - 1 if at.query is None else at.query
-    return query, query if at.key is None else at.key
+def chosen_tokens(session: Session, text: int) -> tuple[int, int]:
+    """The query token of a text, the last one where none is chosen; and the key token, where none is chosen the same."""
+    at = session.selection.cursor
+    query, key = session.token(at, text), session.token(at, text, "key")
+    query = len(session.texts[text]["tokens"]) - 1 if query is None else query
+    return query, query if key is None else key
 
 
 class Rotary(QWidget):
@@ -121,11 +122,13 @@ class Rotary(QWidget):
 
     def draw(self, run: Answer, rope: Answer) -> None:
         strings = [visible_blanks(string) for string in run["strings"]]
-        t, s = chosen_tokens(self.session, len(strings))
+        t, s = chosen_tokens(self.session, 0)
+        attention = self.session.attention
+        assert attention is not None
         self.convention.setStyleSheet(f"color: {theme.current().muted}")
         formula = tr(
             "Each adjacent pair (x₀ + i·x₁) of q and k is turned: × e^(i·θ), θ = position · {theta}^(−2·pair/{width})"
-        ).format(theta=f"{rope['theta']:g}", width=run["head_dim"])
+        ).format(theta=f"{rope['theta']:g}", width=attention.head_dim)
         slowed = tr("; slow pairs turn even slower in this model, which makes room for a longer context")
         loaded = tr("Checkpoints that pair the two halves of a head are reordered when they are opened.")
         self.convention.setText(f"{formula}{slowed if rope.facts.get('rescaled') else ''}. {loaded}")
@@ -221,12 +224,34 @@ class Rotary(QWidget):
         )
 
 
+def table_words(run: Answer, text: int, learned: bool, shape: tuple[int, int]) -> str:
+    """What is added for a position, and which rows these are."""
+    words = (
+        tr("A learned vector for each position is added to the token's embedding.")
+        if learned
+        else tr(
+            "A vector that is computed from the position, and not learned, is added to the token's embedding: "
+            "dimensions 2i and 2i+1 are the sine and the cosine of position / 10000^(2i/{width})."
+        )
+    )
+    shown = tr("Here the first {count} of {context} rows, {width} dimensions.")
+    if len(run["texts"]) > 1:
+        shown = tr(
+            "Here the first {count} of {context} rows, {width} dimensions: those of the {text}; "
+            "both texts take theirs from one table."
+        )
+    count, width = shape
+    name = text_words(run["texts"][text]["name"])
+    return f"{words} {shown}".format(count=count, context=run["context"], width=width, text=name)
+
+
 class Table(QWidget):
-    """The learned rows of the prompt's positions, the chosen one, and how alike any two are."""
+    """The rows of the table at the positions of a text, the chosen one, and how alike any two are."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self.text = 0
         self.about = QLabel(self)
         self.about.setWordWrap(True)
         self.rows = Heatmap(self)
@@ -246,23 +271,31 @@ class Table(QWidget):
         layout.addWidget(self.rows, 1)
         layout.addLayout(below, 1)
 
-        self.rows.clicked.connect(lambda position, dimension: session.select(query=position))
-        self.cosines.clicked.connect(lambda one, other: session.select(query=one, key=other))
+        self.rows.clicked.connect(lambda position, dimension: session.select_token(self.text, position))
+        self.cosines.clicked.connect(self._lock)
         for map in (self.rows, self.cosines):
-            map.hovered.connect(lambda position, _: session.hover(position))
+            map.hovered.connect(lambda position, _: session.hover_token(self.text, position))
             map.left.connect(lambda: session.hover(None))
 
+    def _lock(self, one: int, other: int) -> None:
+        self.session.select_token(self.text, one)
+        self.session.select_token(self.text, other, "key")
+
+    def preview(self) -> None:
+        """Light the tokens under the pointer, where they are of the text whose rows these are."""
+        pointed = self.session.pointed
+        one, other = (self.session.token(pointed, self.text, role) for role in ("query", "key"))
+        self.rows.preview(one, None)
+        self.cosines.preview(one, other)
+
     def draw(self, run: Answer, answer: Answer) -> None:
-        table, cosines = answer["table"], answer["cosines"]
-        strings = [visible_blanks(string) for string in run["strings"]]
-        t, _ = chosen_tokens(self.session, len(strings))
+        table, cosines, self.text = answer["table"], answer["cosines"], answer["text"]
+        strings = [visible_blanks(string) for string in run["texts"][self.text]["strings"]]
+        t, _ = chosen_tokens(self.session, self.text)
         dimensions = [str(i) for i in range(table.shape[1])]
         self.about.setStyleSheet(f"color: {theme.current().muted}")
         self.about.setText(
-            tr(
-                "A learned vector for each position is added to the token's embedding: "
-                "the first {count} of {context} rows, {width} dimensions."
-            ).format(count=len(strings), context=run["context"], width=table.shape[1])
+            table_words(run, self.text, answer["learned"], (len(strings), table.shape[1]))
         )
         places = [str(position) for position in range(len(strings))]
         self.rows.show_matrix(
@@ -305,4 +338,4 @@ class Table(QWidget):
                 one=one, other=other, value=short_number(float(cosines[one, other]), 5)
             ),
         )
-        self.cosines.set_cursor(t, self.session.selection.key)
+        self.cosines.set_cursor(t, self.session.token(self.session.selection.cursor, self.text, "key"))
