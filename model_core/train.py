@@ -191,6 +191,7 @@ def train(
     mixed = recipe.autocast != "float32"
     sites = guided_sites(model.attentions[0].layers)
     losses, since, begun = 0.0, 0, time.monotonic()
+    torch.manual_seed(recipe.seed)  # what dropout draws from
     model.train()
     for step in range(recipe.steps):
         if cancelled():
