@@ -39,6 +39,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 REPORT_EVERY = 50  # training steps between two lines of progress, each with a checkpoint
 STOPPED = 130
+MODELS = "a preset's name, a checkpoint's path, or untrained:family/size; see layerscope models"
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,8 +114,9 @@ def command_line() -> Parser:
     )
 
     command = add("evaluate", "score the heads on repeated random tokens; measure held-out text", evaluate)
-    command.add_argument("model", metavar="MODEL", help="a preset's name, or a checkpoint's path")
+    command.add_argument("model", metavar="MODEL", help=MODELS)
     add_data_options(command, required=False)
+    add_config_option(command)
     add_device_option(command)
     add_dtype_option(command)
 
@@ -136,7 +138,7 @@ def command_line() -> Parser:
 
 def add_run_options(command: argparse.ArgumentParser) -> None:
     words = "; ".join(kind.words for kind in edits.KINDS)
-    command.add_argument("--model", metavar="M", required=True, help="a preset's name or a checkpoint's path")
+    command.add_argument("--model", metavar="M", required=True, help=MODELS)
     command.add_argument(
         "--edit",
         metavar="SPEC",
@@ -150,8 +152,26 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         default="",
         help="what the decoder of an encoder-decoder reads; the prompt without it",
     )
+    command.add_argument(
+        "--no-special",
+        dest="special",
+        action="store_false",
+        help="leave away what the model's configuration puts before a prompt (BOS)",
+    )
+    add_config_option(command)
     add_device_option(command)
     add_dtype_option(command)
+
+
+def add_config_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="what the model's files do not say, such as heads=8, or another field of an untrained model, "
+        "such as layers=4 or seed=3; may be repeated",
+    )
 
 
 def add_device_option(command: argparse.ArgumentParser) -> None:
@@ -213,9 +233,10 @@ def whole_number(text: str, first: int) -> int:
 
 def models(arguments: argparse.Namespace) -> None:
     """The presets, one paragraph each."""
-    from model_core.checkpoint import READERS, empty_model
+    from model_core.checkpoint import READERS, either, empty_model
     from model_core.families import FAMILIES
     from model_core.presets import PRESETS, folder_of
+    from model_core.untrained import PREFIX
 
     for name, preset in PRESETS.items():
         family, folder = FAMILIES[preset.family], folder_of(name)
@@ -225,9 +246,16 @@ def models(arguments: argparse.Namespace) -> None:
         if not size:
             weights = f"no weights yet: layerscope train --preset {name}"
         print(f"{name}\n    {preset.about}\n    {family.title}, {parameters:,} parameters, {weights}")
-    marks = " or ".join(reader.marks for reader in READERS)
+    folders, files = (
+        either(reader.what for reader in READERS if reader.file == file) for file in (False, True)
+    )
     types = ", ".join(name for family in FAMILIES.values() for name in family.hf_types)
-    print(f"\nA path works as well: the folder of a checkpoint that has {marks} (families: {types}).")
+    print(f"\nA path works as well: a {files}, or the folder that has {folders} (families: {types}).")
+    print(
+        "\nWithout training, for --model; fields of the configuration may be changed, such as --config layers=4:"
+    )
+    for name, family in FAMILIES.items():
+        print("    " + "  ".join(f"{PREFIX}{name}/{size}" for size in family.published))
 
 
 def trace(arguments: argparse.Namespace) -> None:
@@ -245,7 +273,10 @@ def trace(arguments: argparse.Namespace) -> None:
     text = arguments.prompt if arguments.prompt_file is None else read_text(arguments.prompt_file)
     with replaced(arguments.out) as unfinished:
         loaded = opened(arguments)
-        tokens = encoded(loaded, text) if arguments.tokens is None else arguments.tokens
+        prefix, tokens = list(loaded.tokenizer.prefix), arguments.tokens
+        if tokens is None:
+            tokens = [*prefix_of(loaded, arguments), *encoded(loaded, text)]
+        special = tokens[: len(prefix)] == prefix
         strings = [loaded.tokenizer.token(token) for token in tokens]
         limit = loaded.model.context
         if len(tokens) > limit:
@@ -253,7 +284,7 @@ def trace(arguments: argparse.Namespace) -> None:
                 raise too_long(tokens, limit)
             tokens, strings, text = tokens[:limit], strings[:limit], None
         changes = [edits.parse(edit) for edit in arguments.edit]
-        target = target_of(loaded, arguments.target)
+        target = target_of(loaded, arguments)
         with memory_errors("this run"):
             lengths = [max(1, len(tokens)), max(1, len(target or tokens))][: len(loaded.model.inputs)]
             passed = {site.key: site for site in sites(loaded.model, *lengths)}
@@ -263,11 +294,13 @@ def trace(arguments: argparse.Namespace) -> None:
             values = {key: run.value(key).clone(memory_format=torch.contiguous_format) for key in keys}
         scene = Scene(
             model=arguments.model,
-            prompt=loaded.tokenizer.decode(tokens) if text is None else text,
+            prompt=loaded.tokenizer.decode(tokens[special * len(prefix) :]) if text is None else text,
             target=arguments.target,
             device=arguments.device,
             dtype=arguments.dtype,
             edits=tuple(map(str, changes)),
+            config=tuple(arguments.config),
+            special=special,
         )
         about = {
             "tokens": tokens,
@@ -294,13 +327,15 @@ def generate(arguments: argparse.Namespace) -> None:
     sampling = generate_.Sampling(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
     changes = [edits.parse(edit) for edit in arguments.edit]
     loaded = opened(arguments)
-    tokens, limit = encoded(loaded, arguments.prompt), loaded.model.context
+    prefix, limit = prefix_of(loaded, arguments), loaded.model.context
+    tokens = [*prefix, *encoded(loaded, arguments.prompt)]
     if len(tokens) > limit:
         if not arguments.cut:
             raise too_long(tokens, limit)
-        tokens = tokens[min(arguments.max_new_tokens, limit // 2) - limit :]
-    target = target_of(loaded, arguments.target)
-    written, shown = list(target or tokens), 0
+        room = limit - min(arguments.max_new_tokens, limit // 2) - len(prefix)
+        tokens = [*prefix, *tokens[-room:]]
+    target = target_of(loaded, arguments)
+    written, shown = (target or tokens)[len(prefix) :], 0
 
     def show(*, finished: bool) -> None:
         """Print what is new. A character whose last bytes are still to come waits for them."""
@@ -451,7 +486,7 @@ def opened(arguments: argparse.Namespace) -> Loaded:
     from model_core.presets import open_model
 
     configure_threads()
-    return open_model(arguments.model, arguments.device, arguments.dtype)
+    return open_model(arguments.model, arguments.device, arguments.dtype, config=arguments.config)
 
 
 def encoded(loaded: Loaded, text: str) -> list[int]:
@@ -462,15 +497,20 @@ def encoded(loaded: Loaded, text: str) -> list[int]:
     return loaded.tokenizer.encode(text)
 
 
-def target_of(loaded: Loaded, text: str) -> list[int]:
+def prefix_of(loaded: Loaded, arguments: argparse.Namespace) -> list[int]:
+    """What is put before every text: the model's own BOS, unless --no-special leaves it away."""
+    return list(loaded.tokenizer.prefix) if arguments.special else []
+
+
+def target_of(loaded: Loaded, arguments: argparse.Namespace) -> list[int]:
     """The tokens of --target. InputError where they are too many, or the model reads one text only."""
-    if not text:
+    if not arguments.target:
         return []
     if len(loaded.model.inputs) == 1:
         raise InputError(
             f"{loaded.name} reads one text: --target is what the decoder of an encoder-decoder reads"
         )
-    tokens = encoded(loaded, text)
+    tokens = [*prefix_of(loaded, arguments), *encoded(loaded, arguments.target)]
     if len(tokens) > loaded.model.context:
         raise TooLong(len(tokens), loaded.model.context)
     return tokens
