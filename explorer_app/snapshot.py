@@ -47,7 +47,14 @@ def main(argv: Sequence[str]) -> int:
         arguments = command_line().parse_args(argv)
         start_application(arguments.scale)
         theme.apply(application(), arguments.theme)
-        session = Session(Scene(arguments.model, arguments.prompt, edits=tuple(arguments.edit)))
+        session = Session(
+            Scene(
+                arguments.model,
+                arguments.prompt,
+                edits=tuple(arguments.edit),
+                config=tuple(arguments.config),
+            )
+        )
         render(session, arguments.out, arguments.size, arguments.panel, arguments.layer, arguments.head)
     except InputError as error:
         print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
@@ -68,6 +75,13 @@ def command_line() -> Parser:
     parser.add_argument("--head", metavar="H", type=int, help="the focused head, from 0")
     parser.add_argument(
         "--edit", metavar="SPEC", action="append", default=[], help="as `layerscope trace --help` says"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="as `layerscope trace --help` says",
     )
     parser.add_argument("--size", metavar="WxH", type=size, default=size("1280x800"), help="default 1280x800")
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="default light")

@@ -47,6 +47,20 @@ class PostNormBlock(Block):
         return self.tap("resid_post", self.norm2(x + self.mlp(x)), "B T C")
 
 
+class NormedBlock(Block):
+    """A tutorial's order: attention adds to the normed stream that it reads. x [B T C] -> [B T C]
+
+    Reference: datawhalechina/happy-llm, chapter 2, EncoderLayer.
+    """
+
+    def forward(
+        self, x: Tensor, mask: Tensor, angles: Tensor | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        x = self.norm1(self.tap("resid_pre", x, "B T C"))
+        x = self.tap("resid_mid", x + self.attn(x, mask, angles, cache), "B T C")
+        return self.tap("resid_post", x + self.mlp(self.norm2(x)), "B T C")
+
+
 class CrossBlock(Stage):
     """Pre-norm block of a decoder that also attends to an encoder's output, `memory`. x [B T C] -> [B T C]"""
 
@@ -81,6 +95,18 @@ class PostNormCrossBlock(CrossBlock):
         x = self.tap("resid_mid", self.norm1(x + self.attn(x, mask, cache=cache)), "B T C")
         x = self.tap("resid_cross", self.norm2(x + self.cross(x, open_mask, memory=memory)), "B T C")
         return self.tap("resid_post", self.norm3(x + self.mlp(x)), "B T C")
+
+
+class NormedCrossBlock(CrossBlock):
+    """The decoder's block in that tutorial's order. Reference: datawhalechina/happy-llm, chapter 2, DecoderLayer."""
+
+    def forward(
+        self, x: Tensor, mask: Tensor, memory: Tensor, open_mask: Tensor, cache: LayerCache | None = None
+    ) -> Tensor:
+        x = self.norm1(self.tap("resid_pre", x, "B T C"))
+        x = self.norm2(self.tap("resid_mid", x + self.attn(x, mask, cache=cache), "B T C"))
+        x = self.tap("resid_cross", x + self.cross(x, open_mask, memory=memory), "B T C")
+        return self.tap("resid_post", x + self.mlp(self.norm3(x)), "B T C")
 
 
 def kind_of(

@@ -12,18 +12,18 @@ from torch import Tensor
 from model_core.assets import asset
 from model_core.checkpoint import Blueprint, Loaded, empty_model, open_blueprint
 from model_core.checkpoint.files import Stored
-from model_core.checkpoint.said import as_dict, changed, parse
+from model_core.checkpoint.said import changed, parse
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
-from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizer import Tokenizer
+from model_core.tokenizers import default_tokenizer
 from model_core.tokenizers.ranks import ranks_tokenizer
 from model_core.train import first_weights
 
 PREFIX = "untrained:"
 SEED = "seed"
-MOST_LAYERS = 512
-# A model of so many tokens reads the bundled vocabulary that has them.
-VOCABULARIES = {50257: "gpt2", 2048: "tales-2048"}
+MOST_HEADS = 20_000
+TALES = 2048  # tokens of the vocabulary that the presets have
 
 
 def open_untrained(
@@ -98,15 +98,15 @@ def blueprint_of(name: str, family: Family, config: Any, seed: int) -> Blueprint
 
 
 def check_layers(name: str, config: Any) -> None:
-    """InputError for more layers than can be built to be looked at."""
-    for field, value in as_dict(config).items():
-        if field.endswith("layers") and value > MOST_LAYERS:
-            raise InputError(f"{name} would have {value} layers: give it {MOST_LAYERS} at most")
+    """InputError for more layers and heads than can be built to be looked at."""
+    if config.layers * config.heads > MOST_HEADS:
+        raise InputError(
+            f"{name} would have {config.layers} layers of {config.heads} heads: {MOST_HEADS} in all are the most"
+        )
 
 
 def tokenizer_for(vocab_size: int) -> Tokenizer:
-    """The bundled vocabulary of that size, or token ids."""
-    name = VOCABULARIES.get(vocab_size)
-    if name is None:
-        return IdTokenizer(vocab_size)
-    return ranks_tokenizer(asset("tokenizers", f"{name}.tiktoken"), vocab_size)
+    """The bundled vocabulary that has so many tokens, or token ids."""
+    if vocab_size == TALES:
+        return ranks_tokenizer(asset("tokenizers", f"tales-{TALES}.tiktoken"), vocab_size)
+    return default_tokenizer(vocab_size)

@@ -133,7 +133,7 @@ def reader_of(path: Path) -> tuple[Reader, Path]:
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist")
-        for place in (path, path.parent) if is_part(path) else (path,):
+        for place in (path.parent, path) if is_part(path) else (path,):
             for reader in READERS:
                 if reader.recognises(place):
                     return reader, place

@@ -13,6 +13,8 @@ from torch import Tensor
 from model_core.config import Source
 from model_core.errors import InputError
 from model_core.json_file import read_json as read_json  # beside the other readers, for every format
+from model_core.tokenizer import Tokenizer
+from model_core.tokenizers import default_tokenizer, tokenizer_in
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 
@@ -89,3 +91,11 @@ def is_plain(name: object) -> bool:
         and name.strip(". ") != ""
         and not set("/\\:") & set(name)
     )
+
+
+def tokenizer_beside(path: Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer that lies beside a file of weights, where one fits; a folder may have many models."""
+    try:
+        return tokenizer_in(path.parent, vocab_size)
+    except InputError:
+        return default_tokenizer(vocab_size)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from reprlib import repr as short
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn.functional import gelu
@@ -29,10 +29,18 @@ from model_core.mlp import MLP
 from model_core.norm import LayerNorm
 from model_core.position import LearnedPositions
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu_tanh": partial(gelu, approximate="tanh"),
+    "gelu": gelu,
+}
+
 
 @dataclass(frozen=True)
 class GPT2Config:
-    """qkv_bias: whether queries, keys and values have one. dropout: the share that is zeroed, in training alone."""
+    """qkv_bias: whether queries, keys and values have one. dropout: the share that is zeroed, in training alone.
+
+    activation: GELU in the tanh form that GPT-2 has, or exact, as nanoGPT has it.
+    """
 
     vocab_size: int
     width: int
@@ -44,6 +52,7 @@ class GPT2Config:
     tied: bool = True
     qkv_bias: bool = True
     dropout: float = 0.0
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -62,7 +71,7 @@ def build(config: GPT2Config) -> Decoder:
             MLP(
                 config.width,
                 config.hidden,
-                partial(gelu, approximate="tanh"),
+                ACTIVATIONS[config.activation],
                 bias=True,
                 dropout=config.dropout,
             ),

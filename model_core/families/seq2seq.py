@@ -13,7 +13,9 @@ Its LayerNorm divides by (std + eps), with the unbiased standard deviation: the 
 what PyTorch's does, which divides by sqrt(variance + eps) with the biased variance. `norm` chooses between the two.
 
 `order` chooses where the norms stand: "pre" before each sublayer, with the stream itself never normed, as all the
-descendants have it; "post" after each addition, as the paper of 2017 had it.
+descendants have it; "post" after each addition, as the paper of 2017 had it; "normed" before each attention, which
+then adds to the normed stream and not to the stream itself: a slip that one much copied tutorial has, and its
+checkpoints need.
 
 Vaswani et al. 2017, section 3; pre-norm: Xiong et al. 2020.
 """
@@ -24,7 +26,14 @@ from typing import Literal
 from torch.nn.functional import relu
 
 from model_core.attention import Attention
-from model_core.block import Block, CrossBlock, PostNormBlock, PostNormCrossBlock
+from model_core.block import (
+    Block,
+    CrossBlock,
+    NormedBlock,
+    NormedCrossBlock,
+    PostNormBlock,
+    PostNormCrossBlock,
+)
 from model_core.config import check_config
 from model_core.decoder import Embedding
 from model_core.families import Family, register
@@ -47,7 +56,7 @@ class Seq2SeqConfig:
     hidden: int
     context: int
     norm: Literal["std", "standard"] = "std"
-    order: Literal["pre", "post"] = "pre"
+    order: Literal["pre", "post", "normed"] = "pre"
     eps: float = 1e-6
     dropout: float = 0.0
 
@@ -69,11 +78,11 @@ def build(config: Seq2SeqConfig) -> EncoderDecoder:
         return MLP(width, config.hidden, relu, bias=False, dropout=drop)
 
     def encoder_block() -> Block:
-        order = {"pre": Block, "post": PostNormBlock}[config.order]
+        order = {"pre": Block, "post": PostNormBlock, "normed": NormedBlock}[config.order]
         return order(norm(), attention(), norm(), mlp())
 
     def decoder_block() -> CrossBlock:
-        order = {"pre": CrossBlock, "post": PostNormCrossBlock}[config.order]
+        order = {"pre": CrossBlock, "post": PostNormCrossBlock, "normed": NormedCrossBlock}[config.order]
         return order(norm(), attention(), norm(), attention(), norm(), mlp())
 
     def stack(blocks: list[Block] | list[CrossBlock]) -> Stack:
