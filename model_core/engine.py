@@ -3,6 +3,7 @@
     layerscope engine        reads frames, writes frames (protocol.py); prints and logs go to stderr
 
     ->  hello                               <-  hello     devices, dtypes, presets, families
+    ->  size    model, config, device       <-  size      parameters, bytes, free, error
     ->  ask     scene, queries              <-  progress  what, share
                                             <-  answer    query, facts + arrays      one for each query
                                             <-  error     message, query (or null), fault, fix, asks, opening
@@ -25,6 +26,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
 # A spinning OpenMP thread beside any busy process makes a pass 20 times slower; read when torch is first imported.
@@ -34,12 +36,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core import derive
+from model_core import conventions, derive, describe
 from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
-from model_core.families import FAMILIES
+from model_core.merges import Split, merges
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.position import Rope
@@ -70,9 +72,16 @@ def answers(kind: str) -> Callable[[Question], Question]:
 
 
 class Context:
-    """What a question is asked about: a loaded model, its run, and whether somebody wants it to stop."""
+    """What a question is asked about: a loaded model, its run, and whether somebody wants it to stop.
 
-    def __init__(self, loaded: Loaded, run: Run, cancelled: Callable[[], bool], milliseconds: float) -> None:
+    prefix  how many tokens of each text were put before it
+    """
+
+    def __init__(
+        self, scene: Scene, loaded: Loaded, run: Run, cancelled: Callable[[], bool], milliseconds: float
+    ) -> None:
+        self.scene = scene
+        self.prefix = len(prefix_of(scene, loaded))
         self.loaded = loaded
         self.run = run
         self.cancelled = cancelled
@@ -105,6 +114,8 @@ class Engine:
                 self.send(Frame("hello", request.id, greeting()))
             elif request.kind == "ask":
                 self.ask(request, cancelled, other_model)
+            elif request.kind == "size":
+                self.size(request)
             else:
                 self.fail(request.id, f"frames of kind '{request.kind}' are not known here")
         except Cancelled:
@@ -136,6 +147,16 @@ class Engine:
             self.answer(request.id, context, kind, arguments)
         milliseconds = (time.perf_counter() - begun) * 1000
         self.send(Frame("done", request.id, {"cancelled": False, "milliseconds": milliseconds}))
+
+    def size(self, request: Frame) -> None:
+        """What a model without training would take; needs no loaded one."""
+        try:
+            words = [str(request.fields[name]) for name in ("model", "device")]
+            config = [str(word) for word in request.fields["config"]]
+        except (KeyError, TypeError):
+            self.fail(request.id, "this request has no readable model, config and device")
+            return
+        self.send(Frame("size", request.id, describe.size(words[0], config, words[1])))
 
     def answer(self, id: int, context: Context, kind: str, arguments: dict[str, Any]) -> None:
         asked = {"kind": kind, "arguments": arguments}
@@ -215,16 +236,19 @@ class Engine:
                 self.runs.popitem(last=False)
         self.runs.move_to_end(scene)
         run, milliseconds = self.runs[scene]
-        return Context(loaded, run, cancelled, milliseconds)
+        return Context(scene, loaded, run, cancelled, milliseconds)
 
     def tokens(self, scene: Scene, loaded: Loaded, field: str) -> list[int]:
         """The ids of a text of the scene. TooLong, with the part of it that fits, where it is too long."""
-        tokens, limit = loaded.tokenizer.encode(getattr(scene, field)), loaded.model.context
-        if len(tokens) > limit:
-            error = TooLong(len(tokens), limit)
-            error.fix = {field: loaded.tokenizer.decode(tokens[:limit])}
+        text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
+        if field == "target" and not text:
+            return []
+        tokens = loaded.tokenizer.encode(text)
+        if len(prefix) + len(tokens) > limit:
+            error = TooLong(len(prefix) + len(tokens), limit)
+            error.fix = {field: loaded.tokenizer.decode(tokens[: limit - len(prefix)])}
             raise error
-        return tokens
+        return [*prefix, *tokens]
 
     def progress(self, id: int, what: str, share: float, needs: str = "") -> None:
         """Tell how far a load or a run is: its end, now and then on the way, and first what memory it needs."""
@@ -232,23 +256,9 @@ class Engine:
             self.told = time.monotonic()
             self.send(Frame("progress", id, {"what": what, "share": share, "needs": needs}))
 
-    def fail(
-        self,
-        id: int,
-        message: str,
-        asked: dict[str, Any] | None = None,
-        fix: dict[str, Any] | None = None,
-        asks: list[dict[str, Any]] | None = None,
-        opening: bool = False,
-    ) -> None:
-        """What the person did wrong.
-
-        fix      fields of a scene that would work, to be offered
-        asks     what the files do not say, to be filled into the scene's config
-        opening  whether it is the model that cannot be had
-        """
-        fields = {"message": message, "query": asked, "fault": False, "fix": fix, "asks": asks}
-        self.send(Frame("error", id, {**fields, "opening": opening}))
+    def fail(self, id: int, message: str, asked: dict[str, Any] | None = None, **more: Any) -> None:
+        """What the person did wrong; `more` as `failure` takes it."""
+        self.send(failure(id, message, asked, **more))
 
     def fault(self, id: int, asked: dict[str, Any] | None = None) -> None:
         """An error of ours: the whole story goes to the log, one line to the window."""
@@ -256,7 +266,29 @@ class Engine:
         kind, error, _ = sys.exc_info()
         what = kind.__name__ if kind else "unknown"
         message = f"the engine failed ({what}: {' '.join(str(error).split())[:200]}); see its log"
-        self.send(Frame("error", id, {"message": message, "query": asked, "fault": True, "fix": None}))
+        self.send(failure(id, message, asked, fault=True))
+
+
+def failure(
+    id: int,
+    message: str,
+    asked: dict[str, Any] | None = None,
+    *,
+    fault: bool = False,
+    fix: dict[str, Any] | None = None,
+    asks: list[dict[str, Any]] | None = None,
+    opening: bool = False,
+) -> Frame:
+    """What went wrong.
+
+    asked    the query that it was about, None for the whole request
+    fault    whether it is ours and no one else's
+    fix      fields of a scene that would work, to be offered
+    asks     what the files of a model do not say, to be filled into the scene's config
+    opening  whether it is the model that cannot be had
+    """
+    fields = {"message": message, "query": asked, "fault": fault, "fix": fix, "asks": asks}
+    return Frame("error", id, {**fields, "opening": opening})
 
 
 def greeting() -> dict[str, Any]:
@@ -265,9 +297,14 @@ def greeting() -> dict[str, Any]:
         "devices": [device.__dict__ for device in devices()],
         "dtypes": list(DTYPES),
         "presets": {name: preset.about for name, preset in PRESETS.items()},
-        "families": {name: family.title for name, family in FAMILIES.items()},
+        "families": describe.families(),
         "pid": os.getpid(),
     }
+
+
+def prefix_of(scene: Scene, loaded: Loaded) -> tuple[int, ...]:
+    """What is put before every text of a scene: the model's own BOS, unless the scene leaves it away."""
+    return loaded.tokenizer.prefix if scene.special else ()
 
 
 def number(value: Any, count: int, what: str) -> int:
@@ -283,17 +320,27 @@ def run_(context: Context) -> Answer:
     """The texts with their tokens and token strings, the kinds of attention, the model's shape, what the run took.
 
     texts       what was read, in the order of the model's inputs; the last is what "tokens" and "strings" are
+    special     positions of tokens that stand for no text
+    prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
     attentions  the fields of AttentionKind; its queries and keys count the texts
     """
     tokenizer, run, model = context.loaded.tokenizer, context.run, context.loaded.model
     texts = [
-        {"name": name, "tokens": tokens, "strings": [tokenizer.token(token) for token in tokens]}
+        {
+            "name": name,
+            "tokens": tokens,
+            "strings": [tokenizer.token(token) for token in tokens],
+            "special": [at for at, token in enumerate(tokens) if token in tokenizer.special],
+        }
         for name, tokens in zip(model.inputs, run.inputs, strict=True)
     ]
     return Answer(
         {
             "tokens": texts[-1]["tokens"],
             "strings": texts[-1]["strings"],
+            "special": texts[-1]["special"],
+            "prefix": context.prefix,
+            "prefixes": [tokenizer.token(token) for token in tokenizer.prefix],
             "texts": texts,
             "attentions": [kind.__dict__ for kind in model.attentions],
             "model": context.loaded.name,
@@ -370,8 +417,9 @@ def next_token(context: Context, k: int = 20) -> Answer:
     """
     run, tokenizer = context.run, context.loaded.tokenizer
     result = derive.next_token(run.logits, run.tokens, k)
-    ids, prompt = result.ids.tolist(), tokenizer.decode(run.tokens)
-    texts = [tokenizer.decode([*run.tokens, id]).removeprefix(prompt) for id in ids]
+    ids, typed = result.ids.tolist(), run.tokens[context.prefix :]
+    prompt = tokenizer.decode(typed)
+    texts = [tokenizer.decode([*typed, id]).removeprefix(prompt) for id in ids]
     return Answer(
         {
             "ids": ids,
@@ -384,6 +432,21 @@ def next_token(context: Context, k: int = 20) -> Answer:
             "ranks": result.ranks.cpu().numpy(),
         },
     )
+
+
+@answers("split")
+def split(context: Context, position: int, text: int = -1) -> Answer:
+    """Why the word around a token of a text was cut as it was: the fields of `merges.Split`, its ids as strings too."""
+    tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
+    tokens = run.inputs[text]
+    position = number(position, len(tokens), "token")
+    if position < context.prefix:
+        found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
+    else:
+        typed = scene.target if tokens is not run.inputs[0] and scene.target else scene.prompt
+        found = merges(tokenizer, typed, position - context.prefix)
+        found = replace(found, first=found.first + context.prefix)
+    return Answer({**asdict(found), "strings": [tokenizer.token(id) for id in found.ids]})
 
 
 @answers("norm")
@@ -437,6 +500,41 @@ def rope_(context: Context, layer: int, head: int) -> Answer:
         "scale": 1 / math.sqrt(kind.head_dim),
     }
     return Answer(facts, {name: to_array(a) for name, a in arrays.items()})
+
+
+@answers("rope_conventions")
+def rope_conventions(context: Context, layer: int, head: int, query: int, key: int) -> Answer:
+    """One head's rotation in both conventions, computed in float64 from the run's own q and k: one score, and all.
+
+    pairs, halves   the score of `query` at `key` either way; run: what the model computed itself
+    max_difference  of the two, over all scores of the head; largest: the largest of them in magnitude
+    arrays          the turned q of `query` [D] in either order
+    """
+    rope = rope_(context, layer, head)
+    q, k, angles = (torch.from_numpy(rope.arrays[name]) for name in ("q", "k", "angles"))
+    at = number(query, len(q), "query token"), number(key, len(k), "key token")
+    in_pairs, in_halves = conventions.both(q, k, angles, rope["scale"])
+    (kind,) = context.run.model.attentions
+    turned = conventions.rotate_pairs(q.double(), angles.double())[query]
+    return Answer(
+        {
+            "pairs": float(in_pairs[at]),
+            "halves": float(in_halves[at]),
+            "run": float(context.value(kind.site(layer, "scores"))[head][at]),
+            "max_difference": float((in_pairs - in_halves).abs().max()),
+            "largest": float(in_pairs.abs().max()),
+        },
+        {
+            "q_pairs": turned.numpy(),
+            "q_halves": turned[conventions.halves_from_pairs(len(turned))].numpy(),
+        },
+    )
+
+
+@answers("architecture")
+def architecture(context: Context) -> Answer:
+    """What the model is made of and where it came from: `describe.architecture`."""
+    return Answer(describe.architecture(context.loaded))
 
 
 @answers("positions")
@@ -504,6 +602,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             sink.flush()
 
     waiting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+    counting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     newest = Frame("none", -1)
     stopped = -1
 
@@ -513,21 +612,23 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         while data := os.read(source.fileno(), 1 << 20):
             for frame in reader.feed(data):
                 if isinstance(frame, BadFrame):
-                    message = f"unreadable frame: {frame.reason}"
-                    send(
-                        Frame(
-                            "error",
-                            frame.id or 0,
-                            {"message": message, "query": None, "fault": False, "fix": None},
-                        )
-                    )
+                    send(failure(frame.id or 0, f"unreadable frame: {frame.reason}"))
                 elif frame.kind == "cancel":
                     stopped = newest.id
+                elif frame.kind == "size":
+                    counting.put(frame)
                 else:
                     newest = frame if frame.kind == "ask" else newest
                     waiting.put(frame)
         stopped = newest.id
         waiting.put(None)
+        counting.put(None)
+
+    def count() -> None:
+        """Sizes are counted while a model loads or runs; only the newest is of interest."""
+        while (request := counting.get()) is not None:
+            if counting.empty():
+                engine.handle(request, lambda: False, lambda: False)
 
     def model_of(frame: Frame) -> str:
         scene = frame.fields.get("scene")
@@ -538,8 +639,9 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         )
         return json.dumps(wanted)
 
-    threading.Thread(target=read, name="reader", daemon=True).start()
     engine = Engine(send)
+    for thread in (read, count):
+        threading.Thread(target=thread, name=thread.__name__, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
         while (request := waiting.get()) is not None:
             current = request

@@ -15,8 +15,8 @@ import torch
 
 from model_core import derive, engine
 from model_core.devices import configure_threads
-from model_core.engine import QUESTIONS, Context, Engine
-from model_core.families import FAMILIES
+from model_core.engine import QUESTIONS, Context, Engine, failure
+from model_core.families import FAMILIES, family_of
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
@@ -37,6 +37,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "next_token": {"k": 3},
     "norm": {"module": "blocks.1.norm2"},
     "rope": {"layer": 1, "head": 3},
+    "rope_conventions": {"layer": 1, "head": 3, "query": 4, "key": 2},
+    "architecture": {},
     "positions": {},
     "inspect": {"site": "blocks.2.attn.masked", "at": {"H": 0}, "limit": 5},
     "graph": {},
@@ -141,7 +143,7 @@ def expected(scene: Scene, kind: str, arguments: dict[str, Any]) -> Answer:
     edits = [engine.parse(edit) for edit in scene.edits]
     run = Run(loaded.model, loaded.tokenizer.encode(scene.prompt), edits)
     with torch.inference_mode():
-        return QUESTIONS[kind](Context(loaded, run, lambda: False, 0.0), **arguments)
+        return QUESTIONS[kind](Context(scene, loaded, run, lambda: False, 0.0), **arguments)
 
 
 def facts_of(frame: Frame) -> dict[str, Any]:
@@ -157,9 +159,24 @@ def test_hello_tells_what_the_engine_has(process: Process) -> None:
     hello = process.until("hello", 1)[-1].fields
     assert hello["devices"][0]["name"] == "cpu"
     assert hello["presets"].keys() == PRESETS.keys()
-    assert hello["families"] == {name: family.title for name, family in FAMILIES.items()}
-    assert hello["families"].keys() == CONFIGS.keys()
+    assert {name: family["title"] for name, family in hello["families"].items()} == {
+        name: family.title for name, family in FAMILIES.items()
+    }
+    assert {family_of(config).name for config in CONFIGS.values()} <= hello["families"].keys()
     assert hello["pid"] == process.process.pid
+
+
+def test_sizes_are_counted_over_pipes(process: Process) -> None:
+    fields = {"model": "untrained:gpt2/124M", "config": ["layers=11"], "device": "cpu"}
+    process.write(Frame("size", 7, fields))
+    size = process.until("size", 7)[-1].fields
+    assert size["parameters"] == 124_439_808 - 7_087_872
+    assert size["error"] == ""
+
+
+def test_a_size_request_without_a_model_is_refused_in_one_line(process: Process) -> None:
+    process.write(Frame("size", 8, {"config": []}))
+    assert "no readable model" in process.until("error", 8)[-1].fields["message"]
 
 
 def test_every_kind_of_query_comes_back_over_pipes_as_it_was_computed(process: Process, scene: Scene) -> None:
@@ -172,9 +189,8 @@ def test_every_kind_of_query_comes_back_over_pipes_as_it_was_computed(process: P
     ]
     for frame in replies:
         kind, arguments = frame.fields["query"]["kind"], frame.fields["query"]["arguments"]
-        if kind == "rope" and frame.kind == "error":
+        if kind.startswith("rope") and frame.kind == "error":
             assert not open_model(scene.model).model.rope
-            assert frame.kind == "error"
             assert frame.fields["message"] == "this model has no rotary positions"
             continue
         answer = expected(scene, kind, arguments)
@@ -263,7 +279,7 @@ def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
     process.write(sent)
     error = process.read()
     assert error.kind == "error"
-    assert error.fields == {"message": message, "query": None, "fault": False, "fix": None}
+    assert error.fields == failure(0, message).fields
     # A frame's lengths were eaten with what was no frame: the first hello may be needed to find the way back.
     assert alive(process, 41)
 
@@ -484,12 +500,7 @@ def test_query_for_what_is_not_there_says_so_and_the_next_is_answered(
     llama: Scene, kind: str, arguments: dict[str, Any], message: str
 ) -> None:
     error, run, done = local(ask(5, llama, (kind, arguments), ("run", {})))
-    assert error.fields == {
-        "message": message,
-        "query": {"kind": kind, "arguments": arguments},
-        "fault": False,
-        "fix": None,
-    }
+    assert error.fields == failure(5, message, {"kind": kind, "arguments": arguments}).fields
     assert [run.kind, done.kind] == ["answer", "done"]
 
 
@@ -546,7 +557,7 @@ def test_cancelled_run_is_not_kept_but_its_model_is(llama: Scene) -> None:
     here = Engine(lambda frame: None)
     (done,) = local(ask(1, llama, ("run", {})), cancelled=True, engine=here)
     assert done.fields == {"cancelled": True, "milliseconds": 0.0}
-    assert list(here.models) == [(llama.model, "cpu", "float32")]
+    assert list(here.models) == [llama.opened]
     assert list(here.runs) == []
     answer, done = local(ask(2, llama, ("run", {})), engine=here)
     assert answer.kind == "answer"
@@ -565,7 +576,7 @@ def test_models_and_runs_used_longest_ago_make_room(models: dict[str, str]) -> N
     scenes = [Scene(models["llama"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
     for scene in (scenes[0], scenes[1], scenes[0], scenes[2]):
         local(ask(1, scene, ("run", {})), engine=here)
-    assert [dtype for _, _, dtype in here.models] == ["float32", "bfloat16"]
+    assert [dtype for *_, dtype in here.models] == ["float32", "bfloat16"]
     assert list(here.runs) == [scenes[0], scenes[2]]
     for n in range(engine.KEPT_RUNS):
         local(ask(2, Scene(models["llama"], f"{PROMPT} {n}"), ("run", {})), engine=here)

@@ -1,0 +1,175 @@
+"""What forms and panels are told of families, configurations and models, as plain JSON.
+
+families()        each family's text, the fields of its configuration and its published sizes
+size(...)         what a model of a configuration would take: counted on a model without memory
+architecture(...) what a loaded model is made of, and where it came from
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from model_core.checkpoint import Loaded, empty_model
+from model_core.checkpoint.said import changed, parse
+from model_core.devices import DTYPES, find
+from model_core.errors import InputError, spelled
+from model_core.families import FAMILIES, Family
+from model_core.untrained import PREFIX, SEED, published_of, seed_of
+
+# A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
+MOST_TENSORS = 20_000
+
+
+def families() -> dict[str, dict[str, Any]]:
+    """name -> title, about, fields (name, kind, choices, default) and published: size -> field -> word."""
+    return {
+        name: {
+            "title": family.title,
+            "about": family.about,
+            "fields": form_fields(family),
+            "published": {size: words_of(config) for size, config in family.published.items()},
+        }
+        for name, family in FAMILIES.items()
+    }
+
+
+def form_fields(family: Family) -> list[dict[str, Any]]:
+    """Each field of a family's configuration as a form shows it; the default is a word, None where there is none."""
+    kinds = get_type_hints(family.config)
+    return [
+        {
+            "name": field.name,
+            "kind": kind_of(kinds[field.name]),
+            "choices": list(get_args(kinds[field.name])) if get_origin(kinds[field.name]) is Literal else [],
+            "default": None if field.default is MISSING else word_of(field.default),
+        }
+        for field in fields(family.config)
+    ]
+
+
+def kind_of(kind: Any) -> str:
+    """ "int", "float", "bool", "choice", or "text" for everything else."""
+    if get_origin(kind) is Literal:
+        return "choice"
+    return kind.__name__ if kind in (int, float, bool) else "text"
+
+
+def words_of(config: Any) -> dict[str, str]:
+    """A configuration with its values as they are said: {"heads": "12", "tied": "true"}."""
+    return {field.name: word_of(getattr(config, field.name)) for field in fields(config)}
+
+
+def word_of(value: Any) -> str:
+    """A value as `said.value_of` reads it back."""
+    if isinstance(value, tuple):
+        return ",".join(word_of(part) for part in value) or "none"
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return "none" if value is None else spelled(value)
+
+
+def size(model: str, config: Sequence[str], device: str) -> dict[str, Any]:
+    """What "untrained:family/size" with changed fields takes.
+
+    parameters  how many numbers are learned, None where the configuration makes no model
+    bytes       dtype -> what its weights take
+    free        bytes that are left on the device, None where the system does not say
+    error       why it makes no model, in one line; "" where it does
+    """
+    found = find(device)
+    answer: dict[str, Any] = {"parameters": None, "bytes": {}, "free": found.free_bytes, "error": ""}
+    try:
+        said = parse(config)
+        seed_of(said.pop(SEED, "0"))
+        family, published = published_of(model)
+        with FewTensors():
+            empty = empty_model(family, changed(model.removeprefix(PREFIX), family, published, said))
+    except InputError as error:
+        return {**answer, "error": str(error)}
+    count = empty.parameter_count
+    return {
+        **answer,
+        "parameters": count,
+        "bytes": {name: count * dtype.itemsize for name, dtype in DTYPES.items()},
+    }
+
+
+class FewTensors(TorchFunctionMode):
+    """While it lasts, InputError for a model of more tensors than any has: it is not built to its end."""
+
+    made = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.empty, torch.zeros, torch.ones):
+            self.made += 1
+            if self.made > MOST_TENSORS:
+                raise InputError(f"this makes more than {MOST_TENSORS} weights: choose fewer layers or heads")
+        return func(*args, **(kwargs or {}))
+
+
+def architecture(loaded: Loaded) -> dict[str, Any]:
+    """A loaded model: what its family says, its configuration, its parameters by part, where it came from.
+
+    parts   stack ("encoder", "decoder", "" where there is one), part, parameters and bytes, in order of computation
+    shared  parts that use another's weights: they count once
+    path    None for a model without files
+    """
+    model, tokenizer, family = loaded.model, loaded.tokenizer, loaded.family
+    weights = list(model.parameters())
+    return {
+        "family": family.name,
+        "title": family.title,
+        "about": family.about,
+        "name": loaded.name,
+        "path": None if loaded.path is None else str(loaded.path),
+        "config": words_of(model.config),
+        "parameters": model.parameter_count,
+        "bytes": sum(weight.nbytes for weight in weights),
+        "dtype": str(weights[0].dtype).removeprefix("torch."),
+        "device": str(weights[0].device),
+        "parts": parts(dict(model.named_parameters())),
+        "shared": shared(model),
+        "tokenizer": {
+            "name": tokenizer.name,
+            "vocab_size": tokenizer.vocab_size,
+            "bos": token_of(loaded, tokenizer.bos),
+            "eos": token_of(loaded, tokenizer.eos),
+        },
+    }
+
+
+def token_of(loaded: Loaded, id: int | None) -> dict[str, Any] | None:
+    return None if id is None else {"id": id, "string": loaded.tokenizer.token(id)}
+
+
+def parts(parameters: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """The parameters summed by part of the model, in the order in which the parts come."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, weight in parameters.items():
+        stack, part = part_of(name)
+        entry = found.setdefault((stack, part), {"stack": stack, "part": part, "parameters": 0, "bytes": 0})
+        entry["parameters"] += weight.numel()
+        entry["bytes"] += weight.nbytes
+    return list(found.values())
+
+
+def part_of(name: str) -> tuple[str, str]:
+    """The stack and the part that a parameter belongs to: "decoder.blocks.0.cross.q.weight" -> decoder, cross."""
+    modules = name.split(".")[:-1]
+    stack = modules[0] if modules[0] in ("encoder", "decoder") else ""
+    if any("norm" in module for module in modules):
+        return stack, "norm"
+    known = ("embed", "pos", "attn", "cross", "mlp", "head")
+    return stack, next((module for module in modules if module in known), "other")
+
+
+def shared(model: torch.nn.Module) -> list[list[str]]:
+    """Groups of names that are one and the same parameter."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [group for group in names.values() if len(group) > 1]

@@ -1,0 +1,91 @@
+"""What forms and panels are told of families, configurations and models is what the models are."""
+
+import json
+from typing import Any, get_type_hints
+
+import pytest
+
+from model_core import describe
+from model_core.checkpoint import said
+from model_core.families import FAMILIES
+from model_core.presets import open_model
+
+SIZES = [(name, size) for name, family in FAMILIES.items() for size in family.published]
+
+
+def test_families_are_plain_json() -> None:
+    assert json.loads(json.dumps(describe.families())) == describe.families()
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_words_of_a_published_size_say_it_again(name: str, size: str) -> None:
+    family = FAMILIES[name]
+    words = describe.families()[name]["published"][size]
+    assert family.config(**said.values(family, words)) == family.published[size]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_form_has_every_field_of_a_configuration(name: str) -> None:
+    form: list[dict[str, Any]] = describe.families()[name]["fields"]
+    assert [field["name"] for field in form] == list(get_type_hints(FAMILIES[name].config))
+    assert all(field["choices"] for field in form if field["kind"] == "choice")
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "parameters"),
+    [
+        ("untrained:gpt2/124M", [], 124_439_808),
+        ("untrained:gpt2/1558M", [], 1_557_611_200),
+        ("untrained:gpt2/124M", ["tied=false"], 124_439_808 + 50257 * 768),
+        ("untrained:gpt2/124M", ["layers=11", "seed=7"], 124_439_808 - 7_087_872),
+    ],
+)
+def test_the_parameters_of_a_configuration_are_those_of_the_published_model(
+    model: str, config: list[str], parameters: int
+) -> None:
+    size = describe.size(model, config, "cpu")
+    assert size["error"] == ""
+    assert size["parameters"] == parameters
+    assert size["bytes"]["float32"] == 2 * size["bytes"]["bfloat16"] == 4 * parameters
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (["heads=7"], "a width of 768 cannot be split into 7 heads"),
+        (["seed=-1"], "seed is a whole number"),
+        (["colour=red"], "has no 'colour'"),
+        (["layers=100000000"], "choose fewer layers or heads"),
+    ],
+)
+def test_a_configuration_that_makes_no_model_is_said_so(config: list[str], words: str) -> None:
+    size = describe.size("untrained:gpt2/124M", config, "cpu")
+    assert size["parameters"] is None
+    assert words in size["error"]
+    assert "\n" not in size["error"]
+
+
+@pytest.mark.parametrize("model", ["tales-llama", "untrained:mini/tiny"])
+def test_the_parts_of_a_model_are_all_of_it(model: str) -> None:
+    loaded = open_model(model)
+    facts = describe.architecture(loaded)
+    assert sum(part["parameters"] for part in facts["parts"]) == loaded.model.parameter_count
+    assert sum(part["bytes"] for part in facts["parts"]) == facts["bytes"]
+    assert all(part["part"] != "other" for part in facts["parts"])
+    assert facts["config"]["width"] == str(loaded.model.config.width)
+
+
+def test_shared_weights_are_named_and_count_once() -> None:
+    tied = describe.architecture(open_model("tales-llama"))
+    assert tied["shared"] == [["embed.weight", "head.weight"]]
+    assert all(part["part"] != "head" for part in tied["parts"])
+    assert describe.architecture(open_model("untrained:mini/tiny"))["shared"] == []
+
+
+def test_parts_of_two_stacks_are_told_apart() -> None:
+    facts = describe.architecture(open_model("untrained:seq2seq/tiny", config=["layers=1"]))
+    assert {(part["stack"], part["part"]) for part in facts["parts"]} >= {
+        ("encoder", "attn"),
+        ("decoder", "attn"),
+        ("decoder", "cross"),
+    }
