@@ -1,7 +1,7 @@
 """Our models compute what the reference implementation computes, to the last digits."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from model_core.cache import Cache
 from model_core.checkpoint import open_checkpoint
 from model_core.decoder import Decoder
+from model_core.families import FAMILIES
 from model_core.generate import Sampling, generate
 from model_core.tap import record
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, in_our_order, reference
@@ -130,6 +131,30 @@ def test_a_folder_generates_the_same_greedy_tokens(folder: tuple[str, Path]) -> 
         assert new == continued[0, 10:].tolist()
         written += new
     assert len(set(written)) > 3
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_gpt2_without_qkv_biases_equals_the_reference_with_zeros_for_them(dtype: str) -> None:
+    theirs = reference(CONFIGS["gpt2 untied"]).to(getattr(torch, dtype))
+    for name, parameter in theirs.named_parameters():
+        if name.endswith("c_attn.bias"):
+            parameter.zero_()
+    gpt2 = FAMILIES["gpt2"]
+    assert gpt2.from_hf is not None
+    assert gpt2.hf_weights is not None
+    config = replace(gpt2.from_hf(theirs.config.to_dict()), qkv_bias=False)
+    ours, stored = gpt2.build(config), theirs.state_dict()
+    places = gpt2.hf_weights(config)
+    ours.load_state_dict(
+        {
+            name: place.convert(stored[place.name if name == "head.weight" else f"transformer.{place.name}"])
+            for name, place in places.items()
+        }
+    )
+    assert not [name for name in places if name.endswith(("q.bias", "k.bias", "v.bias"))]
+    pair = Pair(ours.to(getattr(torch, dtype)).eval(), theirs, TOLERANCE[dtype])
+    for what, by in compare(pair).items():
+        assert by <= pair.tolerance, f"{what} differ by {by:.1e}"
 
 
 def test_windowed_layers_see_their_window_and_no_more(pair: Pair) -> None:
