@@ -19,9 +19,19 @@ def in_words(edit: str) -> str:
         where = tr("layer {layer}").format(layer=parsed.layer)
     else:
         where = tr("layer {layer} head {head}").format(layer=parsed.layer, head=parsed.head)
-    return f"{what} · {where}"
+    return " · ".join(part for part in (what, stack_words(parsed.stack), where) if part)
 
 
-def suggestions(layer: int, head: int) -> list[str]:
-    """The edits that can be made where the selection is."""
-    return [str(e) for e in (MaskOff(), MaskOff(layer), MaskOff(layer, head), AblateHead(layer, head))]
+def stack_words(stack: str) -> str:
+    """The name of a kind of attention within a sentence."""
+    return {
+        "encoder": tr("encoder"),
+        "decoder": tr("decoder"),
+        "cross": tr("cross-attention"),
+    }.get(stack, stack)
+
+
+def suggestions(layer: int, head: int, stack: str = "", masked: bool = True) -> list[str]:
+    """The edits that can be made where the selection is; `masked`: whether there is a mask to take off."""
+    masks = (MaskOff(), MaskOff(layer, stack=stack), MaskOff(layer, head, stack)) if masked else ()
+    return [str(edit) for edit in (*masks, AblateHead(layer, head, stack))]

@@ -118,8 +118,8 @@ def record(scene: Scene) -> bytes:
         window.client.start()
         settle(window.client)
         assert session.run is not None
-        layers, tokens = session.run["layers"], session.run["tokens"]
-        patterns += [query("value", site=f"blocks.{layer}.attn.pattern") for layer in range(layers)]
+        attention, tokens = session.kinds[0], session.run["tokens"]
+        patterns += [query("value", site=attention.site(n, "pattern")) for n in range(attention.layers)]
         settle(window.client)
         layer, head = telling_head([known(session, asked)["values"] for asked in patterns], tokens)
         patterns.clear()
@@ -138,7 +138,7 @@ def visits(window: Any, layer: int, head: int) -> Iterator[Callable[[], object]]
     yield partial(session.select, layer=layer, head=head)
     for dock in reversed(window.of_area("centre")):
         yield dock.raise_
-    for other in range(session.run["layers"] if session.run else 0):
+    for other in range(session.kinds[0].layers):
         yield partial(session.select, layer=other)
     for step, site in enumerate(session.sites):
         if layer_of(site["key"]) in (layer, None):

@@ -5,14 +5,59 @@ from model_core.queries import Answer
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from explorer_app.attention_text import head_map
+from explorer_app.attention_text import head_map, kind_about, kind_words
 from explorer_app.panels import Panel
 from explorer_app.session import Session
 from explorer_app.widgets.heatmap import Heatmap
 
 Floats = NDArray[np.float32]
+
+
+class KindChooser(QWidget):
+    """One button for each kind of attention; out of sight where the model has one only."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.buttons: dict[str, QToolButton] = {}
+        self._group = QButtonGroup(self)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(0)
+        self._row.addStretch(1)
+        self.hide()
+
+    def show_kinds(self) -> None:
+        """The kinds of the model on screen, the one in focus pressed."""
+        kinds, attention = self.session.kinds, self.session.attention
+        names = [kind.name for kind in kinds] if len(kinds) > 1 else []
+        if names != list(self.buttons):
+            for button in self.buttons.values():
+                self._group.removeButton(button)
+                self._row.removeWidget(button)
+                button.deleteLater()
+            self.buttons = {name: QToolButton(self) for name in names}
+            for place, (name, button) in enumerate(self.buttons.items()):
+                button.setCheckable(True)
+                button.clicked.connect(lambda _, stack=name: self.session.select(stack=stack))
+                self._group.addButton(button)
+                self._row.insertWidget(place, button)
+        for kind in kinds if names else []:
+            self.buttons[kind.name].setText(kind_words(kind))
+            self.buttons[kind.name].setToolTip(kind_about(kind))
+            self.buttons[kind.name].setChecked(kind == attention)
+        self.setVisible(bool(names))
 
 
 class HeadPanel(Panel):
@@ -22,6 +67,7 @@ class HeadPanel(Panel):
         super().__init__(session, parent)
         self.drawn_map: tuple[Answer, int] | None = None
         """The answer and the head that `draw_head` painted last."""
+        self.kinds = KindChooser(session)
         self.heatmap = Heatmap()
         self.heatmap.hovered.connect(session.hover)
         self.heatmap.left.connect(self._leave)
@@ -35,6 +81,7 @@ class HeadPanel(Panel):
     def draw_map(self, run: Answer, answer: Answer) -> None:
         """Paint the focused head of an answer to `map_query` if another one is painted, and the locked cell."""
         selection = self.session.selection
+        self.kinds.show_kinds()
         if self.drawn_map is None or self.drawn_map[0] is not answer or self.drawn_map[1] != selection.head:
             self.drawn_map = (answer, selection.head)
             self.draw_head(run, head_map(answer, selection.head))

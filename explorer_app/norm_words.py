@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from model_core.queries import layer_of
 from numpy.typing import NDArray
 
+from explorer_app.focus import block_at, block_of
 from explorer_app.session import Selection
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
 
-NORM_NAMES = ("norm1", "norm2", "norm")
+NORM_NAMES = ("norm1", "norm2", "norm3", "norm")
 
 
 def norms_of(sites: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -21,26 +21,27 @@ def norms_of(sites: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def norm_at(sites: Sequence[Mapping[str, Any]], selection: Selection) -> str | None:
-    """The norm that a selection means: the last one up to its step, within its layer where it lies in one."""
+    """The norm that a selection means: the last one up to its step, within its block where it lies in one."""
     norms = norms_of(sites)
     keys = [str(site["key"]) for site in sites]
     passed = [norm for norm in norms if keys.index(f"{norm}.out") <= selection.step]
-    if layer_of(selection.site) is None:
+    if not block_of(selection.site):
         return passed[-1] if passed else next(iter(norms), None)
-    here = [norm for norm in norms if layer_of(norm) == selection.layer]
+    here = [norm for norm in norms if block_of(norm) == block_at(selection.stack, selection.layer)]
     return next((norm for norm in reversed(passed) if norm in here), next(iter(here), None))
 
 
 def norm_followed(
     sites: Sequence[Mapping[str, Any]], shown: str | None, before: Selection, now: Selection
 ) -> str | None:
-    """The norm to show when the selection moved: a step is followed; a layer keeps the kind of norm."""
+    """The norm to show when the selection moved: a step is followed; another block keeps the kind of norm."""
     norms = norms_of(sites)
     if shown not in norms or now.site != before.site:
         return norm_at(sites, now)
-    if now.layer == before.layer:
+    block = block_at(now.stack, now.layer)
+    if block == block_at(before.stack, before.layer):
         return shown
-    here = [norm for norm in norms if layer_of(norm) == now.layer]
+    here = [norm for norm in norms if block_of(norm) == block]
     same = [norm for norm in here if norm.split(".")[-1] == shown.split(".")[-1]]
     return next(iter([*same, *here]), shown)
 
@@ -51,17 +52,28 @@ def formula(kind: str, eps: float, width: int) -> str:
         words = tr(
             "y = x / rms · gain,  rms = √(mean of x² + {eps}),  over the {width} dimensions of each token"
         )
+    elif kind == "StdLayerNorm":
+        words = tr(
+            "y = (x − mean) / (std + {eps}) · gain + bias,  std² = sum of (x − mean)² / {one_less},  "
+            "over the {width} dimensions of each token"
+        )
     else:
         words = tr(
             "y = (x − mean) / √(variance + {eps}) · gain + bias,  over the {width} dimensions of each token"
         )
-    return words.format(eps=f"{eps:g}", width=width)
+    return words.format(eps=f"{eps:g}", width=width, one_less=width - 1)
 
 
 def statistics_words(kind: str, eps: float, statistics: Mapping[str, float]) -> str:
     """What was measured at one token, and what the norm divided by there."""
     if kind == "RMSNorm":
         return tr("divided by rms {rms}").format(rms=short_number(statistics["rms"], 5))
+    if kind == "StdLayerNorm":
+        return tr("mean {mean} taken away, unbiased std {std}: divided by {divisor}").format(
+            mean=short_number(statistics["mean"], 5),
+            std=short_number(statistics["std"], 5),
+            divisor=short_number(statistics["std"] + eps, 5),
+        )
     divisor = (statistics["variance"] + eps) ** 0.5
     return tr("mean {mean} taken away, variance {variance}: divided by {divisor}").format(
         mean=short_number(statistics["mean"], 5),

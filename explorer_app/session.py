@@ -102,6 +102,7 @@ class Session:
         self.asks: list[dict[str, Any]] = []
         self.engine = "starting"
         self.progress: tuple[str, float] = ("", 1.0)
+        self.needs = ""
         self.greeting: dict[str, Any] = {}
 
     def change(self, **fields: Any) -> None:
@@ -179,6 +180,12 @@ class Session:
         """The steps of the forward pass, in order; empty until the engine has said."""
         answer = self.answer(SITES)
         return [] if answer is None else list(answer["sites"])
+
+    def text_of(self, site: str, axis: str) -> int:
+        """Which of the texts an axis ("T" or "S") of a site runs along; the last where nobody knows."""
+        known = next((step for step in self.sites if step["key"] == site), None)
+        last = max(len(self.texts) - 1, 0)
+        return last if known is None else int(known["texts"].get(axis, last))
 
     def select(self, **fields: Any) -> None:
         """Move the selection. Numbers beyond the model's are brought back to its edge.
@@ -273,10 +280,10 @@ class Session:
             self.engine = state
             self.engine_changed.emit(state)
 
-    def set_progress(self, what: str, share: float) -> None:
-        """What the engine is doing, and how much of it is done; 1.0 when it is idle."""
-        if (what, share) != self.progress:
-            self.progress = (what, share)
+    def set_progress(self, what: str, share: float, needs: str = "") -> None:
+        """What the engine is doing, how much of it is done (1.0 when it is idle), and what memory it needs for it."""
+        if (what, share, needs) != (*self.progress, self.needs):
+            self.progress, self.needs = (what, share), needs
             self.progress_changed.emit(what, share)
 
     def greet(self, greeting: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from model_core.edits import AblateHead, AnyEdit, MaskOff
+from model_core.names import AttentionKind
 from model_core.queries import Answer, Query
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent
@@ -19,14 +20,19 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app.attention_text import (
+    Sides,
+    covers,
+    has_mask,
     head_map,
+    head_title,
+    kind_words,
     known_edits,
     map_query,
     mask_is_off,
     overview_query,
     sharing,
-    token_labels,
-    token_name,
+    side_titles,
+    sides,
 )
 from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
@@ -77,15 +83,15 @@ def stages() -> dict[str, Stage]:
     return {stage.word: stage for stage in found}
 
 
-def cell_sentence(word: str, value: float, labels: Sequence[str], row: int, col: int) -> str:
+def cell_sentence(word: str, value: float, tokens: Sides, row: int, col: int) -> str:
     """What one cell says: “it” attends 62.1 % to “cat”."""
-    looks, at = token_name(labels, row), token_name(labels, col)
-    later = tr(", which comes later") if col > row else ""
+    looks, at = tokens.row(row), tokens.col(col)
+    later = tr(", which comes later") if tokens.later(row, col) else ""
     if np.isnan(value):
         return tr("{query} to {key}: not a number").format(query=looks, key=at)
     if word == "pattern":
         text = tr("{query} attends {share} to {key}").format(
-            query=looks, share=percent(value), key=tr("itself") if row == col else at
+            query=looks, share=percent(value), key=tr("itself") if tokens.itself(row, col) else at
         )
         return text + later
     pair = tr("{query} · {key}").format(query=looks, key=at) + later
@@ -95,20 +101,20 @@ def cell_sentence(word: str, value: float, labels: Sequence[str], row: int, col:
 
 
 def head_marks(
-    edits: Sequence[AnyEdit], layers: int, heads: int
+    edits: Sequence[AnyEdit], kind: AttentionKind
 ) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], str]]:
     """Signs and words for the heads that edits change; a mask that is off everywhere marks none of them."""
     signs: dict[tuple[int, int], str] = {}
     notes: dict[tuple[int, int], str] = {}
     everywhere = MaskOff() in edits
-    for cell in np.ndindex(layers, heads):
-        ablated = AblateHead(*cell) in edits
-        unmasked = mask_is_off(edits, *cell)
+    for layer, head in np.ndindex(kind.layers, kind.heads):
+        ablated = AblateHead(layer, head, kind.name) in edits
+        unmasked = has_mask(kind) and mask_is_off(edits, layer, head, kind.name)
         words = [tr("ablated")] * ablated + [tr("mask off")] * unmasked
         if ablated or (unmasked and not everywhere):
-            signs[cell] = "✕" if ablated else "M"
+            signs[layer, head] = "✕" if ablated else "M"
         if words:
-            notes[cell] = ", ".join(words)
+            notes[layer, head] = ", ".join(words)
     return signs, notes
 
 
@@ -121,7 +127,7 @@ class Attention(HeadPanel):
         self.stages = stages()
         self.word = "pattern"
         self._followed = session.selection.site
-        self._labels: list[str] = []
+        self._sides = Sides([], [])
         self._drawn_overview: Answer | None = None
 
         self._stages = QButtonGroup(self)
@@ -166,6 +172,7 @@ class Attention(HeadPanel):
             view.customContextMenuRequested.connect(self._open_menu)
 
         layout = QVBoxLayout(self)
+        layout.addWidget(self.kinds)
         layout.addLayout(row)
         layout.addWidget(beside(self._overview, column(self._title, self.heatmap), 34), 1)
         self._set_word(self.word)
@@ -178,25 +185,29 @@ class Attention(HeadPanel):
 
     def wanted(self) -> list[Query]:
         """The focused head first; the overview of a deep model may come a moment later."""
-        wanted = super().wanted()
-        return [*wanted, overview_query(self.word)] if wanted and not self._solo.isChecked() else wanted
+        wanted, attention = super().wanted(), self.session.attention
+        if attention is None or len(wanted) < 2 or self._solo.isChecked():
+            return wanted
+        return [*wanted, overview_query(self.word, attention)]
 
     def ahead(self) -> list[Query]:
         """The layers above and below, where an arrow key leads."""
-        run, layer = self.session.run, self.session.selection.layer
-        if run is None or not self.seen:
+        attention, layer = self.session.attention, self.session.selection.layer
+        if attention is None or not self.seen:
             return []
-        near = [n for n in (layer - 1, layer + 1) if 0 <= n < run["layers"]]
+        near = [n for n in (layer - 1, layer + 1) if 0 <= n < attention.layers]
         return [map_query(self.session, self.word, n) for n in near]
 
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[map_query(self.session, self.word)]
+        attention = self.session.attention
+        assert attention is not None
         self.draw_map(run, answer)
         self._draw_row()
-        overview = self.session.answer(overview_query(self.word))
+        overview = self.session.answer(overview_query(self.word, attention))
         if overview is not None and overview is not self._drawn_overview:
             self._drawn_overview = overview
-            self._draw_overview(run, overview)
+            self._draw_overview(attention, overview)
         self.grid.set_focus(self.session.selection.layer, self.session.selection.head)
         self._say_edits()
 
@@ -205,34 +216,36 @@ class Attention(HeadPanel):
         self._draw_row()
 
     def draw_head(self, run: Answer, values: Floats) -> None:
-        stage, labels = self.stages[self.word], token_labels(run)
-        self._labels = labels
+        stage, kind, selection = self.stages[self.word], self.session.attention, self.session.selection
+        assert kind is not None
+        self._sides = tokens = sides(run, kind)
+        row_title, col_title = side_titles(run, kind)
 
         def describe(row: int, col: int) -> str:
-            return cell_sentence(stage.word, float(values[row, col]), labels, row, col)
+            return cell_sentence(stage.word, float(values[row, col]), tokens, row, col)
 
         self.heatmap.show_matrix(
             values,
-            labels,
-            labels,
+            tokens.rows,
+            tokens.cols,
             colours=stage.colours,
-            row_title=tr("who looks (query)"),
-            col_title=tr("at whom (key)"),
+            row_title=row_title,
+            col_title=col_title,
             describe=describe,
         )
-        layer, head = self.session.selection.layer, self.session.selection.head
-        shared = sharing(head, run["heads"], run["kv_heads"])
+        shared = sharing(selection.head, kind.heads, kind.kv_heads)
         self._title.setText(
-            "<b>" + tr("layer {layer} · head {head}").format(layer=layer, head=head) + "</b>"
+            f"<b>{head_title(kind, selection.layer, selection.head)}</b>"
             + (f" &nbsp; {shared}" if shared else "")
-        )  # fmt: skip
+        )
 
     def _draw_row(self) -> None:
         """Where the attention of one token goes: the hovered, else the locked, else the last one."""
         if self.word != "pattern" or self.drawn_map is None:
             return
-        values, labels = head_map(*self.drawn_map), self._labels
-        wanted = (self.session.hovered[0], self.session.selection.query, len(labels) - 1)
+        values, tokens = head_map(*self.drawn_map), self._sides
+        last = len(tokens.rows) - 1
+        wanted = (self.session.hovered[0], self.session.selection.query, last)
         position = next(p for p in wanted if p is not None)
         if position >= len(values):
             return  # pointed at in a longer prompt, whose map is not there yet
@@ -241,20 +254,16 @@ class Attention(HeadPanel):
         self._row_keys = [
             int(key) for key in np.argsort(-shares, kind="stable")[:ROW_LENGTH] if shares[key] > 0
         ]
-        text = (
-            tr("{query}, the last token, attends to")
-            if position == len(labels) - 1
-            else tr("{query} attends to")
-        )
-        self._row_title.setText(text.format(query=token_name(labels, position)))
+        text = tr("{query}, the last token, attends to") if position == last else tr("{query} attends to")
+        self._row_title.setText(text.format(query=tokens.row(position)))
         self.row.show_bars(
             [
-                Bar(f"{labels[key]} {key}", float(shares[key]), percent(float(shares[key])))
+                Bar(f"{tokens.cols[key]} {key}", float(shares[key]), percent(float(shares[key])))
                 for key in self._row_keys
             ]
         )
 
-    def _draw_overview(self, run: Answer, overview: Answer) -> None:
+    def _draw_overview(self, kind: AttentionKind, overview: Answer) -> None:
         stage, maps = self.stages[self.word], overview["maps"]
         limits = colour_limits(maps, "sequential" if stage.word == "pattern" else "symmetric", None)
         layers, heads = maps.shape[:2]
@@ -264,10 +273,11 @@ class Attention(HeadPanel):
             [tr("head {n}").format(n=n) for n in range(heads)],
             limits=limits,
             signed=stage.word != "pattern",
-            size=(overview["length"], overview["length"]),
+            size=(overview["size"][0], overview["size"][1]),
         )
         low, high = (short_number(limit) for limit in limits)
-        self._overview_title.setText(tr("All heads, one scale: {low} to {high}").format(low=low, high=high))
+        text = tr("All heads, one scale: {low} to {high}").format(low=low, high=high)
+        self._overview_title.setText(f"{kind_words(kind)} · {text}" if kind.name else text)
 
     # Following and leading the selection
 
@@ -276,8 +286,8 @@ class Attention(HeadPanel):
         site = self.session.selection.site
         if site != self._followed:
             self._followed = site
-            word = site.rsplit(".", 1)[-1]
-            if ".attn." in site and word in self.stages and word != self.word:
+            module, _, word = site.rpartition(".")
+            if module.endswith((".attn", ".cross")) and word in self.stages and word != self.word:
                 self._set_word(word)
 
     def _set_word(self, word: str) -> None:
@@ -340,8 +350,8 @@ class Attention(HeadPanel):
     # Edits of the focused head
 
     def _edits(self) -> tuple[MaskOff, AblateHead]:
-        selection = self.session.selection
-        return MaskOff(selection.layer, selection.head), AblateHead(selection.layer, selection.head)
+        at = self.session.selection
+        return MaskOff(at.layer, at.head, at.stack), AblateHead(at.layer, at.head, at.stack)
 
     def _toggle_mask(self) -> None:
         self.session.toggle_edit(str(self._edits()[0]))
@@ -355,14 +365,15 @@ class Attention(HeadPanel):
         """Buttons show what is asked for; marks on the overview show what was run."""
         mask_off, ablation = self._edits()
         asked = known_edits(self.session.scene.edits)
-        wider = [
-            e for e in asked if isinstance(e, MaskOff) and e != mask_off and e.layer in (None, mask_off.layer)
-        ]
-        wider = [e for e in wider if e.head is None]
-        self._mask_off.setChecked(mask_off in asked or bool(wider))
-        self._mask_off.setEnabled(not wider)
+        wider = [e for e in asked if isinstance(e, MaskOff) and e != mask_off and covers(e, mask_off)]
+        kind = self.session.attention
+        masked = kind is None or has_mask(kind)
+        self._mask_off.setChecked(masked and (mask_off in asked or bool(wider)))
+        self._mask_off.setEnabled(masked and not wider)
         self._mask_off.setToolTip(
-            tr("The mask of this head is off already, by “{edit}”").format(edit=wider[0])
+            tr("There is no mask here: every token looks at all others already")
+            if not masked
+            else tr("The mask of this head is off already, by “{edit}”").format(edit=wider[0])
             if wider
             else tr("Let every token of this head look at later ones too (“{edit}”)").format(edit=mask_off)
         )
@@ -372,10 +383,8 @@ class Attention(HeadPanel):
                 edit=ablation
             )
         )
-        run = self.session.run
-        if run is not None:
-            shown = known_edits(self.session.shown.edits)
-            self.grid.set_marks(*head_marks(shown, run["layers"], run["heads"]))
+        if kind is not None:
+            self.grid.set_marks(*head_marks(known_edits(self.session.shown.edits), kind))
 
     def _open_menu(self, place: QPoint) -> None:
         view = self.sender()

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from model_core.edits import parse
+from model_core.edits import AblateHead, parse
 from model_core.errors import InputError
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.attention_text import has_mask
 from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import Session
@@ -140,11 +141,11 @@ class Edits(Panel):
         self.message.setStyleSheet(f"color: {colours.error}")
 
     def _offer(self) -> None:
-        at = self.session.selection
-        self.entry.setPlaceholderText(f"ablate L{at.layer}H{at.head}")
+        at, kind = self.session.selection, self.session.attention
+        self.entry.setPlaceholderText(str(AblateHead(at.layer, at.head, at.stack)))
         links = [
             f'<a href="{escape(edit)}">{escape(edit).replace(" ", "&nbsp;")}</a>'
-            for edit in suggestions(at.layer, at.head)
+            for edit in suggestions(at.layer, at.head, at.stack, kind is None or has_mask(kind))
             if edit not in self.session.scene.edits
         ]
         self.offers.setText(tr("Add: {links}").format(links=" · ".join(links)))

@@ -8,6 +8,7 @@ from model_core.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
+from explorer_app.focus import block_at, block_of, stack_at
 from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
 from explorer_app.lazy import lazy
 from explorer_app.panels import Answers, Panel, panel
@@ -30,7 +31,7 @@ LATER_MS = 15
 class ModelGraph(Panel):
     """Click a box to go there, its sign to fold or unfold it; only the block of the selected layer opens by itself."""
 
-    follows = ("layer", "step", "site")
+    follows = ("layer", "step", "site", "stack")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
@@ -98,8 +99,8 @@ class ModelGraph(Panel):
         before, self._followed = self._followed, selection
         if before is None or before.site != selection.site:
             self.view.reveal(lit)
-        elif before.layer != selection.layer:
-            self.view.reveal(next((p.path for p in plan.groups if is_block(p) == selection.layer), lit))
+        elif (block := block_at(selection.stack, selection.layer)) != block_at(before.stack, before.layer):
+            self.view.reveal(next((part.path for part in plan.groups if part.path == block), lit))
         self._say("")
 
     def _measure(self, answer: Answer) -> None:
@@ -150,16 +151,18 @@ class ModelGraph(Panel):
             return self._chosen[part.path]
         if not part.path.rpartition(".")[2].isdigit():
             return True
-        block = is_block(part)
-        return selection.site.startswith(part.path + ".") if block is None else block == selection.layer
+        if not is_block(part):
+            return selection.site.startswith(part.path + ".")
+        return part.path == block_at(selection.stack, selection.layer)
 
     def _go(self, path: str) -> None:
         assert self._plan is not None
         part = next((part for part in self._plan.groups if part.path == path), None)
         if part is None:
             self.session.go_to(path)
-        elif (block := is_block(part)) is not None:
-            self.session.select(layer=block)
+        elif is_block(part):
+            stack = stack_at(path, self.session.kinds, self.session.selection.stack)
+            self.session.select(layer=layer_of(path), stack=stack)
         elif self._folded is not None and path in self._folded:
             self.session.go_to(part.sites[-1])
 
@@ -171,7 +174,6 @@ class ModelGraph(Panel):
         self.readout.say(self._facts.get(path or self.session.selection.site, ""), hint=not path)
 
 
-def is_block(part: Part) -> int | None:
-    """The layer that a module is, None for any other module."""
-    number = part.path.rpartition(".")[2]
-    return layer_of(part.path) if number.isdigit() and layer_of(part.path) == int(number) else None
+def is_block(part: Part) -> bool:
+    """Whether a module is a layer."""
+    return block_of(part.path) == part.path

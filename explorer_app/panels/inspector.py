@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer_app.focus import Role
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
@@ -22,7 +23,7 @@ from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.histogram import Histogram
 from explorer_app.widgets.table import ArrayTable
 
-TOKENS = "tokens"
+ROLES: dict[str, Role] = {"T": "query", "S": "key"}
 
 
 @panel("inspector", "Inspector", area="right", order=30)
@@ -32,13 +33,13 @@ class Inspector(Panel):
     The table has the last two axes; those before them are fixed by spin boxes.
     """
 
-    follows = ("head", "query", "key", "step", "site")
+    follows = ("head", "query", "key", "step", "site", "stack")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._at: dict[str, int] = {}
         self._name = ""
-        self._shown: tuple[Answer, ...] | None = None
+        self._shown: tuple[Answer | str, ...] | None = None
         self._axes: tuple[str, str] = ("", "")
 
         self.chooser = QComboBox(self)
@@ -95,7 +96,7 @@ class Inspector(Panel):
         return [SITES] if asked is None else [SITES, asked]
 
     def _asked(self) -> Query | None:
-        """The slice that is shown; None while the selection stands on the tokens or on a site that is not known."""
+        """The slice that is shown; None while the selection stands on a text or on a site that is not known."""
         dims = self._dims()
         if dims is None:
             return None
@@ -104,7 +105,8 @@ class Inspector(Panel):
 
     def _dims(self) -> str | None:
         site = self.session.selection.site
-        sites = (known for known in self.session.sites if known["key"] != TOKENS)
+        names = [text["name"] for text in self.session.texts]
+        sites = (known for known in self.session.sites if known["key"] not in names)
         return next((known["dims"] for known in sites if known["key"] == site), None)
 
     def _fixed(self, dims: str) -> list[str]:
@@ -120,8 +122,8 @@ class Inspector(Panel):
 
     def _queries_a_key(self) -> int:
         """How many query heads share one key/value head."""
-        run = self.session.run
-        return 1 if run is None else run["heads"] // run["kv_heads"]
+        attention = self.session.attention
+        return 1 if attention is None else attention.heads // attention.kv_heads
 
     def draw(self, answers: Answers) -> None:
         run, asked = answers[RUN], self._asked()
@@ -133,15 +135,16 @@ class Inspector(Panel):
         self._point_at_selection()
 
     def _draw_tokens(self, run: Answer) -> None:
-        self.facts.setText(shape_words("B T", [1, len(run["tokens"])]))
+        text = run["texts"][self.session.text_of(self.session.selection.site, "T")]
+        self.facts.setText(shape_words("B T", [1, len(text["tokens"])]))
         self.statistics.setText(tr("the model reads the ids; the texts are the tokenizer's"))
         self.cut.hide()
         self.tabs.setTabVisible(1, False)
         self._show_spins({})
         self._axes = ("T", "")
-        if self._shown != (run,):
-            self._shown = (run,)
-            ids = np.array(run["tokens"])[:, None]
+        if self._shown != (run, text["name"]):
+            self._shown = (run, text["name"])
+            ids = np.array(text["tokens"])[:, None]
             self.table.show_array(ids, self._labels(run, "T", len(ids)), [tr("id")])
 
     def _draw_site(self, run: Answer, answer: Answer) -> None:
@@ -171,7 +174,8 @@ class Inspector(Panel):
         """Token positions with their texts, other axes by number."""
         if axis not in ("T", "S"):
             return [str(i) for i in range(count)]
-        return [f"{i} {visible_blanks(text)}" for i, text in enumerate(run["strings"][:count])]
+        strings = run["texts"][self.session.text_of(self.session.selection.site, axis)]["strings"]
+        return [f"{i} {visible_blanks(string)}" for i, string in enumerate(strings[:count])]
 
     # Choosing
 
@@ -232,16 +236,20 @@ class Inspector(Panel):
     # The tokens of the selection
 
     def _select(self, row: int, column: int) -> None:
-        chosen = {"T": "query", "S": "key"}
-        self.session.select(
-            **{chosen[axis]: n for axis, n in zip(self._axes, (row, column), strict=True) if axis in chosen}
-        )
+        site = self.session.selection.site
+        for axis, position in zip(self._axes, (row, column), strict=True):
+            if axis in ROLES:
+                self.session.select_token(self.session.text_of(site, axis), position, ROLES[axis])
 
     def _point_at_selection(self) -> None:
         """Bring the selected query and key token into sight, and mark their row, column or cell."""
         selection, model = self.session.selection, self.table.model()
-        wanted = {"T": selection.query, "S": selection.key}
-        row, column = (wanted.get(axis) for axis in self._axes)
+        row, column = (
+            self.session.token(selection.cursor, self.session.text_of(selection.site, axis), ROLES[axis])
+            if axis in ROLES
+            else None
+            for axis in self._axes
+        )
         with QSignalBlocker(self.table):
             if row is None and column is None:
                 self.table.clearSelection()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from model_core.edits import MaskOff
+from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
@@ -13,12 +14,17 @@ from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from explorer_app.attention_text import (
     OVERVIEW_SIDE,
+    Sides,
+    covers,
+    has_mask,
+    head_title,
     known_edits,
     map_query,
+    map_size,
     mask_is_off,
     overview_query,
-    token_labels,
-    token_name,
+    side_titles,
+    sides,
 )
 from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
@@ -35,23 +41,56 @@ COMPARED_CELLS = 4 << 20
 # What the cells say
 
 
-def cell_sentence(allowed: bool, labels: Sequence[str], row: int, col: int) -> str:
+def cell_sentence(allowed: bool, tokens: Sides, row: int, col: int) -> str:
     """“·cat” may not look at “·sat”, which comes later."""
-    looks = token_name(labels, row)
-    at = tr("itself") if row == col else token_name(labels, col)
+    at = tr("itself") if tokens.itself(row, col) else tokens.col(col)
     text = tr("{query} may look at {key}") if allowed else tr("{query} may not look at {key}")
-    return text.format(query=looks, key=at) + (tr(", which comes later") if col > row else "")
+    later = tr(", which comes later") if tokens.later(row, col) else ""
+    return text.format(query=tokens.row(row), key=at) + later
 
 
-def mask_title(values: Floats, layer: int, head: int) -> tuple[str, str]:
-    """The head, and how many of its cells are allowed."""
+def cells_words(values: Floats) -> str:
+    """How many of a head's cells are allowed."""
     allowed, every = int((~np.isneginf(values)).sum()), values.size
-    text = (
+    return (
         tr("all {all} cells allowed")
         if allowed == every
         else tr("{allowed} of {all} cells allowed, the hatched ones hidden")
     ).format(allowed=f"{allowed:,}", all=f"{every:,}")
-    return tr("layer {layer} · head {head}").format(layer=layer, head=head), text
+
+
+def rule_words(kind: AttentionKind) -> str:
+    """What the mask of a kind of attention hides, with its name in bold."""
+    if not has_mask(kind):
+        return {
+            "encoder": tr(
+                "<b>No mask</b>: the encoder reads the whole source at once, so each of its tokens may look at all "
+                "others, later ones too. There is nothing to switch."
+            ),
+            "cross": tr(
+                "<b>No mask</b>: the source is known to its end before the first token of the target is written, so "
+                "each target token may look at all of it. There is nothing to switch."
+            ),
+        }.get(kind.name, tr("<b>No mask</b>: each token may look at all others. There is nothing to switch."))
+    causal = tr("<b>Causal mask</b>: no token looks at later ones")
+    if kind.window is None:
+        return causal
+    window = tr(
+        "<b>Sliding window</b>: where a layer has one, a token sees the last {count}, itself among them"
+    )
+    return f"{causal}.<br>{window.format(count=kind.window)}"
+
+
+def switch_words(kind: AttentionKind, scope: MaskOff) -> str:
+    """What a switch takes away."""
+    if kind.window is None:
+        text = tr("Off: every token looks at all others (“{edit}”)")
+    else:
+        text = tr(
+            "Off: every token looks at all others; the causal mask goes, and with it the window of {count} tokens "
+            "(“{edit}”)"
+        )
+    return text.format(edit=scope, count=kind.window)
 
 
 # The switch
@@ -59,18 +98,18 @@ def mask_title(values: Floats, layer: int, head: int) -> tuple[str, str]:
 
 def within_scope(edit: MaskOff, scope: MaskOff) -> bool:
     """Whether an edit takes the mask from heads of this scope only."""
-    return scope.layer in (None, edit.layer) and scope.head in (None, edit.head)
+    return covers(scope, edit)
 
 
-def causal_state(edits: Iterable[str], scope: MaskOff, layers: int, heads: int) -> Qt.CheckState:
-    """Whether the mask is in force for all heads of the scope, for some, or for none."""
+def causal_state(edits: Iterable[str], scope: MaskOff, kind: AttentionKind) -> Qt.CheckState:
+    """Whether the mask is in force for all heads of the scope in this kind of attention, for some, or for none."""
     known = known_edits(edits)
     cells = [
         (layer, head)
-        for layer in (range(layers) if scope.layer is None else [scope.layer])
-        for head in (range(heads) if scope.head is None else [scope.head])
+        for layer in (range(kind.layers) if scope.layer is None else [scope.layer])
+        for head in (range(kind.heads) if scope.head is None else [scope.head])
     ]
-    off = sum(mask_is_off(known, *cell) for cell in cells)
+    off = sum(mask_is_off(known, *cell, kind.name) for cell in cells)
     if off == 0:
         return Qt.CheckState.Checked
     return Qt.CheckState.Unchecked if off == len(cells) else Qt.CheckState.PartiallyChecked
@@ -89,7 +128,7 @@ def switched(edits: Iterable[str], scope: MaskOff, on: bool) -> tuple[str, ...]:
 def wider_edit(edits: Iterable[str], scope: MaskOff) -> MaskOff | None:
     """The edit that takes the mask off in more than this scope, and so decides over it."""
     for edit in known_edits(edits):
-        if isinstance(edit, MaskOff) and edit != scope and within_scope(scope, edit):
+        if isinstance(edit, MaskOff) and edit != scope and covers(edit, scope):
             return edit
     return None
 
@@ -146,16 +185,21 @@ def most_changed(changes: Sequence[Change], floor_before: float, floor_now: floa
     )
 
 
-def compared_side(layers: int, heads: int) -> int:
-    """How long a prompt may be so that the patterns of all heads, before and now, are compared cell by cell."""
-    return math.isqrt(COMPARED_CELLS // (layers * heads))
+def compared_side(kind: AttentionKind) -> int:
+    """How long a text may be so that the patterns of all heads, before and now, are compared cell by cell."""
+    return math.isqrt(COMPARED_CELLS // (kind.layers * kind.heads))
 
 
-def patterns_query(run: Answer) -> Query:
+def comparable(run: Answer, kind: AttentionKind) -> bool:
+    """Whether the texts are short enough for that."""
+    return max(map_size(run, kind)) <= compared_side(kind)
+
+
+def patterns_query(run: Answer, kind: AttentionKind) -> Query:
     """All patterns, whole where possible; short prompts share the answer with the attention panel."""
-    if len(run["tokens"]) <= OVERVIEW_SIDE:
-        return overview_query("pattern")
-    return query("overview", word="pattern", side=compared_side(run["layers"], run["heads"]))
+    if max(map_size(run, kind)) <= OVERVIEW_SIDE:
+        return overview_query("pattern", kind)
+    return query("overview", word="pattern", stack=kind.name, side=compared_side(kind))
 
 
 def moved_attention(before: Floats, now: Floats) -> NDArray[np.float64]:
@@ -184,9 +228,10 @@ class Mask(HeadPanel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._drawn_changes: tuple[Answer | None, ...] | None = None
+        self._drawn_changes: tuple[Answer | str | None, ...] | None = None
 
         self._title = line()
+        self.rule = line(wrap=True)
         self.switches = [QCheckBox() for _ in range(3)]
         for switch, slot in zip(
             self.switches, (self._switch_all, self._switch_layer, self._switch_head), strict=True
@@ -203,7 +248,7 @@ class Mask(HeadPanel):
 
         self._rest = QWidget()
         side = column(
-            line(tr("<b>Causal mask</b>: no token looks at later ones")),
+            self.rule,
             *self.switches,
             self.in_force,
             self.changed_title,
@@ -218,7 +263,8 @@ class Mask(HeadPanel):
         stacked.setStretchFactor(self.bars, 3)
         stacked.setStretchFactor(self.heads, 2)
         layout = QVBoxLayout(self)
-        layout.addWidget(beside(column(self._title, self.heatmap), side, 60))
+        layout.addWidget(self.kinds)
+        layout.addWidget(beside(column(self._title, self.heatmap), side, 60), 1)
 
     # Asking and drawing
 
@@ -227,48 +273,52 @@ class Mask(HeadPanel):
 
     def wanted(self) -> list[Query]:
         """The mask at once; what a switch will be compared with may come a moment later."""
-        wanted, run = super().wanted(), self.session.run
-        if not wanted:
-            return []
-        if run is None:
-            return [*wanted, NEXT_TOKEN, overview_query("pattern")]
-        comparable = len(run["tokens"]) <= compared_side(run["layers"], run["heads"])
-        return [*wanted, NEXT_TOKEN, *([patterns_query(run)] if comparable else [])]
+        wanted, run, kind = super().wanted(), self.session.run, self.session.attention
+        if run is None or kind is None or len(wanted) < 2:
+            return wanted
+        return [*wanted, NEXT_TOKEN, *([patterns_query(run, kind)] if comparable(run, kind) else [])]
 
     def draw(self, answers: Answers) -> None:
-        run, answer = answers[RUN], answers[map_query(self.session, "mask")]
+        run, answer, kind = answers[RUN], answers[map_query(self.session, "mask")], self.session.attention
+        assert kind is not None
         self.draw_map(run, answer)
-        self._say_switches(run)
-        self._draw_changes(run)
+        self._say_switches(kind)
+        self._draw_changes(run, kind)
 
     def draw_head(self, run: Answer, values: Floats) -> None:
-        labels = token_labels(run)
+        kind, selection = self.session.attention, self.session.selection
+        assert kind is not None
+        tokens = sides(run, kind)
+        row_title, col_title = side_titles(run, kind)
 
         def describe(row: int, col: int) -> str:
-            return cell_sentence(not np.isneginf(values[row, col]), labels, row, col)
+            return cell_sentence(not np.isneginf(values[row, col]), tokens, row, col)
 
         self.heatmap.show_matrix(
             values,
-            labels,
-            labels,
-            row_title=tr("who looks (query)"),
-            col_title=tr("at whom (key)"),
+            tokens.rows,
+            tokens.cols,
+            row_title=row_title,
+            col_title=col_title,
             limits=(-0.12, 1.0),  # a light tint for what is allowed: its 0 is the one value here
             describe=describe,
             bar=False,
         )
-        name, count = mask_title(values, self.session.selection.layer, self.session.selection.head)
-        self._title.setText(f"<b>{name}</b> &nbsp; {count}")
+        title = head_title(kind, selection.layer, selection.head)
+        self._title.setText(f"<b>{title}</b> &nbsp; {cells_words(values)}")
 
     # The switch
 
     def _scopes(self) -> tuple[MaskOff, MaskOff, MaskOff]:
-        selection = self.session.selection
-        return MaskOff(), MaskOff(selection.layer), MaskOff(selection.layer, selection.head)
+        at = self.session.selection
+        # Where there are several kinds of attention, one of them has a mask: the widest words mean that one.
+        return MaskOff(), MaskOff(at.layer, stack=at.stack), MaskOff(at.layer, at.head, at.stack)
 
-    def _say_switches(self, run: Answer) -> None:
-        edits, layers, heads = self.session.scene.edits, run["layers"], run["heads"]
-        scopes = self._scopes()
+    def _say_switches(self, kind: AttentionKind) -> None:
+        edits, scopes = self.session.scene.edits, self._scopes()
+        self.rule.setText(rule_words(kind))
+        for part in (*self.switches, self.in_force):
+            part.setVisible(has_mask(kind))
         texts = (
             tr("in all layers"),
             tr("in layer {layer}").format(layer=scopes[1].layer),
@@ -277,30 +327,33 @@ class Mask(HeadPanel):
         for switch, scope, text in zip(self.switches, scopes, texts, strict=True):
             wider = wider_edit(edits, scope)
             switch.setText(text)
-            switch.setCheckState(causal_state(edits, scope, layers, heads))
+            switch.setCheckState(causal_state(edits, scope, kind))
             switch.setEnabled(wider is None)
             switch.setToolTip(
                 tr("“{edit}” decides over this one: turn the mask on there first").format(edit=wider)
                 if wider
-                else tr("Off: every token looks at all others (“{edit}”)").format(edit=scope)
+                else switch_words(kind, scope)
             )
         known = known_edits(edits)
-        off = sum(mask_is_off(known, *cell) for cell in np.ndindex(layers, heads))
+        heads = kind.layers * kind.heads
+        off = sum(
+            mask_is_off(known, layer, head, kind.name) for layer, head in np.ndindex(kind.layers, kind.heads)
+        )
         by = ", ".join(f"“{edit}”" for edit in known if isinstance(edit, MaskOff))
         self.in_force.setText(
-            tr("In force in all {all} heads.").format(all=layers * heads)
+            tr("In force in all {all} heads.").format(all=heads)
             if off == 0
-            else tr("Off in {off} of {all} heads, by {edits}.").format(off=off, all=layers * heads, edits=by)
+            else tr("Off in {off} of {all} heads, by {edits}.").format(off=off, all=heads, edits=by)
         )
 
     def _switch(self, scope: MaskOff) -> None:
-        run = self.session.run
-        if run is None:
+        kind = self.session.attention
+        if kind is None:
             return
         edits = self.session.scene.edits
-        on = causal_state(edits, scope, run["layers"], run["heads"]) != Qt.CheckState.Checked
+        on = causal_state(edits, scope, kind) != Qt.CheckState.Checked
         self.session.change(edits=switched(edits, scope, on))
-        self._say_switches(run)
+        self._say_switches(kind)
 
     def _switch_all(self) -> None:
         self._switch(self._scopes()[0])
@@ -313,21 +366,23 @@ class Mask(HeadPanel):
 
     # What it changed
 
-    def _draw_changes(self, run: Answer) -> None:
-        patterns = patterns_query(run)
-        state = tuple(
+    def _draw_changes(self, run: Answer, kind: AttentionKind) -> None:
+        patterns = patterns_query(run, kind)
+        tokens_before, tokens_now, maps_before, maps_now = (
             answer(asked)
             for asked in (NEXT_TOKEN, patterns)
             for answer in (self.session.answer_before, self.session.answer)
         )
+        state = (kind.name, tokens_before, tokens_now, maps_before, maps_now)
         if self._drawn_changes is not None and all(
             new is old for new, old in zip(state, self._drawn_changes, strict=True)
         ):
             return
         self._drawn_changes = state
-        tokens_before, tokens_now, maps_before, maps_now = state
+        for part in (self.changed_title, self.changed):
+            part.setVisible(has_mask(kind) or self.session.before is not None)
         self._draw_tokens(tokens_before, tokens_now)
-        self._draw_heads(run, maps_before, maps_now)
+        self._draw_heads(run, kind, maps_before, maps_now)
         self._rest.setVisible(self.bars.isHidden() and self.heads.isHidden())
 
     def _draw_tokens(self, before: Answer | None, now: Answer | None) -> None:
@@ -372,14 +427,16 @@ class Mask(HeadPanel):
             ]
         )
 
-    def _draw_heads(self, run: Answer, before: Answer | None, now: Answer | None) -> None:
+    def _draw_heads(
+        self, run: Answer, kind: AttentionKind, before: Answer | None, now: Answer | None
+    ) -> None:
         compared = self.session.before is not None and before is not None and now is not None
         self.heads.setVisible(compared)
         self.heads_title.setVisible(self.session.before is not None)
         if before is None or now is None:
             self.heads_title.setText(
                 tr("This prompt is too long to compare the attention of every head.")
-                if len(run["tokens"]) > compared_side(run["layers"], run["heads"])
+                if not comparable(run, kind)
                 else tr(
                     "The patterns before the change were not on screen; turn the switch again to compare."
                 )

@@ -29,7 +29,7 @@ NEXT = query("next_token", k=40)
 class NextToken(Panel):
     """The likeliest tokens, each of which can be put at the end of the prompt; and the prompt's own."""
 
-    follows = ("query",)
+    follows = ("query", "key", "stack")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -42,9 +42,6 @@ class NextToken(Panel):
         self.likely = BarList("output", self)
         self.likely.setAccessibleName(tr("Likeliest next tokens"))
         self.append = QToolButton(self)
-        self.append.setToolTip(
-            tr("Put this token at the end of the prompt; a double click on its bar does the same")
-        )
         self.total = QLabel(self)
         self.total.setWordWrap(True)
         self.prompt = BarList("query", self)
@@ -71,17 +68,32 @@ class NextToken(Panel):
         self.likely.clicked.connect(self._choose)
         self.likely.activated.connect(self._append)
         self.append.clicked.connect(lambda: self._append(self._chosen))
-        self.prompt.clicked.connect(lambda token: session.select(query=token))
-        self.prompt.hovered.connect(lambda token: session.hover(token))
+        self.prompt.clicked.connect(lambda token: session.select_token(self._text(), token))
+        self.prompt.hovered.connect(lambda token: session.hover_token(self._text(), token))
         self.prompt.left.connect(lambda: session.hover(None))
 
     def needs(self) -> list[Query]:
         return [NEXT]
 
+    def _text(self) -> int:
+        """The text that is gone on with: the last one."""
+        return len(self.session.texts) - 1
+
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[NEXT]
+        self._say_text()
         self._draw_likely(answer, self.session.answer_before(NEXT))
         self._draw_prompt(run, answer)
+
+    def _say_text(self) -> None:
+        """Of an encoder-decoder it is the target that is foreseen and gone on with."""
+        target = self._text() > 0
+        self.tabs.setTabText(1, tr("Target") if target else tr("Prompt"))
+        self.append.setToolTip(
+            tr("Put this token at the end of what the decoder reads; a double click on its bar does the same")
+            if target
+            else tr("Put this token at the end of the prompt; a double click on its bar does the same")
+        )
 
     def _draw_likely(self, answer: Answer, before: Answer | None) -> None:
         if self._texts != answer["texts"]:
@@ -146,7 +158,7 @@ class NextToken(Panel):
         self.total.setTextFormat(Qt.TextFormat.RichText)
         self.total.setText(text)
         self.prompt.show_bars(bars)
-        self.prompt.set_chosen(self.session.selection.query)
+        self.prompt.set_chosen(self.session.token(self.session.selection.cursor, self._text()))
 
     def _choose(self, row: int) -> None:
         self._chosen = row
@@ -159,5 +171,8 @@ class NextToken(Panel):
 
     def _append(self, row: int) -> None:
         text = self._texts[row] if row < len(self._texts) else None
-        if text is not None:
-            self.session.change(prompt=self.session.shown.prompt + text)
+        shown = self.session.shown
+        if text is not None and self._text() > 0:
+            self.session.change(target=(shown.target or shown.prompt) + text)
+        elif text is not None:
+            self.session.change(prompt=shown.prompt + text)

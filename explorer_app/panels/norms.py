@@ -5,6 +5,7 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from explorer_app import theme
+from explorer_app.attention_text import text_words
 from explorer_app.norm_words import (
     formula,
     largest_words,
@@ -19,7 +20,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.lines import Series, SeriesPlot
 
-MEASURES = {"LayerNorm": ("mean", "variance"), "RMSNorm": ("rms",)}
+MEASURES = {"LayerNorm": ("mean", "variance"), "StdLayerNorm": ("mean", "std"), "RMSNorm": ("rms",)}
 
 
 @panel("norms", "Norms", area="centre", order=40)
@@ -67,8 +68,8 @@ class Norms(Panel):
         layout.addWidget(self.measured)
         layout.addLayout(grid, 1)
 
-        self.tokens.clicked.connect(lambda token: session.select(query=token))
-        self.tokens.hovered.connect(lambda token: session.hover(token))
+        self.tokens.clicked.connect(lambda token: session.select_token(self._text(), token))
+        self.tokens.hovered.connect(lambda token: session.hover_token(self._text(), token))
         self.tokens.left.connect(lambda: session.hover(None))
         session.selection_changed.connect(self._follow)
 
@@ -90,16 +91,24 @@ class Norms(Panel):
         self._draw_norm(run, answer)
         self._draw_token(run, answer, self._chosen(run))
 
-    def preview(self, token: int | None, key: int | None) -> None:
+    def preview(self, query_token: int | None, key: int | None) -> None:
         norm, run = self._shown(), self.session.run
         answer = None if norm is None else self.session.answer(query("norm", module=norm))
         if run is not None and answer is not None:
+            token = self.session.token(self.session.pointed, self._text())
             self._draw_token(run, answer, self._chosen(run) if token is None else token)
+
+    def _text(self) -> int:
+        """Which of the texts the tokens of the norm are of."""
+        return self.session.text_of(f"{self._shown()}.out", "T")
+
+    def _strings(self, run: Answer) -> list[str]:
+        return [visible_blanks(string) for string in run["texts"][self._text()]["strings"]]
 
     def _chosen(self, run: Answer) -> int:
         """The token whose vectors are shown: the last one where none is locked."""
-        token = self.session.selection.query
-        return len(run["strings"]) - 1 if token is None else token
+        token = self.session.token(self.session.selection.cursor, self._text())
+        return len(self._strings(run)) - 1 if token is None else token
 
     def _shown(self) -> str | None:
         sites = self.session.sites
@@ -125,18 +134,28 @@ class Norms(Panel):
         self.formula.setStyleSheet(f"color: {theme.current().muted}")
         self.formula.setText(f"{kind}:  {formula(kind, answer['eps'], len(gain))}")
 
-        words = {"mean": tr("mean"), "variance": tr("variance"), "rms": tr("rms, the divisor")}
+        words = {
+            "mean": tr("mean"),
+            "variance": tr("variance"),
+            "std": tr("std, unbiased"),
+            "rms": tr("rms, the divisor"),
+        }
         measures = MEASURES[kind]
-        self.tokens_title.setText(
-            tr("Mean and variance of each token") if len(measures) == 2 else tr("Rms of each token")
-        )
+        titles = {
+            "LayerNorm": tr("Mean and variance of each token"),
+            "StdLayerNorm": tr("Mean and standard deviation of each token"),
+            "RMSNorm": tr("Rms of each token"),
+        }
+        text = run["texts"][self._text()]["name"]
+        several = tr(" of the {text}").format(text=text_words(text)) if len(run["texts"]) > 1 else ""
+        self.tokens_title.setText(titles[kind] + several)
         self.tokens.show_series(
             # The last of the measures is what is divided by.
             [
                 Series(words[name], answer[name], "text" if name == measures[-1] else "muted")
                 for name in measures
             ],
-            [visible_blanks(string) for string in run["strings"]],
+            self._strings(run),
         )
         self.tokens.set_cursor(self._chosen(run))
 
@@ -148,9 +167,7 @@ class Norms(Panel):
 
     def _draw_token(self, run: Answer, answer: Answer, token: int) -> None:
         kind = answer["kind"]
-        named = tr("token {position} “{string}”").format(
-            position=token, string=visible_blanks(run["strings"][token])
-        )
+        named = tr("token {position} “{string}”").format(position=token, string=self._strings(run)[token])
         at = {name: float(answer[name][token]) for name in MEASURES[kind]}
         measured = statistics_words(kind, answer["eps"], at)
         self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))

@@ -67,7 +67,7 @@ class Position(Panel):
 
 
 def chosen_tokens(session: Session, text: int) -> tuple[int, int]:
-    """The query token of a text, the last one where none is chosen; and the key token, where none is chosen the same."""
+    """The query token of a text, else its last one; and the key token, where none is chosen the same."""
     at = session.selection.cursor
     query, key = session.token(at, text), session.token(at, text, "key")
     query = len(session.texts[text]["tokens"]) - 1 if query is None else query

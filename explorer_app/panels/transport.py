@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from model_core.names import AXES
-from model_core.queries import Answer, Query, layer_of
+from model_core.queries import Answer, Query
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QPainter, QPixmap, QPolygonF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
+from explorer_app.focus import block_of
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
@@ -21,10 +22,21 @@ def meaning(key: str) -> str:
     """What the value at a site is, in plain words."""
     module, _, word = key.rpartition(".")
     part = module.rpartition(".")[2]
+    if part == "cross" and word in ("q", "k", "v"):
+        return {
+            "q": tr("queries: what each target token looks for in the source, one vector a head"),
+            "k": tr("keys: what each source token, as the encoder left it, offers to be found by"),
+            "v": tr("values: what each source token hands over when it is looked at"),
+        }[word]
     words = {
         "tokens": tr("the prompt as the model reads it, one number a token"),
+        "source": tr("what the encoder reads, one number a token"),
+        "target": tr("what the decoder reads, one number a token"),
         "resid_pre": tr("the residual stream as it enters the block"),
         "resid_mid": tr("the residual stream after attention was added"),
+        "resid_cross": tr(
+            "the residual stream after cross-attention, what was found in the source, was added"
+        ),
         "resid_post": tr("the residual stream as it leaves the block, after the MLP was added"),
         "q": tr("queries: what each token looks for, one vector a head"),
         "k": tr("keys: what each token offers to be found by"),
@@ -49,6 +61,9 @@ def meaning(key: str) -> str:
         "embed": tr("the vector that each token starts as"),
         "pos": tr("the vector that stands for each position, added to the token's"),
         "attn": tr("what attention writes to the residual stream"),
+        "cross": tr(
+            "what cross-attention writes to the residual stream: what each target token found in the source"
+        ),
         "mlp": tr("what the MLP writes to the residual stream"),
     }
     if word == "out":
@@ -59,19 +74,21 @@ def meaning(key: str) -> str:
 def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
     """The step of the same value one layer on (1) or back (-1); beyond the blocks, the first step or the last.
 
-    From outside the blocks it is the first step of the nearest block in that direction.
+    The blocks of a second stack follow those of the first. A block without that value is entered at its first step,
+    and so is the nearest block from outside of all.
     """
-    layer = layer_of(keys[step])
-    if layer is not None:
-        there = keys[step].replace(f"blocks.{layer}.", f"blocks.{layer + direction}.", 1)
-        if there in keys:
-            return keys.index(there)
+    blocks = list(dict.fromkeys(filter(None, map(block_of, keys))))
+    block = block_of(keys[step])
+    if block:
+        at = blocks.index(block) + direction
+        there = blocks[at] if 0 <= at < len(blocks) else None
+    else:
+        rest = keys[step + 1 :] if direction > 0 else keys[:step][::-1]
+        there = next(filter(None, map(block_of, rest)), None)
+    if there is None:
         return len(keys) - 1 if direction > 0 else 0
-    rest = range(step + 1, len(keys)) if direction > 0 else range(step - 1, -1, -1)
-    found = next((layer_of(keys[n]) for n in rest if layer_of(keys[n]) is not None), None)
-    if found is None:
-        return len(keys) - 1 if direction > 0 else 0
-    return next(n for n, key in enumerate(keys) if layer_of(key) == found)
+    same = there + keys[step].removeprefix(block)
+    return keys.index(same) if block and same in keys else [block_of(key) for key in keys].index(there)
 
 
 def caption(step: int, site: Mapping[str, Any], count: int) -> str:
