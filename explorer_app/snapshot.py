@@ -47,15 +47,15 @@ def main(argv: Sequence[str]) -> int:
         arguments = command_line().parse_args(argv)
         start_application(arguments.scale)
         theme.apply(application(), arguments.theme)
-        session = Session(
-            Scene(
-                arguments.model,
-                arguments.prompt,
-                edits=tuple(arguments.edit),
-                config=tuple(arguments.config),
-            )
+        scene = Scene(
+            arguments.model,
+            arguments.prompt,
+            arguments.target,
+            edits=tuple(arguments.edit),
+            config=tuple(arguments.config),
         )
-        render(session, arguments.out, arguments.size, arguments.panel, arguments.layer, arguments.head)
+        focus = {name: getattr(arguments, name) for name in ("stack", "layer", "head")}
+        render(Session(scene), arguments.out, arguments.size, arguments.panel, **focus)
     except InputError as error:
         print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -70,7 +70,18 @@ def command_line() -> Parser:
     )
     parser.add_argument("--model", metavar="M", required=True, help="a preset's name, or a checkpoint's path")
     parser.add_argument("--prompt", metavar="P", required=True, help="the text to run")
+    parser.add_argument(
+        "--target",
+        metavar="P",
+        default="",
+        help="what the decoder of an encoder-decoder reads; without it the prompt",
+    )
     parser.add_argument("--panel", metavar="NAME", help=f"only this panel, at --size: {panels}")
+    parser.add_argument(
+        "--stack",
+        metavar="NAME",
+        help="the focused attention of an encoder-decoder: encoder, decoder or cross",
+    )
     parser.add_argument("--layer", metavar="L", type=int, help="the focused layer, from 0")
     parser.add_argument("--head", metavar="H", type=int, help="the focused head, from 0")
     parser.add_argument(
@@ -140,6 +151,7 @@ def render(
     out: Path,
     size: QSize,
     panel: str | None = None,
+    stack: str | None = None,
     layer: int | None = None,
     head: int | None = None,
     connect: Connect = EngineClient,
@@ -158,7 +170,12 @@ def render(
         window.arrange_columns()
         window.client.start()
         settle(window.client)
-        select(session, layer, head)
+        select(session, stack, layer, head)
+        if panel is not None and not window.panels[panel].applies(session.run):
+            raise InputError(f"panel '{panel}' has nothing to show of this model")
+        for name, dock in window.docks.items():
+            if panel is not None:
+                dock.setVisible(name == panel)
         target = window if panel is None else window.panels[panel]
         window.resize(size + window.size() - target.size())
         settle(window.client)
@@ -178,11 +195,19 @@ def closing(window: MainWindow) -> Iterator[None]:
         window.deleteLater()
 
 
-def select(session: Session, layer: int | None, head: int | None) -> None:
-    """Focus a layer and a head; InputError where the model has none of that number."""
-    run = session.run
-    assert run is not None
-    for what, number, count in (("layer", layer, run["layers"]), ("head", head, run["heads"])):
+def select(session: Session, stack: str | None, layer: int | None, head: int | None) -> None:
+    """Focus a kind of attention, a layer and a head; InputError where the model has none of that name or number."""
+    names = [kind.name for kind in session.kinds]
+    if stack is not None:
+        if stack not in names:
+            there = (
+                f"; there are {', '.join(names)}" if len(names) > 1 else ": it has one kind of attention only"
+            )
+            raise InputError(f"this model has no attention of the kind '{stack}'{there}")
+        session.select(stack=stack)
+    attention = session.attention
+    assert attention is not None
+    for what, number, count in (("layer", layer, attention.layers), ("head", head, attention.heads)):
         if number is not None:
             if not 0 <= number < count:
                 raise InputError(f"there is no {what} {number}; this model has {what}s 0 to {count - 1}")
