@@ -10,7 +10,7 @@ request is given up with a message, and the window goes on as it was.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,12 @@ class EngineClient(QObject):
     wanted  the queries that the visible panels want answered for the present selection, most urgent first
     log     what the engine said on its stderr, and what else went wrong
     idle    told when nothing is left to ask
+    sized   what the newest configuration that was asked about takes: the fields of the engine's answer
     """
 
     log_grew = Signal(str)
     idle = Signal()
+    sized = Signal(object)
 
     def __init__(self, session: Session, wanted: Wanted, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +53,7 @@ class EngineClient(QObject):
         self.wanted = wanted
         self.log = ""
         self._id = 0
+        self._sizing = 0
         self._pending: tuple[int, Scene, set[Query]] | None = None
         self._failed: set[tuple[Scene, Query]] = set()
         self._given_up: Scene | None = None
@@ -70,7 +73,7 @@ class EngineClient(QObject):
         self._slow.timeout.connect(self._show_progress)
         self._obey = QTimer(self, interval=OBEY_MS, singleShot=True)
         self._obey.timeout.connect(self._kill)
-        self._said = ("running", 0.0)
+        self._said = ("running", 0.0, "")
         session.scene_changed.connect(self._start_over)
         session.selection_changed.connect(self.ask)
 
@@ -108,6 +111,12 @@ class EngineClient(QObject):
     def busy(self) -> bool:
         """True while an answer is awaited."""
         return self._pending is not None or self._soon.isActive()
+
+    def size(self, model: str, config: Sequence[str], device: str) -> None:
+        """Ask what a model without training would take; `sized` tells, and only of the newest that was asked."""
+        self._id += 1
+        self._sizing = self._id
+        self._send(Frame("size", self._id, {"model": model, "config": list(config), "device": device}))
 
     def cancel(self) -> None:
         """Give up the request under way; the pictures on screen stay."""
@@ -200,6 +209,8 @@ class EngineClient(QObject):
             return
         if frame.kind in ("done", "error") and frame.id == self._cancelled:
             self._obey.stop()
+        if frame.kind == "size" and frame.id == self._sizing:
+            self.sized.emit(frame.fields)
         # What an outdated request still brings is dropped by its number.
         if self._pending is None or frame.id != self._pending[0]:
             return
@@ -209,7 +220,10 @@ class EngineClient(QObject):
             awaited.discard(asked)
             self.session.take(scene, asked, Answer(frame.fields["facts"], frame.arrays))
         elif frame.kind == "progress":
-            self._said = (frame.fields["what"], frame.fields["share"])
+            what, needs = frame.fields["what"], frame.fields.get("needs", "")
+            # What it needs is said once, before it begins.
+            needs = needs or (self._said[2] if what == self._said[0] else "")
+            self._said = (what, frame.fields["share"], needs)
             if not self._slow.isActive():
                 self._show_progress()
         elif frame.kind == "error":
@@ -257,7 +271,7 @@ class EngineClient(QObject):
         self._pending = None
         self._slow.stop()
         self._obey.stop()
-        self._said = ("running", 0.0)
+        self._said = ("running", 0.0, "")
         self.session.set_progress("", 1.0)
 
     def run_again(self) -> None:
