@@ -4,8 +4,9 @@ Against the 2017 Transformer: the decoder alone, without an encoder to look at; 
 and one more after the last block; positions are learned, not sines and cosines; the MLP bends with GELU (tanh
 form), not ReLU.
 
-Models written after tutorials differ in two switches: queries, keys and values may go without biases (qkv_bias),
-and the output head may have weights of its own (tied off). Dropout acts in training alone.
+Models written after tutorials differ in three switches: queries, keys and values may go without biases (qkv_bias),
+the output head may have weights of its own (tied off), and GELU may be the exact one (activation). Dropout acts in
+training alone.
 
 Radford et al. 2019; reference: openai/gpt-2, src/model.py.
 """

@@ -105,7 +105,7 @@ register(
         config=MiniConfig,
         build=build,
         published={
-            "tiny": MiniConfig(vocab_size=256, width=64, layers=2, heads=4, hidden=256, context=128),
+            "tiny": MiniConfig(vocab_size=2048, width=64, layers=2, heads=4, hidden=256, context=128),
             "small": MiniConfig(vocab_size=50257, width=256, layers=4, heads=8, hidden=1024, context=256),
         },
     )

@@ -1,6 +1,7 @@
 """Each family's file is complete and consistent with the model it builds."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -23,11 +24,19 @@ QWEN3 = Qwen3Config(vocab_size=61, width=16, layers=2, heads=4, kv_heads=2, hidd
 
 
 def test_families_are_found_by_their_files() -> None:
-    assert {"gpt2", "llama"} <= FAMILIES.keys()
+    assert {"gpt2", "llama", "mini", "mistral", "qwen2", "qwen3", "seq2seq"} <= FAMILIES.keys()
     for name, family in FAMILIES.items():
         assert family.name == name
         assert family.title
-        assert len(family.about.splitlines()) > 3
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family_says_in_short_paragraphs_what_makes_it_different(name: str) -> None:
+    first, *others = FAMILIES[name].about.strip().split("\n\n")
+    assert re.fullmatch(r"[^\n]+: [^\n]+\.", first)
+    assert others[0].startswith("Against ") or others[1].startswith("Against ")
+    assert all(len(paragraph.splitlines()) <= 6 for paragraph in others)
+    assert re.search(r"20\d\d", others[-1])  # whose paper it is
 
 
 def test_configuration_knows_its_family() -> None:
@@ -63,6 +72,9 @@ def test_model_has_as_many_parameters_as_the_reference(name: str) -> None:
         (GPT2, {"vocab_size": LARGEST + 1}, f"from 1 to {LARGEST}"),
         (GPT2, {"tied": None}, "'tied' is None, not of type bool"),
         (GPT2, {"eps": "small"}, "'eps' is 'small', not a positive number"),
+        (GPT2, {"qkv_bias": 0}, "'qkv_bias' is 0, not of type bool"),
+        (GPT2, {"dropout": 1}, "'dropout' is 1, not a share from 0 to below 1"),
+        (GPT2, {"dropout": None}, "'dropout' is None, not a share from 0 to below 1"),
         (LLAMA, {"kv_heads": 8}, "4 query heads cannot share 8 key/value heads"),
         (LLAMA, {"head_dim": 3}, "odd"),
         (LLAMA, {"theta": float("inf")}, "'theta' is inf"),
