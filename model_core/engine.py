@@ -435,18 +435,19 @@ def next_token(context: Context, k: int = 20) -> Answer:
 
 
 @answers("split")
-def split(context: Context, position: int, text: int = -1) -> Answer:
-    """Why the word around a token of a text was cut as it was: the fields of `merges.Split`, its ids as strings too."""
+def split(context: Context, position: int, text: int | None = None) -> Answer:
+    """Why the word around a token of a text, the last without `text`, was cut as it was: the fields of `merges.Split`."""
     tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
+    text = number(len(run.inputs) - 1 if text is None else text, len(run.inputs), "text")
     tokens = run.inputs[text]
     position = number(position, len(tokens), "token")
     if position < context.prefix:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
-        typed = scene.target if tokens is not run.inputs[0] and scene.target else scene.prompt
+        typed = scene.target if text > 0 and scene.target else scene.prompt
         found = merges(tokenizer, typed, position - context.prefix)
         found = replace(found, first=found.first + context.prefix)
-    return Answer({**asdict(found), "strings": [tokenizer.token(id) for id in found.ids]})
+    return Answer(asdict(found))
 
 
 @answers("norm")

@@ -35,6 +35,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "value": {"site": "blocks.1.attn.pattern", "at": {"H": 2}},
     "overview": {"side": 4},
     "next_token": {"k": 3},
+    "split": {"position": 4},
     "norm": {"module": "blocks.1.norm2"},
     "rope": {"layer": 1, "head": 3},
     "rope_conventions": {"layer": 1, "head": 3, "query": 4, "key": 2},
