@@ -166,8 +166,12 @@ class Session:
     @property
     def attention(self) -> AttentionKind | None:
         """The kind of attention in focus, None before a run."""
+        return self.kind(self.selection.stack)
+
+    def kind(self, stack: str) -> AttentionKind | None:
+        """The kind of attention of that name, None before a run."""
         kinds = self.kinds
-        return kind_named(kinds, self.selection.stack) if kinds else None
+        return kind_named(kinds, stack) if kinds else None
 
     @property
     def texts(self) -> list[dict[str, Any]]:
@@ -251,8 +255,8 @@ class Session:
 
     def token(self, cursor: Cursor, text: int, role: Role = "query") -> int | None:
         """The position in a text that a cursor means, None where it means none there."""
-        kinds = self.kinds
-        return token_of(cursor, kind_named(kinds, cursor.stack), text, role) if kinds else None
+        of = self.kind(cursor.stack)
+        return None if of is None else token_of(cursor, of, text, role)
 
     def go_back(self, message: str) -> None:
         """The model that was asked for cannot be had: ask for the one on screen again, and say why."""

@@ -1,0 +1,96 @@
+"""The tokens of every text that the model reads: one strip a text, with its name where there are several."""
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetricsF, QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from explorer_app.attention_text import text_words
+from explorer_app.session import Session
+from explorer_app.text import tr
+from explorer_app.widgets.chips import TokenStrip
+
+MOST_TEXTS = 2
+
+
+class TextStrips(QWidget):
+    """A click locks a token, in the attention in focus where that has its text."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.strips = [TokenStrip() for _ in range(MOST_TEXTS)]
+        self.names = [QLabel() for _ in self.strips]
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(round(QFontMetricsF(self.font()).height() / 2))
+        grid.setVerticalSpacing(0)
+        grid.setColumnStretch(1, 1)
+        for text, (name, strip) in enumerate(zip(self.names, self.strips, strict=True)):
+            grid.addWidget(name, text, 0)
+            grid.addWidget(strip, text, 1)
+            bar = strip.horizontalScrollBar()
+            bar.rangeChanged.connect(partial(self._fit, strip))
+            self._fit(strip, 0, bar.maximum())
+            strip.clicked.connect(partial(self._lock, text))
+            strip.hovered.connect(partial(session.hover_token, text))
+            strip.left.connect(lambda: session.hover(None))
+            for part in (name, strip):
+                part.setVisible(text == 0 and part is strip)
+
+    def show_tokens(self) -> None:
+        """The tokens of the run on screen."""
+        texts = self.session.texts
+        for n, (name, strip) in enumerate(zip(self.names, self.strips, strict=True)):
+            strip.setVisible(n < max(len(texts), 1))
+            name.setVisible(n < len(texts) > 1)
+        for text, name, strip in zip(texts, self.names, self.strips, strict=False):
+            strip.show_tokens(text["strings"], text["tokens"])
+            words = text_words(text["name"])
+            name.setText(words)
+            strip.setAccessibleName(
+                tr("Tokens of the {text}").format(text=words) if len(texts) > 1 else tr("Tokens")
+            )
+        self.show_cursor()
+
+    def show_cursor(self, _: Any = None) -> None:
+        """Colour the tokens under the pointer elsewhere, else the locked ones."""
+        session, cursor = self.session, self.session.pointed
+        inside = any(strip.underMouse() for strip in self.strips)
+        if inside or (cursor.query is None and cursor.key is None):
+            cursor = session.selection.cursor
+        of = session.kind(cursor.stack)
+        for text, strip in enumerate(self.strips):
+            if of is None:
+                strip.set_cursor(cursor.query, cursor.key)
+            else:
+                strip.set_cursor(
+                    cursor.query if of.queries == text else None, cursor.key if of.keys == text else None
+                )
+
+    def _fit(self, strip: TokenStrip, _: int, beyond: int) -> None:
+        """Room for the scroll bar only when there is something to scroll to."""
+        bar = strip.horizontalScrollBar().sizeHint().height()
+        strip.setFixedHeight(strip.minimumSizeHint().height() - (0 if beyond else bar))
+
+    def _lock(self, text: int, index: int) -> None:
+        """A click locks the query, a second one the key as well, a third lets go; Shift sets only the key.
+
+        Where queries and keys are of different texts, a click on a token locks it or lets it go.
+        """
+        session, selection, kind = self.session, self.session.selection, self.session.attention
+        if kind is None or text not in (kind.queries, kind.keys):
+            session.select_token(text, index)
+        elif kind.queries != kind.keys:
+            role = "query" if kind.queries == text else "key"
+            session.select(**{role: None if index == getattr(selection, role) else index})
+        elif QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier:
+            session.select(key=None if index == selection.key else index)
+        elif index != selection.query:
+            session.select(query=index)
+        elif index != selection.key:
+            session.select(key=index)
+        else:
+            session.select(query=None, key=None)
