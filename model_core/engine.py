@@ -436,7 +436,7 @@ def next_token(context: Context, k: int = 20) -> Answer:
 
 @answers("split")
 def split(context: Context, position: int, text: int | None = None) -> Answer:
-    """Why the word around a token of a text, the last without `text`, was cut as it was: the fields of `merges.Split`."""
+    """Why the word around a token of a text (the last without `text`) was cut so: the fields of `merges.Split`."""
     tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
     text = number(len(run.inputs) - 1 if text is None else text, len(run.inputs), "text")
     tokens = run.inputs[text]

@@ -378,7 +378,9 @@ def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> 
     (attention,) = facts["attentions"]
     assert (attention["name"], attention["queries"], attention["keys"]) == ("", 0, 0)
     assert (attention["layers"], attention["heads"], facts["context"]) == (LAYERS, HEADS, CONTEXT)
-    assert facts["texts"] == [{"name": "tokens", "tokens": facts["tokens"], "strings": facts["strings"]}]
+    text = {name: facts[name] for name in ("tokens", "strings", "special")}
+    assert facts["texts"] == [{"name": "tokens", **text}]
+    assert (facts["special"], facts["prefix"], facts["prefixes"]) == ([], 0, [])
     assert facts["parameters"] == run.model.parameter_count
     assert facts["kept_bytes"] == run.trace.nbytes
     assert facts["edits"] == ["mask off L1H2"]
