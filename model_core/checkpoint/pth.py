@@ -64,11 +64,13 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
 def load(path: Path) -> Any:
     """The content of a file of torch.save; its tensors are mapped, not read. InputError for anything else."""
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # damaged bytes make torch raise almost anything
         raise InputError(why_not(path, str(error))) from None
 

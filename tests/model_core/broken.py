@@ -52,7 +52,7 @@ def hugging_face(**config: object) -> Callable[[Path], None]:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "no config": (lambda folder: (folder / MANIFEST).unlink(), ["has no config.json or layerscope.json"]),
+    "no config": (lambda folder: (folder / MANIFEST).unlink(), ["has no config.json, params.json or layerscope.json"]),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), ["has no model.safetensors"]),
     "config without a key": (without_width, ["layerscope.json: the config has no 'width'"]),
     "config of Hugging Face without a key": (

@@ -210,9 +210,9 @@ def test_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 
 
 def test_folder_without_a_config_says_what_was_looked_for(tmp_path: Path) -> None:
-    assert "has no config.json or layerscope.json" in refused(tmp_path)
+    assert "has no config.json, params.json or layerscope.json" in refused(tmp_path)
     (tmp_path / CONFIG).mkdir()
-    assert "has no config.json or layerscope.json" in refused(tmp_path)
+    assert "has no config.json, params.json or layerscope.json" in refused(tmp_path)
 
 
 def test_file_in_place_of_a_folder_is_refused(folder: Path) -> None:

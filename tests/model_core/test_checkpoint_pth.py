@@ -1,0 +1,383 @@
+"""State dicts of the tutorials open by the names of their tensors, and nothing in a file is ever run."""
+
+import argparse
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from model_core import devices
+from model_core.checkpoint import Loaded, open_checkpoint
+from model_core.checkpoint.said import likely_heads
+from model_core.errors import Cancelled, InputError, Unsaid
+from tests.model_core import tutorials
+from tests.model_core.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
+
+TOKENS = torch.arange(15)[None] * 7 % VOCAB
+HEADS_SAID = [f"heads={HEADS}"]
+EXACT = {"rtol": 0.0, "atol": 1e-5}
+
+# What is opened, the family it is, and what has to be said of it.
+LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, list[str]]] = {
+    "nanoGPT": (tutorials.NanoGPT, "gpt2", [*HEADS_SAID, "activation=gelu"]),
+    "nanoGPT without biases": (partial(tutorials.NanoGPT, bias=False), "gpt2", [*HEADS_SAID, "act=gelu"]),
+    "minGPT": (
+        partial(tutorials.NanoGPT, tied=False, activation=partial(gelu, approximate="tanh")),
+        "gpt2",
+        HEADS_SAID,
+    ),
+    "LLMs-from-scratch": (tutorials.FromScratchGPT, "gpt2", HEADS_SAID),
+    "LLMs-from-scratch with biases": (partial(tutorials.FromScratchGPT, qkv_bias=True), "gpt2", HEADS_SAID),
+    "mini-GPT": (tutorials.MiniGPT, "mini", []),
+    "mini-GPT without a stored table": (partial(tutorials.MiniGPT, positions="computed"), "mini", []),
+    "mini-GPT with learned positions": (partial(tutorials.MiniGPT, positions="learned"), "mini", []),
+    "mini-GPT without positions": (partial(tutorials.MiniGPT, positions="none"), "mini", ["positions=none"]),
+    "encoder-decoder": (partial(tutorials.TutorialTransformer, "pre"), "seq2seq", HEADS_SAID),
+    "encoder-decoder, normed": (
+        partial(tutorials.TutorialTransformer, "normed"),
+        "seq2seq",
+        [*HEADS_SAID, "order=normed"],
+    ),
+}
+
+
+def logits(loaded: Loaded) -> Tensor:
+    if loaded.family.name == "seq2seq":
+        return loaded.model.reader(TOKENS)(TOKENS, None)
+    return loaded.model(TOKENS)
+
+
+def saved(path: Path, content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def nano(path: Path) -> Path:
+    return saved(path, drawn(tutorials.NanoGPT()).state_dict())
+
+
+def refused(path: Path, **how: Any) -> str:
+    with pytest.raises(InputError) as error:
+        open_checkpoint(path, **how)
+    message = str(error.value)
+    assert "\n" not in message
+    assert len(message) < 600
+    return message
+
+
+# What opens
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_logits_equal_those_of_the_tutorials_own_model(name: str, tmp_path: Path) -> None:
+    make, family, said = LAYOUTS[name]
+    model = drawn(make())
+    # The name of the file says nothing, on purpose.
+    loaded = open_checkpoint(saved(tmp_path / "what.bin", model.state_dict()), config=said)
+    assert loaded.family.name == family
+    torch.testing.assert_close(logits(loaded), model(TOKENS), **EXACT)
+
+
+@pytest.mark.parametrize("holder", [None, "model", "state_dict", "model_state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_state_dict_is_found_where_people_put_it(holder: str | None, prefix: str, tmp_path: Path) -> None:
+    model = drawn(tutorials.FromScratchGPT())
+    state: Any = {prefix + name: tensor for name, tensor in model.state_dict().items()}
+    beside = {"epoch": 3, "optimizer": {"state": {0: torch.zeros(3)}}, "loss": 1.5}
+    path = saved(tmp_path / "model.pth", state if holder is None else {**beside, holder: state})
+    torch.testing.assert_close(logits(open_checkpoint(path, config=HEADS_SAID)), model(TOKENS), **EXACT)
+
+
+def test_nanogpt_says_its_heads_beside_the_weights(tmp_path: Path) -> None:
+    model = drawn(tutorials.NanoGPT())
+    args = {"n_layer": LAYERS, "n_head": HEADS, "n_embd": 24, "block_size": CONTEXT, "bias": True}
+    path = saved(tmp_path / "ckpt.pt", {"model": model.state_dict(), "model_args": args, "iter_num": 5})
+    loaded = open_checkpoint(path)
+    assert loaded.model.config.heads == HEADS
+    torch.testing.assert_close(logits(loaded), model(TOKENS), **EXACT)
+
+
+def test_matrices_of_hugging_faces_gpt2_are_turned(tmp_path: Path) -> None:
+    model = drawn(tutorials.NanoGPT(activation=partial(gelu, approximate="tanh")))
+    turned = {
+        name: tensor.T.contiguous()
+        if name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+        else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    loaded = open_checkpoint(saved(tmp_path / "model.pt", turned), config=HEADS_SAID)
+    torch.testing.assert_close(logits(loaded), model(TOKENS), **EXACT)
+
+
+def test_a_table_of_positions_that_is_no_sincos_is_taken_as_it_is(tmp_path: Path) -> None:
+    model = drawn(tutorials.MiniGPT(positions="learned"))
+    state = model.state_dict()
+    state["pos_table"] = state.pop("position_embedding.weight")[None]
+    loaded = open_checkpoint(saved(tmp_path / "model.pt", state))
+    assert (loaded.model.config.positions, loaded.model.config.context) == ("learned", CONTEXT)
+    torch.testing.assert_close(logits(loaded), model(TOKENS), **EXACT)
+
+
+def test_what_the_tensors_tell_is_not_asked(tmp_path: Path) -> None:
+    config = open_checkpoint(saved(tmp_path / "m.pt", drawn(tutorials.MiniGPT()).state_dict())).model.config
+    assert (config.vocab_size, config.width, config.layers, config.heads) == (VOCAB, 24, LAYERS, HEADS)
+    assert (config.hidden, config.context, config.positions, config.tied) == (40, CONTEXT, "sincos", False)
+    assert open_checkpoint(nano(tmp_path / "n.pt"), config=HEADS_SAID).model.config.tied
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_float_dtype_open_in_float32(dtype: torch.dtype, tmp_path: Path) -> None:
+    model = drawn(tutorials.NanoGPT()).to(dtype)
+    loaded = open_checkpoint(saved(tmp_path / "model.pt", model.state_dict()), config=HEADS_SAID)
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
+    assert torch.equal(loaded.model.embed.weight, model.lm_head.weight.float())
+
+
+def test_progress_rises_to_one_and_cancel_stops(tmp_path: Path) -> None:
+    shares: list[float] = []
+    path = nano(tmp_path / "model.pt")
+    open_checkpoint(path, config=HEADS_SAID, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    shares.clear()
+    with pytest.raises(Cancelled):
+        open_checkpoint(path, config=HEADS_SAID, progress=shares.append, cancelled=lambda: len(shares) == 3)
+    assert len(shares) == 3
+
+
+# What is asked, and what is said
+
+
+def test_heads_are_asked_for_with_a_form_and_a_line(tmp_path: Path) -> None:
+    with pytest.raises(Unsaid) as asked:
+        open_checkpoint(nano(tmp_path / "ckpt.pt"))
+    assert "ckpt do not say heads (attention heads in each layer)" in str(asked.value)
+    assert "such as --config heads=" in str(asked.value)
+    heads, activation, eps = asked.value.asks
+    assert heads["name"] == "heads"
+    assert heads["kind"] == "int"
+    assert 24 % heads["default"] == 0
+    assert (activation["kind"], activation["choices"]) == ("choice", ["gelu_tanh", "gelu"])
+    assert (eps["name"], eps["default"], eps["kind"]) == ("eps", 1e-5, "float")
+
+
+def test_offered_heads_are_64_wide_where_that_can_be() -> None:
+    assert [likely_heads(width) for width in (768, 1024, 64, 32, 100, 7)] == [12, 16, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["heads", "n_heads", "n_head", "num_heads", "N-Heads", "num_attention_heads"]
+)
+def test_heads_are_understood_under_every_common_name(name: str, tmp_path: Path) -> None:
+    path = nano(tmp_path / "model.pt")
+    assert open_checkpoint(path, config=[f"{name}=2"]).model.config.heads == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("heads=5", "cannot be: a width of 24 cannot be split into 5 heads"),
+        ("heads=many", "heads='many': heads is a whole number"),
+        ("heads=0", "'heads' is 0"),
+        ("heads=1e400", "heads is a whole number"),
+        ("heads", "'heads' says nothing of a model: write it as NAME=VALUE"),
+        ("=5", "says nothing of a model"),
+        ("wings=2", "GPT-2 has no 'wings' to be said; it has vocab_size, width"),
+        ("layers=3", "has layers=2 in its files, and not 3: leave out layers=3"),
+        ("tied=perhaps", "tied is true or false"),
+        ("activation=relu", "activation is one of gelu_tanh, gelu"),
+    ],
+)
+def test_what_cannot_be_said_ends_in_one_line(said: str, message: str, tmp_path: Path) -> None:
+    assert message in refused(nano(tmp_path / "model.pt"), config=[said])
+
+
+def test_saying_what_the_files_say_is_no_error(tmp_path: Path) -> None:
+    open_checkpoint(nano(tmp_path / "model.pt"), config=[*HEADS_SAID, "n_layer=2", "tied=true"])
+
+
+# What is refused
+
+
+class Malicious:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.witness}",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_malicious_pickle_is_refused_and_runs_nothing(zipped: bool, tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+    state = {**drawn(tutorials.NanoGPT()).state_dict(), "more": Malicious(witness)}
+    path = tmp_path / "model.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    message = refused(path, config=HEADS_SAID)
+    assert (
+        "could run code and is not read" if zipped else "is a pickle or was saved by PyTorch before"
+    ) in message
+    path.write_bytes(pickle.dumps(Malicious(witness)))
+    assert "is a pickle" in refused(path)
+    assert not witness.exists()
+
+
+def test_whole_models_and_namespaces_are_refused_with_what_to_save(tmp_path: Path) -> None:
+    model = tutorials.NanoGPT()
+    assert "save model.state_dict() alone" in refused(saved(tmp_path / "a.pth", model))
+    state = {"model": model.state_dict(), "args": argparse.Namespace(lr=1)}
+    assert "holds more than weights (argparse.Namespace)" in refused(saved(tmp_path / "b.pth", state))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds no state dict"),
+        ({}, "holds no tensors"),
+        ({"epoch": 3}, "holds no tensors"),
+        (
+            {"a.weight": torch.zeros(2), "b.weight": torch.zeros(2)},
+            "holds a.weight, b.weight, which are the names",
+        ),
+        ({"module.a": torch.zeros(1), "a": torch.zeros(1)}, "stores a twice"),
+    ],
+)
+def test_files_without_a_known_state_dict_say_what_they_hold(
+    content: Any, message: str, tmp_path: Path
+) -> None:
+    assert message in refused(saved(tmp_path / "model.pth", content))
+
+
+def test_unknown_names_are_answered_with_the_layouts_known(tmp_path: Path) -> None:
+    message = refused(saved(tmp_path / "model.pth", nn.Linear(2, 2).state_dict()))
+    for title in ("nanoGPT", "LLMs-from-scratch", "mini-GPT", "encoder-decoder tutorial"):
+        assert title in message
+
+
+def change(path: Path, change: Callable[[dict[str, Tensor]], object], make: type[nn.Module]) -> Path:
+    state = dict(drawn(make()).state_dict())
+    change(state)
+    return saved(path, state)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (tutorials.NanoGPT, "transformer.wte.weight"),
+        (tutorials.NanoGPT, "transformer.h.0.mlp.c_fc.weight"),
+        (tutorials.NanoGPT, "transformer.h.1.ln_2.weight"),
+        (tutorials.FromScratchGPT, "tok_emb.weight"),
+        (tutorials.FromScratchGPT, "trf_blocks.1.att.W_key.weight"),
+        (tutorials.MiniGPT, "blocks.1.multi_head_attention.heads.2.W_k.weight"),
+        (
+            partial(tutorials.TutorialTransformer, "pre"),
+            "transformer.decoder.layers.1.mask_attention.wq.weight",
+        ),
+    ],
+)
+def test_missing_tensor_is_named(make: Any, name: str, tmp_path: Path) -> None:
+    path = change(tmp_path / "model.pth", lambda state: state.pop(name), make)
+    assert name in refused(path, config=HEADS_SAID)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (0, 24), (24, 24, 2), (3, 25)])
+@pytest.mark.parametrize("name", ["transformer.h.0.attn.c_attn.weight", "transformer.wte.weight"])
+def test_tensor_of_another_shape_is_named(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = change(
+        tmp_path / "m.pth", lambda state: state.update({name: torch.zeros(shape)}), tutorials.NanoGPT
+    )
+    assert "transformer." in refused(path, config=HEADS_SAID)
+
+
+def test_tensors_that_are_no_floats_or_no_numbers_are_named(tmp_path: Path) -> None:
+    name = "trf_blocks.0.att.W_query.weight"
+    for value, message in (
+        (torch.zeros(24, 24, dtype=torch.int64), f"{name} is stored as int64"),
+        (torch.full((24, 24), float("nan")), f"{name} holds NaN"),
+        (torch.zeros(24, 24).to_sparse(), f"{name} is stored in a form that cannot be read"),
+        (torch.zeros(24, 24, device="meta"), f"{name} is stored in a form that cannot be read"),
+    ):
+        path = change(
+            tmp_path / "m.pth",
+            lambda state, value=value: state.update({name: value}),
+            tutorials.FromScratchGPT,
+        )
+        assert message in refused(path, config=HEADS_SAID)
+
+
+def test_huge_claimed_size_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    huge = torch.zeros(1, 1).expand(2**27, 24)  # stored as one number
+    path = change(
+        tmp_path / "m.pth",
+        lambda state: state.update({"tok_emb.weight": huge, "out_head.weight": huge}),
+        tutorials.FromScratchGPT,
+    )
+    assert os.path.getsize(path) < 200_000
+    assert "GB free: choose a smaller dtype" in refused(path, config=HEADS_SAID, dtype="float64")
+
+
+def test_folder_with_a_state_dict_says_to_give_the_file(tmp_path: Path) -> None:
+    nano(tmp_path / "ckpt.pt")
+    (tmp_path / "notes.txt").write_text("notes")
+    assert "is no model itself: give one of its files, such as ckpt.pt" in refused(tmp_path)
+
+
+def test_other_files_are_answered_with_what_could_be_given(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("These are notes, and no model at all; nobody could run them.")
+    assert "is no model of llama2.c (.bin) or file of torch.save" in refused(tmp_path / "notes.txt")
+    with zipfile.ZipFile(tmp_path / "some.docx", "w") as file:
+        file.writestr("word/document.xml", "<xml/>")
+    assert "is no whole file of torch.save" in refused(tmp_path / "some.docx")
+
+
+def test_what_is_needed_and_free_is_said_before_the_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[object] = []
+    path = nano(tmp_path / "model.pt")
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 900 kB\nMemAvailable:     500 kB\n")
+    monkeypatch.setattr(devices, "MEMINFO", meminfo)
+    open_checkpoint(path, config=HEADS_SAID, needs=order.append, progress=order.append)
+    assert order[0] == "needs 0.0 MB, 0.5 MB free"
+    meminfo.write_text("MemAvailable:     20 kB\n")
+    assert "model in float32 needs 0.0 MB, but cpu has 0.0 MB free" in refused(path, config=HEADS_SAID)
+
+
+few = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@few
+@given(data=st.data())
+def test_any_damage_gives_a_model_or_one_line(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    original = nano(folder / "model.pth").read_bytes()
+    if data.draw(st.booleans()):
+        damaged = bytearray(original[: data.draw(st.integers(4, len(original)))])
+    else:
+        damaged = bytearray(original)
+        # The pickle, which says what lies where, comes first; the directory of the archive last.
+        near = st.integers(0, 4000) | st.integers(len(original) - 4000, len(original) - 1)
+        for at in data.draw(st.lists(near, min_size=1, max_size=6)):
+            damaged[at] = data.draw(st.integers(0, 255))
+    (folder / "model.pth").write_bytes(damaged)
+    message = ""
+    try:
+        open_checkpoint(folder / "model.pth", config=HEADS_SAID)
+    except InputError as error:
+        message = str(error)
+    assert "\n" not in message
