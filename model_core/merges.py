@@ -97,14 +97,15 @@ class Split:
 
     kind   "merges": `steps` lead from its symbols to its tokens, by `measure`
            "scores": `ways` to cut it, the one taken first
-           "special": a token that no text makes
+           "byte": no piece holds the character, so that its bytes stand for it
+           "special": a token that stands for no text
            "ids": there is no vocabulary
            "unknown": this kind of vocabulary neither merges nor weighs
     whole  the word as it stands is one token of the vocabulary
     first  the position of its first token; `ids` are its tokens
     """
 
-    kind: Literal["merges", "scores", "special", "ids", "unknown"]
+    kind: Literal["merges", "scores", "byte", "special", "ids", "unknown"]
     first: int
     ids: tuple[int, ...]
     pieces: tuple[str, ...]
@@ -174,12 +175,14 @@ def by_merging(tokenizer: Any, parts: Sequence[Part], first: int) -> Split | Non
 
 def by_scoring(tokenizer: Any, parts: Sequence[Part], first: int) -> Split | None:
     """The likeliest ways to cut a word; None where the word's tokens are not the likeliest of them."""
-    taken = tuple("".join(part.symbols) for part in parts)
+    ids, taken = tuple(part.id for part in parts), tuple("".join(part.symbols) for part in parts)
+    if len(taken) == 1 and taken[0] not in tokenizer.scores:
+        return Split("byte", first, ids, (tokenizer.spell(taken[0]),))
     ways = best_ways("".join(taken), tokenizer.scores, WAYS)
     if not ways or ways[0][0] != taken:
         return None
     shown = tuple(Way(tuple(map(tokenizer.spell, pieces)), scores, sum(scores)) for pieces, scores in ways)
-    return Split("scores", first, tuple(part.id for part in parts), shown[0].pieces, "score", ways=shown)
+    return Split("scores", first, ids, shown[0].pieces, "score", ways=shown)
 
 
 def bpe(
