@@ -106,7 +106,7 @@ register(
         config=Seq2SeqConfig,
         build=build,
         published={
-            "tiny": Seq2SeqConfig(vocab_size=256, width=64, layers=2, heads=4, hidden=256, context=128),
+            "tiny": Seq2SeqConfig(vocab_size=2048, width=64, layers=2, heads=4, hidden=256, context=128),
             "base": Seq2SeqConfig(
                 vocab_size=37000,
                 width=512,
