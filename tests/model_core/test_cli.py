@@ -287,9 +287,7 @@ def test_models_lists_every_preset_with_its_size_and_where_it_is(
         assert f"{name}\n    {preset.about}" in said.out
     size = (Path(models["llama"]) / WEIGHTS).stat().st_size
     assert f"LLaMA, 2,755,008 parameters, {size / 1e6:.1f} MB in {models['llama']}" in said.out
-    assert (
-        "A path works as well: the folder of a checkpoint that has config.json or layerscope.json" in said.out
-    )
+    assert "or the folder that has config.json, params.json or layerscope.json" in said.out
 
     monkeypatch.setattr(presets, "folder_of", lambda name: tmp_path / "nowhere")
     assert main(["models"]) == 0
