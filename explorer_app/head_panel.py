@@ -34,7 +34,7 @@ class KindChooser(QWidget):
         self._group = QButtonGroup(self)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(0)
+        self._row.setSpacing(4)
         self._row.addStretch(1)
         self.hide()
 

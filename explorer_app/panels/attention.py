@@ -25,7 +25,6 @@ from explorer_app.attention_text import (
     has_mask,
     head_map,
     head_title,
-    kind_words,
     known_edits,
     map_query,
     mask_is_off,
@@ -207,7 +206,7 @@ class Attention(HeadPanel):
         overview = self.session.answer(overview_query(self.word, attention))
         if overview is not None and overview is not self._drawn_overview:
             self._drawn_overview = overview
-            self._draw_overview(attention, overview)
+            self._draw_overview(overview)
         self.grid.set_focus(self.session.selection.layer, self.session.selection.head)
         self._say_edits()
 
@@ -263,7 +262,7 @@ class Attention(HeadPanel):
             ]
         )
 
-    def _draw_overview(self, kind: AttentionKind, overview: Answer) -> None:
+    def _draw_overview(self, overview: Answer) -> None:
         stage, maps = self.stages[self.word], overview["maps"]
         limits = colour_limits(maps, "sequential" if stage.word == "pattern" else "symmetric", None)
         layers, heads = maps.shape[:2]
@@ -276,8 +275,7 @@ class Attention(HeadPanel):
             size=(overview["size"][0], overview["size"][1]),
         )
         low, high = (short_number(limit) for limit in limits)
-        text = tr("All heads, one scale: {low} to {high}").format(low=low, high=high)
-        self._overview_title.setText(f"{kind_words(kind)} · {text}" if kind.name else text)
+        self._overview_title.setText(tr("All heads, one scale: {low} to {high}").format(low=low, high=high))
 
     # Following and leading the selection
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,14 @@ def colour_map(colours: Colours, limits: Limits) -> theme.Lut:
     return full[np.rint(share.clip(0, 1) * 255).astype(int)]
 
 
+class Margins(NamedTuple):
+    """The room beside the cells: for the labels of rows and columns, and for the colour bar."""
+
+    left: int
+    top: int
+    right: int
+
+
 class Heatmap(QWidget):
     """Cells, their labels on both sides, and a colour bar with real limits.
 
@@ -92,6 +100,7 @@ class Heatmap(QWidget):
         self._limits: Limits = (0.0, 1.0)
         self._describe: Callable[[int, int], str] | None = None
         self._stretch = False
+        self._reserved = Margins(0, 0, 0)
         self._cursor: tuple[int | None, int | None] = (None, None)
         self._hover: tuple[int, int] | None = None
         self._preview: tuple[int | None, int | None] = (None, None)
@@ -189,6 +198,30 @@ class Heatmap(QWidget):
             self._bar.set_mark(None if row is None or col is None else float(self._values[row, col]))
             self._overlay.update()
             self._say()
+
+    def set_readout(self, shown: bool) -> None:
+        """Whether there is a line below the cells; without it somebody else says what is pointed at."""
+        self._readout.setVisible(shown)
+        self._place()
+
+    def margins(self) -> Margins:
+        """The room beside the cells that this map takes, or was told to."""
+        return Margins(
+            max(self._row_axis.thickness(self.width() * 0.3), self._reserved.left),
+            max(self._col_axis.thickness(self.height() * 0.3), self._reserved.top),
+            max(
+                math.ceil(QFontMetricsF(self.font()).height())
+                if self._bar.isHidden()
+                else self._bar.sizeHint().width(),
+                self._reserved.right,
+            ),
+        )
+
+    def reserve(self, margins: Margins) -> None:
+        """Leave at least so much room beside the cells, so that they stand in line with those of another map."""
+        if margins != self._reserved:
+            self._reserved = margins
+            self._place()
 
     def show_all(self) -> None:
         """Zoom out to the whole matrix."""
@@ -297,15 +330,14 @@ class Heatmap(QWidget):
         rows, cols = self._values.shape
         line = QFontMetricsF(self.font()).height()
         width, height = self.width(), self.height()
-        bar = math.ceil(line) if self._bar.isHidden() else self._bar.sizeHint().width()
-        foot = math.ceil(line * 1.5)
-        left = self._row_axis.thickness(width * 0.3)
+        foot = math.ceil(line / 2) if self._readout.isHidden() else math.ceil(line * 1.5)
+        left, _, bar = self.margins()
         room_across = max(1, width - left - bar)
         margin = math.ceil(line / 2)
         for axis in (self._row_axis, self._col_axis):
             axis.set_margin(margin)
         self._col_axis.resize(room_across + 2 * margin, 1)  # its length decides whether texts must turn
-        top = self._col_axis.thickness(height * 0.3)
+        top = self.margins().top
         room_down = max(1, height - top - foot)
         across, down = room_across, room_down
         if rows and cols and not self._stretch:
