@@ -264,10 +264,13 @@ class ThreeViews(Panel):
             )
         maps = {name: head_map(*drawn) for name, drawn in self._drawn_maps.items()}
         names = {kind.name: kind_words(kind) for kind in self._kinds()}
+        told = (
+            (names[kind], escape(sentence).replace(" %", "&nbsp;%"))
+            for kind, sentence in story(cursor.stack, places, maps, self._sides)
+        )
         self.told.setText(
             "".join(
-                f'<p><span style="color:{colours.muted}">{names[kind]}</span><br>{escape(sentence).replace(" %", "&nbsp;%")}.</p>'
-                for kind, sentence in story(cursor.stack, places, maps, self._sides)
+                f'<p><span style="color:{colours.muted}">{name}</span><br>{text}.</p>' for name, text in told
             )
         )
 
