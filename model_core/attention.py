@@ -24,6 +24,11 @@ def causal_mask(
     return mask if window is None else mask + blocked.tril(start - window)
 
 
+def open_mask(length: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Additive mask [T S] that hides nothing; made from no value of the model, as the measured graph tells."""
+    return torch.zeros(length, keys, dtype=dtype, device=device)
+
+
 def repeat_kv(x: Tensor, times: int) -> Tensor:
     """[B G S D] -> [B H S D]: each key/value head serves `times` query heads, neighbours sharing one."""
     return x.repeat_interleave(times, dim=1) if times > 1 else x

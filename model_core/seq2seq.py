@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from model_core.attention import causal_mask
+from model_core.attention import causal_mask, open_mask
 from model_core.block import Block, CrossBlock, kind_of
 from model_core.cache import Cache
 from model_core.decoder import Embedding
@@ -68,7 +68,7 @@ class EncoderDecoder(Model):
             raise TooLong(length, self.context)
         x = self.encoder.begin(source)
         for block in self.encoder.blocks:
-            x = block(x, x.new_zeros(length, length))
+            x = block(x, open_mask(length, length, x.dtype, x.device))
         return self.encoder.norm(x)  # type: ignore[no-any-return]
 
     def decode(self, memory: Tensor, target: Tensor, cache: Cache | None = None) -> Tensor:
@@ -78,9 +78,9 @@ class EncoderDecoder(Model):
             raise TooLong(start + length, self.context)
         x = self.decoder.begin(target, start)
         mask = causal_mask(start, length, x.dtype, x.device)
-        open_mask = x.new_zeros(length, memory.shape[1])
+        whole = open_mask(length, memory.shape[1], x.dtype, x.device)
         for n, block in enumerate(self.decoder.blocks):
-            x = block(x, mask, memory, open_mask, cache.layer(n) if cache else None)
+            x = block(x, mask, memory, whole, cache.layer(n) if cache else None)
         if cache:
             cache.length += length
         return self.tap("logits", self.head(self.decoder.norm(x)), "B T V")
