@@ -215,8 +215,26 @@ def test_folder_without_a_config_says_what_was_looked_for(tmp_path: Path) -> Non
     assert "has no config.json, params.json or layerscope.json" in refused(tmp_path)
 
 
-def test_file_in_place_of_a_folder_is_refused(folder: Path) -> None:
-    assert "give the folder" in refused(folder / WEIGHTS)
+def test_file_of_a_folder_opens_the_folder(folder: Path, tmp_path: Path) -> None:
+    expected = logits(open_checkpoint(folder))
+    for name in (WEIGHTS, CONFIG):
+        loaded = open_checkpoint(folder / name)
+        assert loaded.path == folder
+        assert torch.equal(logits(loaded), expected)
+    shutil.copy(folder / WEIGHTS, tmp_path / "alone.safetensors")
+    assert "or the folder that has config.json" in refused(tmp_path / "alone.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("heads=8", "has heads=4 in its files, and not 8: leave out heads=8"),
+        ("x=1", "LLaMA has no 'x' to be said"),
+    ],
+)
+def test_what_the_config_says_otherwise_cannot_be_said(folder: Path, said: str, message: str) -> None:
+    assert message in refused(folder, config=[said])
+    open_checkpoint(folder, config=["n_heads=4"])
 
 
 @pytest.mark.parametrize(
@@ -415,8 +433,8 @@ def test_vocabulary_of_another_model_is_refused(folder: Path) -> None:
 def test_model_larger_than_the_memory_is_refused_before_it_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "cpu_memory", lambda: 100_000)
-    assert "but cpu has 0.0 GB: choose a smaller dtype" in refused(folder)
+    monkeypatch.setattr(devices, "cpu_free", lambda: 100_000)
+    assert "but cpu has 0.1 MB free: choose a smaller dtype" in refused(folder)
     open_checkpoint(folder, dtype="float16")
 
 

@@ -492,7 +492,9 @@ def test_model_that_is_neither_a_preset_nor_a_path_is_one_line(
     monkeypatch.chdir(tmp_path)
     message = refused(capsys, ["generate", "--model", model, "--prompt", "a"])
     if model in ("", "."):
-        assert message == ". has no config.json or layerscope.json: give the folder of a checkpoint"
+        assert message == (
+            ". has no config.json, params.json or layerscope.json: give the folder of a checkpoint"
+        )
     else:
         assert message.startswith(
             f"there is no model '{' '.join(model.split())}': name a preset (tales-llama)"

@@ -22,6 +22,14 @@ def test_cpu_memory_is_unknown_where_the_system_has_no_sysconf(monkeypatch: pyte
     assert devices.devices()[0].memory_bytes is None
 
 
+def test_free_memory_is_what_linux_says_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  16000 kB\nMemFree: 1 kB\nMemAvailable:   12000 kB\n")
+    monkeypatch.setattr(devices, "MEMINFO", tmp_path / "meminfo")
+    assert devices.devices()[0].free_bytes == 12_000 * 1024
+    monkeypatch.setattr(devices, "MEMINFO", tmp_path / "none")
+    assert devices.devices()[0].free_bytes is None
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_cpu_computes_in_every_dtype(dtype: str) -> None:
     assert check("cpu", dtype) == (torch.device("cpu"), getattr(torch, dtype))
