@@ -27,7 +27,7 @@ def stack_words(stack: str) -> str:
     return {
         "encoder": tr("encoder"),
         "decoder": tr("decoder"),
-        "cross": tr("cross-attention"),
+        "cross": tr("cross"),
     }.get(stack, stack)
 
 

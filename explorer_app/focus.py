@@ -12,6 +12,7 @@ from model_core.names import ATTENTION_PATHS, AttentionKind
 from model_core.queries import Answer
 
 Role = Literal["query", "key"]
+ROLES: tuple[Role, Role] = ("query", "key")
 
 
 @dataclass(frozen=True)

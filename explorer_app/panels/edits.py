@@ -149,6 +149,7 @@ class Edits(Panel):
             if edit not in self.session.scene.edits
         ]
         self.offers.setText(tr("Add: {links}").format(links=" · ".join(links)))
+        self.offers.setVisible(bool(links))
 
     def _typed(self, text: str) -> None:
         self.add.setEnabled(bool(text.strip()))

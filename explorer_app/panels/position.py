@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabWidget, Q
 
 from explorer_app import theme
 from explorer_app.attention_text import text_words
+from explorer_app.focus import ROLES, Cursor
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
@@ -281,10 +282,16 @@ class Table(QWidget):
         self.session.select_token(self.text, one)
         self.session.select_token(self.text, other, "key")
 
+    def _pair(self, cursor: Cursor) -> tuple[int | None, int | None]:
+        """Who looks and who is looked at, of this text; the second only where both are of it."""
+        of = self.session.kind(cursor.stack)
+        both = of is not None and of.queries == of.keys
+        one, other = (self.session.token(cursor, self.text, role) for role in ROLES)
+        return one, other if both else None
+
     def preview(self) -> None:
         """Light the tokens under the pointer, where they are of the text whose rows these are."""
-        pointed = self.session.pointed
-        one, other = (self.session.token(pointed, self.text, role) for role in ("query", "key"))
+        one, other = self._pair(self.session.pointed)
         self.rows.preview(one, None)
         self.cosines.preview(one, other)
 
@@ -294,9 +301,7 @@ class Table(QWidget):
         t, _ = chosen_tokens(self.session, self.text)
         dimensions = [str(i) for i in range(table.shape[1])]
         self.about.setStyleSheet(f"color: {theme.current().muted}")
-        self.about.setText(
-            table_words(run, self.text, answer["learned"], (len(strings), table.shape[1]))
-        )
+        self.about.setText(table_words(run, self.text, answer["learned"], (len(strings), table.shape[1])))
         places = [str(position) for position in range(len(strings))]
         self.rows.show_matrix(
             table,
@@ -338,4 +343,4 @@ class Table(QWidget):
                 one=one, other=other, value=short_number(float(cosines[one, other]), 5)
             ),
         )
-        self.cosines.set_cursor(t, self.session.token(self.session.selection.cursor, self.text, "key"))
+        self.cosines.set_cursor(t, self._pair(self.session.selection.cursor)[1])
