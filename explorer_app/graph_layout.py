@@ -347,10 +347,15 @@ def _rows_of(room: Room) -> dict[int, int]:
             row += 1
         row_of[child] = row
         filled[row] = filled.get(row, -SPACE) + SPACE + room.widths[child]
-    for child in row_of:
-        # What needs nothing, such as a mask, stands right above what needs it.
+    for child in list(row_of):
+        # What needs nothing, such as a mask, stands right above what needs it; in a row of its own where that is full.
         if needs.in_degree(child) == 0 and needs.out_degree(child) and child not in fed:
-            row_of[child] = min(row_of[below] for below in needs.successors(child)) - 1
+            above = min(row_of[below] for below in needs.successors(child)) - 1
+            beside = sum(room.widths[n] + SPACE for n, row in row_of.items() if row == above and n != child)
+            if beside + room.widths[child] > ROW:
+                above += 1
+                row_of = {n: row + (row >= above) for n, row in row_of.items()}
+            row_of[child] = above
     return row_of
 
 
