@@ -35,7 +35,9 @@ class Unsaid(InputError):
         open_ = [ask for ask in asks if ask["name"] in names]
         what = "; ".join(f"{ask['name']} ({ask['about']})" for ask in open_)
         how = " ".join(f"--config {ask['name']}={spelled(ask['default'])}" for ask in open_)
-        super().__init__(f"the files of {model} do not say {what}: say it, such as {how}")
+        rest = ", ".join(f"{ask['name']}={spelled(ask['default'])}" for ask in asks if ask not in open_)
+        assumed = f" (assumed unless said: {rest})" if rest else ""
+        super().__init__(f"the files of {model} do not say {what}: say it, such as {how}{assumed}")
         self.asks = [dict(ask) for ask in asks]
 
 

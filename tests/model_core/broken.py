@@ -51,8 +51,27 @@ def hugging_face(**config: object) -> Callable[[Path], None]:
     return damage
 
 
+class Malicious:
+    """Unpickled, it would end the program."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+def of_meta(write: Callable[[Path], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / MANIFEST).unlink()
+        (folder / "params.json").write_text(json.dumps({"dim": 24, "n_layers": 3, "n_heads": 4}))
+        write(folder / "consolidated.00.pth")
+
+    return damage
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "no config": (lambda folder: (folder / MANIFEST).unlink(), ["has no config.json, params.json or layerscope.json"]),
+    "no config": (
+        lambda folder: (folder / MANIFEST).unlink(),
+        ["has no config.json, params.json or layerscope.json"],
+    ),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), ["has no model.safetensors"]),
     "config without a key": (without_width, ["layerscope.json: the config has no 'width'"]),
     "config of Hugging Face without a key": (
@@ -77,6 +96,14 @@ BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
             lambda tensors: tensors.update({f"blocks.{n}.norm1.weight": torch.zeros(7) for n in range(3)})
         ),
         ["blocks.0.norm1.weight", "blocks.2.norm1.weight", "(7,), not (24,)"],
+    ),
+    "damaged file of Meta's": (
+        of_meta(lambda path: path.write_bytes(b"PK\x03\x04 and no more")),
+        ["consolidated.00.pth is no whole file of torch.save"],
+    ),
+    "malicious pickle": (
+        of_meta(lambda path: torch.save({"tok_embeddings.weight": Malicious()}, path)),
+        ["holds more than weights (", "which could run code and is not read"],
     ),
     "truncated weights": (
         lambda folder: os.truncate(folder / WEIGHTS, 5000),
