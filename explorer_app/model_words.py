@@ -35,7 +35,7 @@ def memory_text(size: int | None) -> str:
     """Bytes as a person reads them: "15.6 GB"; "" where nobody knows."""
     if size is None:
         return ""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def count_text(count: int) -> str:

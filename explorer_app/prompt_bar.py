@@ -1,13 +1,14 @@
 """The top of the window: which model, on what, the prompt, how far the engine is, and the tokens it reads."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -19,21 +20,14 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.model_words import memory_text, model_tip, model_title, why_missing
 from explorer_app.session import RUN, Session
+from explorer_app.settings import Recent
 from explorer_app.text import tr
+from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-
-
-def model_title(model: str) -> str:
-    """How a scene's model is called where room is short: a preset's name, or the last part of a path."""
-    return Path(model).name or model
-
-
-def memory_text(size: int | None) -> str:
-    """Bytes as a person reads them: "15.6 GB"; "" where nobody knows."""
-    return "" if size is None else f"{size / 1e9:.1f} GB"
 
 
 def sentence(message: str) -> str:
@@ -106,19 +100,25 @@ class EngineLight(QWidget):
 class PromptBar(QWidget):
     """Model, device and dtype, the prompt, one line for messages, and the strip of tokens. All of it writes the scene.
 
-    opening    somebody wants to choose a checkpoint's folder
-    cancelled  somebody wants the engine to stop
+    opening_file, opening_folder  somebody wants to choose a checkpoint
+    creating                      somebody wants a model without training
+    cancelled                     somebody wants the engine to stop
     """
 
-    opening = Signal()
+    opening_file = Signal()
+    opening_folder = Signal()
+    creating = Signal()
     cancelled = Signal()
 
-    def __init__(self, session: Session, recent: list[str], parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, recent: Sequence[Recent], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.recent = list(recent)
+        self.choices: list[Recent] = []
         self.model = self._chooser(
-            tr("Model"), tr("The model that reads the prompt: a preset, or a checkpoint's folder."), 9
+            tr("Model"),
+            tr("The model that reads the prompt: a preset, a checkpoint, or one without training."),
+            9,
         )
         self.device = self._chooser(tr("Device"), tr("Where the model computes."), 9)
         self.dtype = self._chooser(
@@ -128,6 +128,15 @@ class PromptBar(QWidget):
         self.prompt.setPlaceholderText(tr("Type a prompt"))
         self.prompt.setAccessibleName(tr("Prompt"))
         self.prompt.setToolTip(tr("What the model reads. Every panel follows while you type."))
+        self.target = QLineEdit(session.scene.target)
+        self.target.setPlaceholderText(tr("the same as the encoder"))
+        self.target.setAccessibleName(tr("What the decoder reads"))
+        self.target.setToolTip(
+            tr(
+                "What the decoder reads, and whose next token is foreseen. Every panel follows while you type."
+            )
+        )
+        self.reads = [QLabel(tr("Encoder reads")), QLabel(tr("Decoder reads"))]
         self.light = EngineLight(session)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -141,15 +150,13 @@ class PromptBar(QWidget):
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.fix = QToolButton()
         self.fix.setText(tr("Cut to fit"))
-        self.fix.setToolTip(tr("Shorten the prompt to what the model can read"))
-        self.strip = TokenStrip()
-        self.strip.horizontalScrollBar().rangeChanged.connect(self._fit_strip)
+        self.fix.setToolTip(tr("Change the prompt to what the model can read"))
+        self.strips = TextStrips(session)
         self._lay_out()
         self._connect()
         self.show_choices()
         self.show_line()
         self.show_tokens()
-        self._fit_strip(0, self.strip.horizontalScrollBar().maximum())
 
     def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
         box = QComboBox()
@@ -164,10 +171,20 @@ class PromptBar(QWidget):
         unit = round(QFontMetricsF(self.font()).height() / 2)
         first = QHBoxLayout()
         first.setSpacing(unit)
+        top = Qt.AlignmentFlag.AlignTop
         for widget in (self.model, self.device, self.dtype):
-            first.addWidget(widget)
-        first.addWidget(self.prompt, 1)
-        first.addWidget(self.light)
+            first.addWidget(widget, 0, top)
+        texts = QGridLayout()
+        texts.setHorizontalSpacing(unit)
+        texts.setVerticalSpacing(round(unit * 0.5))
+        texts.setColumnStretch(1, 1)
+        for row, (name, field) in enumerate(zip(self.reads, self.fields, strict=True)):
+            name.setBuddy(field)
+            texts.addWidget(name, row, 0)
+            texts.addWidget(field, row, 1)
+        first.addLayout(texts, 1)
+        self.light.setFixedHeight(self.prompt.sizeHint().height())
+        first.addWidget(self.light, 0, top)
         second = QHBoxLayout()
         second.setSpacing(unit)
         # The line is as wide as its text while there is room, so that its button stands beside it.
@@ -188,24 +205,22 @@ class PromptBar(QWidget):
         column.setSpacing(round(unit * 0.5))
         column.addLayout(first)
         column.addLayout(second)
-        column.addWidget(self.strip)
+        column.addWidget(self.strips)
 
     def _connect(self) -> None:
         session = self.session
         self.prompt.textEdited.connect(lambda text: session.change(prompt=text))
+        self.target.textEdited.connect(lambda text: session.change(target=text))
         self.model.activated.connect(self._choose_model)
         self.device.activated.connect(lambda row: session.change(device=self.device.itemData(row)))
         self.dtype.activated.connect(lambda row: session.change(dtype=self.dtype.itemData(row)))
         self.fix.clicked.connect(lambda: session.change(**session.fix))
         self.stop.clicked.connect(self.cancelled)
-        self.strip.clicked.connect(self._lock)
-        self.strip.hovered.connect(session.hover)
-        self.strip.left.connect(lambda: session.hover(None))
         session.scene_changed.connect(self.show_scene)
         session.shown_changed.connect(self.show_tokens)
         session.answered.connect(self._show_run)
-        session.selection_changed.connect(self.show_cursor)
-        session.hovered_changed.connect(self.show_cursor)
+        session.selection_changed.connect(self.strips.show_cursor)
+        session.hovered_changed.connect(self.strips.show_cursor)
         session.message_changed.connect(self.show_line)
         session.progress_changed.connect(self.show_line)
         session.engine_changed.connect(self.show_line)
@@ -218,8 +233,8 @@ class PromptBar(QWidget):
         session.scene_changed.disconnect(self.show_scene)
         session.shown_changed.disconnect(self.show_tokens)
         session.answered.disconnect(self._show_run)
-        session.selection_changed.disconnect(self.show_cursor)
-        session.hovered_changed.disconnect(self.show_cursor)
+        session.selection_changed.disconnect(self.strips.show_cursor)
+        session.hovered_changed.disconnect(self.strips.show_cursor)
         for signal in (session.message_changed, session.progress_changed, session.engine_changed):
             signal.disconnect(self.show_line)
         session.greeted.disconnect(self.show_choices)
@@ -228,21 +243,35 @@ class PromptBar(QWidget):
 
     # Choosing
 
+    def models(self) -> list[Recent]:
+        """What the chooser of models offers: presets, what was opened before, and what the scene says."""
+        scene, presets = self.session.scene, self.session.greeting.get("presets", {})
+        models = [Recent(name) for name in presets]
+        models += [recent for recent in self.recent if recent.model not in presets]
+        asked = Recent(scene.model, scene.config)
+        return models if asked in models else [asked, *models]
+
+    def show_models(self) -> None:
+        self.choices = self.models()
+        presets = self.session.greeting.get("presets", {})
+        with QSignalBlocker(self.model):
+            self.model.clear()
+            for row, choice in enumerate(self.choices):
+                self.model.addItem(model_title(choice.model), choice.model)
+                about = presets.get(choice.model, model_tip(choice.model, choice.config))
+                known = choice.model in presets or choice.model == self.session.scene.model
+                if missing := "" if known else why_missing(choice.model):
+                    about = f"{about}\n{missing}"
+                    cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)
+                self.model.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
+            self.model.insertSeparator(self.model.count())
+            for text in (tr("Open file…"), tr("Open folder…"), tr("New untrained model…")):
+                self.model.addItem(text)
+
     def show_choices(self, _: Any = None) -> None:
         """Fill the choosers with what the engine has; until it has greeted, with what the scene says."""
         scene, greeting = self.session.scene, self.session.greeting
-        presets: dict[str, str] = greeting.get("presets", {})
-        models = [(name, name, about) for name, about in presets.items()]
-        models += [(path, model_title(path), path) for path in self.recent if path not in presets]
-        if scene.model not in [model for model, _, _ in models]:
-            models.insert(0, (scene.model, model_title(scene.model), scene.model))
-        with QSignalBlocker(self.model):
-            self.model.clear()
-            for model, title, about in models:
-                self.model.addItem(title, model)
-                self.model.setItemData(self.model.count() - 1, about, Qt.ItemDataRole.ToolTipRole)
-            self.model.insertSeparator(self.model.count())
-            self.model.addItem(tr("Open folder…"), None)
+        self.show_models()
         with QSignalBlocker(self.device):
             self.device.clear()
             for device in greeting.get(
@@ -262,28 +291,35 @@ class PromptBar(QWidget):
     def show_scene(self, _: Any = None) -> None:
         """Follow the scene; the field that is being typed in is left alone."""
         scene = self.session.scene
-        for box, value in ((self.model, scene.model), (self.device, scene.device), (self.dtype, scene.dtype)):
-            row = box.findData(value)
-            if row < 0 and box is self.model:
-                self.remember(value)
-                return
+        if self.choices != self.models():
+            self.show_models()
+        with QSignalBlocker(self.model):
+            self.model.setCurrentIndex(self.choices.index(Recent(scene.model, scene.config)))
+        for box, value in ((self.device, scene.device), (self.dtype, scene.dtype)):
             with QSignalBlocker(box):
-                box.setCurrentIndex(row)
-        if self.prompt.text() != scene.prompt:
-            self.prompt.setText(scene.prompt)
+                box.setCurrentIndex(box.findData(value))
+        for field, text in ((self.prompt, scene.prompt), (self.target, scene.target)):
+            if field.text() != text:
+                field.setText(text)
 
-    def remember(self, path: str) -> None:
-        """Offer a checkpoint's path from now on."""
-        self.recent = [path, *(other for other in self.recent if other != path)]
-        self.show_choices()
+    def remember(self, recent: Recent) -> None:
+        """Offer a model from now on."""
+        self.recent = [recent, *(other for other in self.recent if other.model != recent.model)]
+        self.show_scene()
+
+    def forget(self) -> None:
+        """Offer no model of before any more."""
+        self.recent = []
+        self.show_scene()
 
     def _choose_model(self, row: int) -> None:
-        model = self.model.itemData(row)
-        if model is None:
-            self.show_scene()
-            self.opening.emit()
+        if row < len(self.choices):
+            choice = self.choices[row]
+            self.session.change(model=choice.model, config=choice.config)
         else:
-            self.session.change(model=model)
+            self.show_scene()
+            # A separator stands between.
+            (self.opening_file, self.opening_folder, self.creating)[row - len(self.choices) - 1].emit()
 
     # One line of words
 
@@ -294,6 +330,9 @@ class PromptBar(QWidget):
         self.bar.setVisible(busy)
         self.stop.setVisible(busy)
         self.fix.setVisible(bool(self.session.message and self.session.fix))
+        for field, text in self.session.fix.items():
+            cut = getattr(self.session.scene, field).startswith(text)
+            self.fix.setText(tr("Cut to fit") if cut else tr("Use “{text}”").format(text=text))
         self.bar.setRange(0, 1000 if share > 0 else 0)
         self.bar.setValue(round(share * 1000))
         colours = theme.current()
@@ -302,6 +341,11 @@ class PromptBar(QWidget):
             text, colour = sentence(self.session.message), colours.warning
         elif busy:
             text = self._doing(what)
+        elif len(self.session.texts) > 1:
+            text = tr(
+                "Tokens, with their ids: a click chooses who looks (blue), or in the other text at whom (red); "
+                "within one text Shift+click."
+            )
         else:
             text = tr("Tokens, with their ids: a click chooses the query, Shift+click the key it looks at.")
         self.line.setStyleSheet(f"color: {colour}")
@@ -314,40 +358,29 @@ class PromptBar(QWidget):
             return tr("Starting the engine…")
         model = model_title(self.session.scene.model)
         words = {"loading": tr("Loading {model}…"), "running": tr("Running {model}…")}
-        return words.get(what, what).format(model=model)
+        return " ".join([words.get(what, what).format(model=model), self.session.needs]).strip()
 
-    # Tokens
+    # Texts
+
+    @property
+    def fields(self) -> tuple[QLineEdit, QLineEdit]:
+        """Where a person types what the model reads; the second is there for a model with two texts."""
+        return self.prompt, self.target
+
+    @property
+    def strip(self) -> TokenStrip:
+        """The tokens of the first text."""
+        return self.strips.strips[0]
 
     def show_tokens(self, _: Any = None) -> None:
-        run = self.session.run
-        if run is not None:
-            self.strip.show_tokens(run["strings"], run["tokens"])
-            self.show_cursor()
-
-    def _fit_strip(self, _: int, beyond: int) -> None:
-        """Room for the scroll bar only when there is something to scroll to."""
-        bar = self.strip.horizontalScrollBar().sizeHint().height()
-        self.strip.setFixedHeight(self.strip.minimumSizeHint().height() - (0 if beyond else bar))
+        """The tokens of the run on screen, and a field for each text that its model reads."""
+        several = len(self.session.texts) > 1
+        for part in (*self.reads, self.target):
+            part.setVisible(several)
+        if self.session.run is not None:
+            self.strips.show_tokens()
+            self.show_line()
 
     def _show_run(self, asked: Query) -> None:
         if asked == RUN:
             self.show_tokens()
-
-    def show_cursor(self, _: Any = None) -> None:
-        """Colour the tokens under the pointer elsewhere, else the locked ones."""
-        query, key = self.session.hovered
-        if (query is None and key is None) or self.strip.underMouse():
-            query, key = self.session.selection.query, self.session.selection.key
-        self.strip.set_cursor(query, key)
-
-    def _lock(self, index: int) -> None:
-        """A click locks the query, a second one the key as well, a third lets go; Shift sets only the key."""
-        selection = self.session.selection
-        if QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self.session.select(key=None if index == selection.key else index)
-        elif index != selection.query:
-            self.session.select(query=index)
-        elif index != selection.key:
-            self.session.select(key=index)
-        else:
-            self.session.select(query=None, key=None)

@@ -1,5 +1,7 @@
-"""What is remembered between two starts: the layout, the theme, the folders that were opened. One ini file."""
+"""What is remembered between two starts: the layout, the theme, the models that were opened. One ini file."""
 
+import json
+from dataclasses import dataclass
 from typing import cast, get_args
 
 from platformdirs import user_config_path
@@ -10,24 +12,53 @@ from explorer_app import theme
 RECENT = 8
 
 
+@dataclass(frozen=True)
+class Recent:
+    """A model that was opened, and what had to be said beside its files: "heads=8" each."""
+
+    model: str
+    config: tuple[str, ...] = ()
+
+
 def open_settings() -> QSettings:
     """The person's settings, in the folder that their system keeps for such files."""
     path = user_config_path("Layerscope", appauthor=False) / "layerscope.ini"
     return QSettings(str(path), QSettings.Format.IniFormat)
 
 
-def recent_models(settings: QSettings) -> list[str]:
-    """Paths of checkpoints that were opened, the latest first."""
+def recent_models(settings: QSettings) -> list[Recent]:
+    """The models that were opened, the latest first."""
     found = settings.value("models/recent", [])
     # One string is what an ini file gives back for a list of one.
-    paths = [found] if isinstance(found, str) else found
-    return [path for path in paths if isinstance(path, str) and path] if isinstance(paths, list) else []
+    entries = [found] if isinstance(found, str) else found
+    if not isinstance(entries, list):
+        return []
+    return [recent for entry in entries if isinstance(entry, str) and (recent := _read(entry))]
 
 
-def remember_model(settings: QSettings, path: str) -> None:
-    """Put a path at the head of the recent ones."""
-    paths = [path, *(other for other in recent_models(settings) if other != path)]
-    settings.setValue("models/recent", paths[:RECENT])
+def _read(entry: str) -> Recent | None:
+    """A line of the settings: JSON of the model and its words, or a path alone."""
+    if not entry.startswith("["):
+        return Recent(entry) if entry else None
+    try:
+        words = json.loads(entry)
+    except ValueError:
+        return None
+    if not words or not all(isinstance(word, str) for word in words):
+        return None
+    return Recent(words[0], tuple(words[1:]))
+
+
+def remember_model(settings: QSettings, recent: Recent) -> None:
+    """Put a model at the head of the recent ones; the same one with other words takes its place."""
+    others = (other for other in recent_models(settings) if other.model != recent.model)
+    entries = [recent, *others][:RECENT]
+    settings.setValue("models/recent", [json.dumps([entry.model, *entry.config]) for entry in entries])
+
+
+def forget_models(settings: QSettings) -> None:
+    """No model was opened, as far as the settings know."""
+    settings.remove("models/recent")
 
 
 def saved_theme(settings: QSettings) -> theme.Scheme | None:

@@ -1,6 +1,6 @@
 """The window: the prompt above, panels in docks around what matters most, the film of the forward pass below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -23,18 +23,23 @@ from PySide6.QtWidgets import (
     QTabWidget,
     QToolBar,
     QVBoxLayout,
+    QWidget,
 )
 
 from explorer_app import theme
+from explorer_app.config_form import AsksDialog, with_words
 from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.log_dialog import LogDialog
+from explorer_app.model_words import model_tip, model_title, why_missing
+from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
-from explorer_app.prompt_bar import PromptBar, model_title
+from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import recent_models, remember_model, saved_theme
+from explorer_app.settings import Recent, forget_models, recent_models, remember_model, saved_theme
 from explorer_app.text import tr
+from explorer_app.untrained_dialog import UntrainedDialog
 
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
@@ -59,7 +64,9 @@ class MainWindow(QMainWindow):
         self.prompt_bar = PromptBar(session, recent_models(settings) if settings is not None else [])
         self.status = QLabel()
         self.log = LogDialog(self.client, self)
+        self.asks: AsksDialog | None = None
         self._shown_once = False
+        self._withheld: set[str] = set()
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
@@ -74,6 +81,9 @@ class MainWindow(QMainWindow):
         self.arrange()
         self.show_facts()
         self.show_mask()
+        self.veil = DropVeil(self)
+        self.veil.opened.connect(self.open)
+        self.veil.refused.connect(session.tell)
         self.prompt_bar.prompt.setFocus()
 
     def wanted(self) -> list[Query]:
@@ -139,8 +149,21 @@ class MainWindow(QMainWindow):
             dock.show()
         for dock in centre[:1]:
             dock.raise_()
+        self.offer_panels()
         self.arrange_columns()
         self._tidy()
+
+    def offer_panels(self, _: Any = None) -> None:
+        """A panel that has nothing to show of the model on screen is out of sight until another model is there."""
+        for name, dock in self.docks.items():
+            applies = dock.panel.applies(self.session.run)
+            dock.toggleViewAction().setVisible(applies)
+            if not applies and not dock.isHidden():
+                self._withheld.add(name)
+                dock.hide()
+            elif applies and name in self._withheld:
+                self._withheld.remove(name)
+                dock.show()
 
     def arrange_columns(self) -> None:
         """Share the width, what is in the middle gets the most, and the height of the stack at the right."""
@@ -189,10 +212,36 @@ class MainWindow(QMainWindow):
         return action
 
     def _file_menu(self, menu: QMenu) -> None:
-        self._add(menu, tr("&Open checkpoint folder…"), self.open_folder, "Ctrl+O")
+        self._add(menu, tr("&Open checkpoint file…"), self.open_file, "Ctrl+O")
+        self._add(menu, tr("Open checkpoint &folder…"), self.open_folder, "Ctrl+Shift+O")
+        self.recent = menu.addMenu(tr("Open &recent"))
+        self.recent.setToolTipsVisible(True)
+        self.recent.aboutToShow.connect(self.show_recent)
+        self.show_recent()
+        self._add(menu, tr("&New untrained model…"), self.new_untrained, "Ctrl+N")
+        menu.addSeparator()
         self._add(menu, tr("&Save picture…"), self.save_picture, "Ctrl+S")
         menu.addSeparator()
         self._add(menu, tr("&Quit"), self.close, "Ctrl+Q")
+
+    def show_recent(self) -> None:
+        """The models of before; those that are gone stay in the list, grey and with the reason."""
+        self.recent.clear()
+        recent = self.prompt_bar.recent
+        for model in recent:
+            missing = why_missing(model.model)
+            title = model_title(model.model).replace("&", "&&")
+            entry = self._add(
+                self.recent,
+                tr("{model} ({reason})").format(model=title, reason=missing) if missing else title,
+                partial(self.open, model.model, model.config),
+            )
+            entry.setToolTip(model_tip(model.model, model.config))
+            entry.setEnabled(not missing)
+        if not recent:
+            self._add(self.recent, tr("Nothing was opened yet"), lambda: None).setEnabled(False)
+        self.recent.addSeparator()
+        self._add(self.recent, tr("&Clear recent"), self.forget_recent).setEnabled(bool(recent))
 
     def _view_menu(self, menu: QMenu) -> None:
         for dock in self.docks.values():
@@ -250,10 +299,15 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         session = self.session
-        self.prompt_bar.opening.connect(self.open_folder)
+        self.prompt_bar.opening_file.connect(self.open_file)
+        self.prompt_bar.opening_folder.connect(self.open_folder)
+        self.prompt_bar.creating.connect(self.new_untrained)
+        session.message_changed.connect(self.ask_what_is_unsaid)
         self.prompt_bar.cancelled.connect(self.client.cancel)
         session.shown_changed.connect(self.show_facts)
         session.answered.connect(self.show_facts)
+        session.shown_changed.connect(self.offer_panels)
+        session.answered.connect(self.offer_panels)
         session.engine_changed.connect(self.show_facts)
         session.scene_changed.connect(self.show_mask)
         session.shown_changed.connect(self._note_model)
@@ -277,10 +331,13 @@ class MainWindow(QMainWindow):
         self.causal.setChecked(MASK_OFF not in self.session.scene.edits)
 
     def _note_model(self, _: Any = None) -> None:
-        """A path that could be opened is offered at the next start."""
-        model = self.session.shown.model
-        if self.settings is not None and model not in self.session.greeting.get("presets", {model: ""}):
-            remember_model(self.settings, model)
+        """What could be opened is offered again, now and at the next start."""
+        shown = self.session.shown
+        if shown.model not in self.session.greeting.get("presets", {shown.model: ""}):
+            recent = Recent(shown.model, shown.config)
+            self.prompt_bar.remember(recent)
+            if self.settings is not None:
+                remember_model(self.settings, recent)
 
     def fault(self, story: str, error: BaseException) -> None:
         """A fault of ours: its story for the log, one line for the person."""
@@ -294,9 +351,50 @@ class MainWindow(QMainWindow):
 
     # Doing
 
+    def open(self, model: str, config: Sequence[str] = ()) -> None:
+        """Ask for a model; the present one stays on screen until the new one works."""
+        self.session.change(model=model, config=tuple(config))
+
+    def open_file(self) -> None:
+        self._open_chosen(choose_file)
+
     def open_folder(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, tr("Open checkpoint folder")):
-            self.session.change(model=folder)
+        self._open_chosen(choose_folder)
+
+    def _open_chosen(self, choose: Callable[[QWidget, str], str]) -> None:
+        """Have a path chosen, beginning where the last one was, and open it."""
+        start = self.settings.value("models/folder", "") if self.settings is not None else ""
+        if path := choose(self, str(start)):
+            if self.settings is not None:
+                self.settings.setValue("models/folder", str(Path(path).parent))
+            self.open(path)
+
+    def new_untrained(self) -> None:
+        """Have a configuration made up and open it."""
+        dialog = UntrainedDialog(self.session, self.client, self)
+        dialog.created.connect(self.open)
+        dialog.open()
+
+    def forget_recent(self) -> None:
+        self.prompt_bar.forget()
+        if self.settings is not None:
+            forget_models(self.settings)
+
+    def ask_what_is_unsaid(self, _: Any = None) -> None:
+        """A form for what the files of a model do not say; Cancel returns to the model before."""
+        asks, scene = self.session.asks, self.session.scene
+        if asks and self.asks is None:
+            model = model_title(scene.model)
+            self.asks = AsksDialog(model, asks, self)
+            self.asks.answered.connect(lambda words: self.open(scene.model, with_words(scene.config, words)))
+            self.asks.rejected.connect(
+                lambda: self.session.go_back(tr("{model} was not opened.").format(model=model))
+            )
+            self.asks.finished.connect(self._asked)
+            self.asks.open()
+
+    def _asked(self, _: int) -> None:
+        self.asks = None
 
     def save_picture(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
@@ -346,7 +444,7 @@ class MainWindow(QMainWindow):
         """Stop what runs; else leave the prompt; else let go of the locked tokens."""
         if self.session.progress[1] < 1.0:
             self.client.cancel()
-        elif self.focusWidget() is self.prompt_bar.prompt:
+        elif self.focusWidget() in self.prompt_bar.fields:
             self.setFocus()  # plain keys walk the forward pass from here
         else:
             self.session.select(query=None, key=None)
@@ -373,6 +471,7 @@ class MainWindow(QMainWindow):
         restored = self.restoreState(layout, LAYOUT_VERSION)
         if not restored:
             self.arrange()
+        self.offer_panels()
         self._tidy()
         return restored
 
@@ -389,6 +488,9 @@ class MainWindow(QMainWindow):
             signal.disconnect(self.show_facts)
         session.scene_changed.disconnect(self.show_mask)
         session.shown_changed.disconnect(self._note_model)
+        for signal in (session.shown_changed, session.answered):
+            signal.disconnect(self.offer_panels)
+        session.message_changed.disconnect(self.ask_what_is_unsaid)
         self.prompt_bar.detach()
         for panel in self.panels.values():
             panel.detach()

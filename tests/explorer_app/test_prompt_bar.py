@@ -8,8 +8,11 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from explorer_app.prompt_bar import PromptBar, memory_text, model_title, sentence
+from explorer_app.model_words import count_text, memory_text, model_title, why_missing
+from explorer_app.prompt_bar import PromptBar, sentence
 from explorer_app.session import RUN, SITES, Session
+from explorer_app.settings import Recent
+from model_core.names import AttentionKind
 from model_core.queries import Answer, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
@@ -48,7 +51,7 @@ def bar(qtbot: QtBot, model: str) -> Iterator[PromptBar]:
 @pytest.fixture
 def alone(qtbot: QtBot) -> Iterator[PromptBar]:
     """A bar on screen without an engine."""
-    bar = PromptBar(Session(Scene("tales-llama", PROMPT)), ["/models/older"])
+    bar = PromptBar(Session(Scene("tales-llama", PROMPT)), [Recent("/models/older", ("heads=4",))])
     qtbot.addWidget(bar)
     bar.resize(1200, 120)
     bar.show()
@@ -124,7 +127,7 @@ def test_a_wrong_prompt_leaves_the_last_tokens_on_screen(bar: PromptBar, qtbot: 
 
 def test_before_the_engine_has_greeted_the_scene_is_what_can_be_chosen(alone: PromptBar) -> None:
     assert [alone.model.itemText(row) for row in range(alone.model.count())] == [
-        "tales-llama", "older", "", "Open folder…",
+        "tales-llama", "older", "", "Open file…", "Open folder…", "New untrained model…",
     ]  # fmt: skip
     assert alone.device.currentText() == "cpu"
 
@@ -150,22 +153,65 @@ def test_what_is_chosen_becomes_the_scene(alone: PromptBar) -> None:
     alone.device.activated.emit(1)
     alone.dtype.activated.emit(1)
     alone.model.activated.emit(1)
-    assert alone.session.scene == Scene("/models/older", PROMPT, "cuda:0", "bfloat16")
+    assert alone.session.scene == Scene(
+        "/models/older", PROMPT, device="cuda:0", dtype="bfloat16", config=("heads=4",)
+    )
+    alone.model.activated.emit(0)
+    assert alone.session.scene.config == ()
 
 
-def test_open_folder_asks_for_one_and_keeps_the_model(alone: PromptBar, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(alone.opening):
-        alone.model.setCurrentIndex(3)
-        alone.model.activated.emit(3)
+@pytest.mark.parametrize(("row", "signal"), [(3, "opening_file"), (4, "opening_folder"), (5, "creating")])
+def test_the_last_entries_ask_for_a_model_and_keep_the_present_one(
+    alone: PromptBar, qtbot: QtBot, row: int, signal: str
+) -> None:
+    with qtbot.waitSignal(getattr(alone, signal)):
+        alone.model.setCurrentIndex(row)
+        alone.model.activated.emit(row)
     assert alone.model.currentText() == "tales-llama"
 
 
-def test_an_opened_folder_can_be_chosen_again(alone: PromptBar) -> None:
+def test_an_asked_for_model_is_shown_and_can_be_chosen_again_once_it_was_opened(alone: PromptBar) -> None:
     alone.session.change(model="/models/new")
     assert alone.model.currentText() == "new"
     assert alone.model.itemData(alone.model.currentIndex(), Qt.ItemDataRole.ToolTipRole) == "/models/new"
     alone.session.change(model="tales-llama")
+    assert alone.model.findData("/models/new") == -1
+    alone.remember(Recent("/models/new"))
     assert alone.model.findData("/models/new") >= 0
+    assert alone.model.currentText() == "tales-llama"
+
+
+def test_a_model_that_is_gone_is_grey_and_says_so(alone: PromptBar, tmp_path: Path) -> None:
+    alone.remember(Recent(str(tmp_path)))
+    rows = {alone.model.itemData(row): row for row in range(alone.model.count())}
+    assert alone.model.model().item(rows[str(tmp_path)]).isEnabled()
+    gone = rows["/models/older"]
+    assert not alone.model.model().item(gone).isEnabled()
+    assert alone.model.itemData(gone, Qt.ItemDataRole.ToolTipRole) == "/models/older\nheads=4\nnot found"
+
+
+def test_the_same_model_with_other_words_takes_its_place(alone: PromptBar) -> None:
+    alone.remember(Recent("/models/older", ("heads=8",)))
+    assert alone.recent == [Recent("/models/older", ("heads=8",))]
+    alone.forget()
+    assert alone.model.findData("/models/older") == -1
+
+
+def test_what_a_model_needs_is_said_while_it_loads(alone: PromptBar) -> None:
+    alone.session.set_engine("running")
+    alone.session.set_progress("loading", 0.1, "needs 2.6 GB, 9.1 GB free")
+    assert alone.line.text() == "Loading tales-llama… needs 2.6 GB, 9.1 GB free"
+    alone.session.set_progress("running", 0.1)
+    assert alone.line.text() == "Running tales-llama…"
+
+
+def test_a_prompt_that_would_work_is_offered_by_name(alone: PromptBar, qtbot: QtBot) -> None:
+    alone.session.tell("this model reads ids", {"prompt": "5 17 3"})
+    assert alone.fix.text() == "Use “5 17 3”"
+    qtbot.mouseClick(alone.fix, Qt.MouseButton.LeftButton)
+    assert alone.prompt.text() == "5 17 3"
+    alone.session.tell("too long", {"prompt": "5 17"})
+    assert alone.fix.text() == "Cut to fit"
 
 
 def test_progress_and_cancel_appear_only_while_something_takes_long(alone: PromptBar, qtbot: QtBot) -> None:
@@ -211,7 +257,9 @@ def test_long_prompts_get_a_scroll_bar_and_short_ones_no_empty_room(alone: Promp
     for count, scrolls in ((5, False), (200, True), (5, False)):
         scene = Scene("tales-llama", "x" * count)
         session.change(prompt=scene.prompt)
-        facts = {"tokens": [7] * count, "strings": [" token"] * count, "layers": 1, "heads": 1}
+        text = {"name": "tokens", "tokens": [7] * count, "strings": [" token"] * count, "special": []}
+        kind = AttentionKind("", layers=1, heads=1, kv_heads=1, head_dim=2)
+        facts = {**text, "texts": [text], "attentions": [kind.__dict__]}
         session.take(scene, RUN, Answer(facts))
         QApplication.processEvents()
         bar = alone.strip.horizontalScrollBar()
@@ -225,7 +273,16 @@ def test_names_and_sizes_are_short() -> None:
     assert model_title("/models/llama-7b") == "llama-7b"
     assert model_title("tales-llama") == "tales-llama"
     assert memory_text(139_800_000_000) == "139.8 GB"
+    assert model_title("untrained:gpt2/124M") == "gpt2 124M untrained"
+    assert memory_text(11_020_032) == "11.0 MB"
     assert memory_text(None) == ""
+    assert [count_text(n) for n in (124_439_808, 1_557_611_200, 960)] == ["124.4 M", "1.558 B", "960"]
+
+
+def test_a_model_without_files_is_never_missing(tmp_path: Path) -> None:
+    assert why_missing("untrained:gpt2/124M") == ""
+    assert why_missing(str(tmp_path)) == ""
+    assert why_missing(str(tmp_path / "nothing")) == "not found"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from explorer_app import theme
 from explorer_app.__main__ import catch_faults
 from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import open_settings, recent_models, remember_model
+from explorer_app.settings import Recent, forget_models, open_settings, recent_models, remember_model
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Answer, Query, Scene
@@ -199,7 +199,9 @@ def test_no_shortcut_has_two_meanings(window: MainWindow) -> None:
         for key in entry.shortcuts()
     ]
     assert len(keys) == len(set(keys))
-    assert {"Ctrl+O", "Ctrl+S", "Ctrl+Q", "Ctrl+R", "F5", "Ctrl+M", "F1"} <= set(keys)
+    assert {"Ctrl+O", "Ctrl+Shift+O", "Ctrl+N", "Ctrl+S", "Ctrl+Q", "Ctrl+R", "F5", "Ctrl+M", "F1"} <= set(
+        keys
+    )
 
 
 def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
@@ -277,19 +279,6 @@ def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPa
     window.client.note("something odd\n")
     assert window.log.text.toPlainText() == "something odd\n"
     window.log.close()
-
-
-def test_open_folder_asks_for_a_model(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/models/mine")
-    action(window, "Open checkpoint folder").trigger()
-    assert window.session.scene.model == "/models/mine"
-
-
-def test_open_folder_can_be_dismissed(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = window.session.scene
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
-    action(window, "Open checkpoint folder").trigger()
-    assert window.session.scene == before
 
 
 def test_save_picture_writes_the_window(
@@ -381,7 +370,7 @@ def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows:
 
 def test_settings_are_one_ini_file_in_the_persons_folder(tmp_path: Path) -> None:
     settings = open_settings()
-    remember_model(settings, "/models/mine")
+    remember_model(settings, Recent("/models/mine"))
     settings.sync()
     path = Path(settings.fileName())
     assert path.is_relative_to(os.environ["XDG_CONFIG_HOME"])
@@ -408,20 +397,32 @@ def test_a_model_that_could_be_opened_is_offered_again(windows: Windows, tmp_pat
     windows.settle(window)
     window.session.change(model=str(tmp_path / "nothing here"))
     windows.settle(window)
+    assert window.prompt_bar.model.findData(str(tmp_path / "nothing here")) == -1
     window.close()
     offered = recent_models(open_settings())
-    assert offered[0] == other
-    assert str(tmp_path / "nothing here") not in offered
+    assert offered[0] == Recent(other)
+    assert Recent(str(tmp_path / "nothing here")) not in offered
     assert windows.open(open_settings()).prompt_bar.model.findData(other) >= 0
 
 
 def test_recent_models_are_few_and_latest_first() -> None:
     settings = open_settings()
     for n in range(20):
-        remember_model(settings, f"/models/{n}")
-    remember_model(settings, "/models/15")
-    assert recent_models(settings)[:2] == ["/models/15", "/models/19"]
-    assert len(recent_models(settings)) == 8
+        remember_model(settings, Recent(f"/models/{n}", (f"heads={n}",)))
+    remember_model(settings, Recent("/models/15", ("heads=2",)))
+    recent = recent_models(settings)
+    assert recent[:2] == [Recent("/models/15", ("heads=2",)), Recent("/models/19", ("heads=19",))]
+    assert len(recent) == 8
+    forget_models(settings)
+    assert recent_models(settings) == []
+
+
+def test_settings_of_an_earlier_version_offer_their_models() -> None:
+    settings = open_settings()
+    settings.setValue("models/recent", ["/models/a", '["/models/b", "heads=8"]', "[broken", "[3]", ""])
+    assert recent_models(settings) == [Recent("/models/a"), Recent("/models/b", ("heads=8",))]
+    settings.setValue("models/recent", "/models/only")
+    assert recent_models(settings) == [Recent("/models/only")]
 
 
 def test_damaged_settings_offer_no_models() -> None:
