@@ -27,39 +27,40 @@ class SentencePieceTokenizer:
     def __init__(self, name: str, model: bytes, wanted: Wanted) -> None:
         from sentencepiece import SentencePieceProcessor
 
-        pieces: Any = SentencePieceProcessor(model_proto=model)
-        known = range(pieces.GetPieceSize())
+        library: Any = SentencePieceProcessor(model_proto=model)
+        known = range(library.GetPieceSize())
         self.name = name
         self.vocab_size = wanted.vocab_size
-        self.bos, self.eos = (id if id >= 0 else None for id in (pieces.bos_id(), pieces.eos_id()))
+        self.bos, self.eos = (id if id >= 0 else None for id in (library.bos_id(), library.eos_id()))
         self.prefix: tuple[int, ...] = () if self.bos is None or wanted.add_bos is False else (self.bos,)
-        control = {id for id in known if pieces.IsControl(id) or pieces.IsUnknown(id)}
+        control = {id for id in known if library.IsControl(id) or library.IsUnknown(id)}
         self.special = frozenset(control.union(range(len(known), wanted.vocab_size)))
-        self._pieces = pieces
+        self._library = library
+        self._pieces = [library.IdToPiece(id) for id in known]
         self._known = known
         self.size = len(known)
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self._pieces.EncodeAsIds(whole_characters(text))
+        ids: list[int] = self._library.EncodeAsIds(whole_characters(text))
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         for id in ids:
             check_id(id, self.vocab_size)
-        text: str = self._pieces.DecodeIds([id for id in ids if id in self._known])
+        text: str = self._library.DecodeIds([id for id in ids if id in self._known])
         return text
 
     def token(self, id: int) -> str:
         check_id(id, self.vocab_size)
-        return self.spell(self._pieces.IdToPiece(id)) if id in self._known else unused(id)
+        return self.spell(self._pieces[id]) if id in self._known else unused(id)
 
     # Why this split
 
     def parts(self, text: str) -> list[Part]:
         text = whole_characters(text)
         word, parts = -1, list[Part]()
-        pieces = self._pieces.EncodeAsPieces(text)
-        for id, piece in zip(self._pieces.EncodeAsIds(text), pieces, strict=True):
+        pieces = self._library.EncodeAsPieces(text)
+        for id, piece in zip(self._library.EncodeAsIds(text), pieces, strict=True):
             word += piece.startswith(BLANK) or not parts
             parts.append(Part(id, tuple(piece) if id in self.scores_by_id else (piece,), word))
         return parts
@@ -72,13 +73,13 @@ class SentencePieceTokenizer:
     @cached_property
     def scores_by_id(self) -> dict[int, float]:
         """The score of each piece that text is made of: no control token, no byte."""
-        plain = [id for id in self._known if id not in self.special and not self._pieces.IsByte(id)]
-        return {id: self._pieces.GetScore(id) for id in plain}
+        plain = [id for id in self._known if id not in self.special and not self._library.IsByte(id)]
+        return {id: self._library.GetScore(id) for id in plain}
 
     @cached_property
     def scores(self) -> dict[str, float]:
         """The same by piece."""
-        return {self._pieces.IdToPiece(id): score for id, score in self.scores_by_id.items()}
+        return {self._pieces[id]: score for id, score in self.scores_by_id.items()}
 
 
 class MergingSentencePiece(SentencePieceTokenizer):
@@ -107,15 +108,17 @@ def open(path: Path, wanted: Wanted) -> Tokenizer:
     return tokenizer
 
 
-BPE = 2
+UNIGRAM, BPE = 1, 2
 TRAINER, MODEL_TYPE = 2, 3  # numbers of fields in sentencepiece_model.proto
 
 
 def model_type(model: bytes) -> int:
-    """TrainerSpec.ModelType of a serialised model: 1 unigram, which is the default, 2 byte-pair encoding."""
-    trainer = dict(fields(model)).get(TRAINER, b"")
-    kind = dict(fields(trainer)).get(MODEL_TYPE, 1) if isinstance(trainer, bytes) else 1
-    return kind if isinstance(kind, int) else 1
+    """TrainerSpec.ModelType of a serialised model: 1 unigram, 2 byte-pair encoding. ValueError where it is none."""
+    trainer = dict(fields(model)).get(TRAINER)
+    kind = dict(fields(trainer)).get(MODEL_TYPE, UNIGRAM) if isinstance(trainer, bytes) else None
+    if not isinstance(kind, int):
+        raise ValueError("no serialised model")
+    return kind
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
