@@ -25,7 +25,15 @@ VERSIONED = struct.Struct("<Ii7iB")
 VERSIONED_BYTES = 256
 FLOAT = 4
 # Larger than in any such model; a file of another format has larger numbers where these stand.
-MOST = {"dim": 2**16, "hidden": 2**18, "layers": 2**10, "heads": 2**10, "vocabulary": 2**20, "context": 2**20}
+MOST = {
+    "dim": 2**16,
+    "hidden": 2**18,
+    "layers": 2**10,
+    "heads": 2**10,
+    "kv_heads": 2**10,
+    "vocabulary": 2**20,
+    "context": 2**20,
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,10 @@ class Header:
     start: int
 
     def __post_init__(self) -> None:
-        counts = {**self.__dict__, "heads": max(self.heads, self.kv_heads)}
         for name, most in MOST.items():
-            if not 0 < counts[name] <= most:
-                raise ValueError(f"{name} is {counts[name]}")
-        if self.kv_heads < 1 or self.dim % self.heads or self.heads % self.kv_heads:
+            if not 0 < getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}")
+        if self.dim % self.heads or self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.heads} heads, {self.kv_heads} of them with keys and values, of width {self.dim}"
             )

@@ -46,6 +46,7 @@ PLACES = {
     "mlp.down": "feed_forward.w2",
 }
 CONTEXT, SCALED_CONTEXT = 4096, 131072
+MOST_WIDER = 1000  # more than any MLP is wider than the rule makes it, and still to be counted with
 
 
 def recognises(path: Path) -> bool:
@@ -144,6 +145,7 @@ def sizes(params: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, 
         multiplier = params.get("ffn_dim_multiplier")
         if multiplier is not None:
             check_number(f"{PARAMS}: 'ffn_dim_multiplier'", multiplier, float)
+            multiplier = min(multiplier, MOST_WIDER)
         ruled = ffn_hidden(width, number(params, "multiple_of", int), multiplier)
         if ruled != hidden:
             raise InputError(
