@@ -113,16 +113,17 @@ def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tupl
 
 
 def first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """Each parameter's name and float32 values as GPT-2 begins, one after the other; the model's own are not read.
+    """Each parameter's name and float32 values as training begins, one after the other; the model's own are not read.
 
-    normal(0, 0.02), the layers that write to the residual stream scaled by 1/sqrt(2 N); gains 1, biases 0.
+    normal(0, 0.02), gains 1, biases 0; of a decoder-only model the layers that write to the residual stream are scaled
+    by 1/sqrt(2 N), as GPT-2's are.
     """
     generator = torch.Generator().manual_seed(seed)
     layers = sum(name.endswith("attn.o.weight") for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
         values = torch.zeros(parameter.shape)
         if parameter.ndim == 2:
-            writes = name.endswith((".attn.o.weight", ".mlp.down.weight"))
+            writes = name.startswith("blocks.") and name.endswith((".attn.o.weight", ".mlp.down.weight"))
             values.normal_(std=0.02 / math.sqrt(2 * layers) if writes else 0.02, generator=generator)
         elif name.endswith("weight"):
             values.fill_(1)

@@ -226,6 +226,16 @@ def test_repeat_kv_gives_each_query_head_the_head_that_it_shares() -> None:
         assert torch.equal(repeated[:, head], x[:, head // 2])
 
 
+def test_weights_begin_as_normal_0_02_also_where_they_write_to_the_stream() -> None:
+    model = build(replace(CONFIG, width=96, hidden=200))
+    initialise(model, 0)
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2:
+            assert weight.std().item() == pytest.approx(0.02, rel=0.05), name
+        else:
+            assert torch.equal(weight, torch.full_like(weight, name.endswith("weight")))
+
+
 # What the model returns
 
 
