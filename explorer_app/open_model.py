@@ -62,6 +62,7 @@ class DropVeil(QWidget):
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
+        self.over = window
         self.words = ""
         self.wrong = False
         self._over = False
@@ -79,7 +80,7 @@ class DropVeil(QWidget):
             # As soon as the veil lies there the pointer leaves the window for it; else it left for good.
             QTimer.singleShot(0, self, self._end_if_left)
         elif isinstance(event, QDropEvent) and event.mimeData().hasUrls():
-            if watched is not self.parent():
+            if watched is not self.over:
                 event.ignore()
                 return True
             self._take(event)
@@ -98,7 +99,7 @@ class DropVeil(QWidget):
         self.wrong = bool(wrong)
         self.words = wrong or tr("Drop to open {name}").format(name=Path(path).name or path)
         self._over = False
-        self.setGeometry(self.parentWidget().rect())
+        self.setGeometry(self.over.rect())
         self.show()
         self.raise_()
         self.update()

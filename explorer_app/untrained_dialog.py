@@ -66,8 +66,8 @@ class UntrainedDialog(QDialog):
         self.takes.setWordWrap(True)
         self.takes.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.create = self.buttons.addButton(tr("Create"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.create.setDefault(True)
+        self.create_button = self.buttons.addButton(tr("Create"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.create_button.setDefault(True)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self._lay_out()
@@ -181,7 +181,7 @@ class UntrainedDialog(QDialog):
 
     def ask(self) -> None:
         """Have the engine count; until it has, nothing can be created."""
-        self.create.setEnabled(False)
+        self.create_button.setEnabled(False)
         if self.form is None:
             self.takes.setText(tr("The engine is starting; it knows the architectures."))
             return
@@ -213,10 +213,10 @@ class UntrainedDialog(QDialog):
             why = tr("It does not fit: choose a smaller size, or a smaller number type in the window.")
             text += f'<br><span style="color: {theme.current().error}">{why}</span>'
         self.takes.setText(text)
-        self.create.setEnabled(fits)
+        self.create_button.setEnabled(fits)
 
     def accept(self) -> None:
-        if self.create.isEnabled():
+        if self.create_button.isEnabled():
             model, words = self.model(), self.words()
             super().accept()
             self.created.emit(model, words)

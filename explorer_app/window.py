@@ -272,6 +272,7 @@ class MainWindow(QMainWindow):
             menu, tr("Causal &mask"), lambda: self.session.toggle_edit(MASK_OFF), "Ctrl+M"
         )
         self.causal.setCheckable(True)
+        menu.setToolTipsVisible(True)
         self._add(menu, tr("Clear all &edits"), lambda: self.session.change(edits=()))
         menu.addSeparator()
         self._add(menu, tr("Restart &engine"), self.client.restart)
@@ -310,6 +311,7 @@ class MainWindow(QMainWindow):
         session.answered.connect(self.offer_panels)
         session.engine_changed.connect(self.show_facts)
         session.scene_changed.connect(self.show_mask)
+        session.shown_changed.connect(self.show_mask)
         session.shown_changed.connect(self._note_model)
 
     def show_facts(self, _: Any = None) -> None:
@@ -328,6 +330,18 @@ class MainWindow(QMainWindow):
         self.status.setText(" · ".join(parts))
 
     def show_mask(self, _: Any = None) -> None:
+        """What the switch takes away from the model on screen, and whether it does."""
+        window = min((kind.window for kind in self.session.kinds if kind.window is not None), default=None)
+        if window is None:
+            self.causal.setText(tr("Causal &mask"))
+            self.causal.setToolTip(tr("Off: every token sees every other, those after it as well."))
+        else:
+            self.causal.setText(tr("Causal &mask and sliding window"))
+            self.causal.setToolTip(
+                tr(
+                    "Off: every token sees every other, those after it as well as those before its window of {window}."
+                ).format(window=window)
+            )
         self.causal.setChecked(MASK_OFF not in self.session.scene.edits)
 
     def _note_model(self, _: Any = None) -> None:
@@ -486,7 +500,8 @@ class MainWindow(QMainWindow):
         session = self.session
         for signal in (session.shown_changed, session.answered, session.engine_changed):
             signal.disconnect(self.show_facts)
-        session.scene_changed.disconnect(self.show_mask)
+        for signal in (session.scene_changed, session.shown_changed):
+            signal.disconnect(self.show_mask)
         session.shown_changed.disconnect(self._note_model)
         for signal in (session.shown_changed, session.answered):
             signal.disconnect(self.offer_panels)

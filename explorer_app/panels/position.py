@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabWidget, Q
 
 from explorer_app import theme
 from explorer_app.attention_text import text_words
+from explorer_app.conventions import Conventions
 from explorer_app.focus import ROLES, Cursor
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
@@ -42,19 +43,34 @@ class Position(Panel):
             self.pages.addWidget(page)
         layout = QVBoxLayout(self)
         layout.addWidget(self.pages)
+        self.rotary.tabs.currentChanged.connect(self._turn_page)
+
+    def _turn_page(self, _: int) -> None:
+        self.refresh()
+        self.asks.emit()
 
     def needs(self) -> list[Query]:
         positions = self.session.answer(POSITIONS)
         if positions is None or positions["kind"] != "rotary":
             return [POSITIONS]
         at = self.session.selection
-        return [POSITIONS, query("rope", layer=at.layer, head=at.head)]
+        asked = [POSITIONS, query("rope", layer=at.layer, head=at.head)]
+        return [*asked, self.conventions()] if self.rotary.compares else asked
+
+    def conventions(self) -> Query:
+        """Both conventions of the selected head, at the chosen tokens."""
+        at, (t, s) = self.session.selection, chosen_tokens(self.session, 0)
+        return query("rope_conventions", layer=at.layer, head=at.head, query=t, key=s)
 
     def draw(self, answers: Answers) -> None:
         run, positions = answers[RUN], answers[POSITIONS]
         if positions["kind"] == "rotary":
             at = self.session.selection
             self.rotary.draw(run, answers[query("rope", layer=at.layer, head=at.head)])
+            if self.rotary.compares:
+                strings = [visible_blanks(string) for string in run["strings"]]
+                tokens = [(token, strings[token]) for token in chosen_tokens(self.session, 0)]
+                self.rotary.conventions.draw(answers[self.conventions()], at.layer, at.head, *tokens)
             self.pages.setCurrentWidget(self.rotary)
         elif positions["kind"] == "table":
             self.table.draw(run, positions)
@@ -92,6 +108,7 @@ class Rotary(QWidget):
         self.scores_title.setWordWrap(True)
         self.angles = Heatmap(self)
         self.numbers = ArrayTable(self)
+        self.conventions = Conventions()
 
         turned = QWidget()
         column = QVBoxLayout(turned)
@@ -106,6 +123,7 @@ class Rotary(QWidget):
         self.tabs.addTab(turned, tr("q and k turned"))
         self.tabs.addTab(self.angles, tr("Angles"))
         self.tabs.addTab(self.numbers, tr("Numbers"))
+        self.tabs.addTab(self.conventions, tr("Two conventions"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.convention)
@@ -117,6 +135,11 @@ class Rotary(QWidget):
         self.angles.clicked.connect(lambda token, pair: session.select(query=token))
         self.angles.hovered.connect(lambda token, pair: session.hover(token))
         self.angles.left.connect(lambda: session.hover(None))
+
+    @property
+    def compares(self) -> bool:
+        """Are the two conventions looked at?"""
+        return self.tabs.currentWidget() is self.conventions
 
     def _hint(self) -> None:
         self.readout.say(tr("Point at a pair for its numbers."), hint=True)

@@ -158,3 +158,23 @@ def test_a_formula_that_frequencies_do_not_follow_says_so(qtbot: QtBot, tmp_path
         with on_screen(qtbot, Position, tiny_checkpoint(tmp_path / str(factor), config), PROMPT) as shown:
             said.append(shown.panel.rotary.convention.text())
     assert ["slow pairs turn even slower" in text for text in said] == [False, True]
+
+
+def test_both_conventions_are_asked_for_only_when_looked_at_and_agree(
+    shown: OnScreen[Position], model: str
+) -> None:
+    panel, rotary = shown.panel, shown.panel.rotary
+    asked = {query.kind for query in shown.answered}
+    assert "rope_conventions" not in asked
+    rotary.tabs.setCurrentWidget(rotary.conventions)
+    shown.select(layer=1, head=2, query=6, key=3)
+    (scores,) = recorded(model, "blocks.1.attn.scores")
+    answer = shown.session.answer(panel.conventions())
+    assert answer is not None
+    assert answer["run"] == float(scores[0, 2, 6, 3])
+    assert answer["pairs"] == pytest.approx(answer["run"], rel=1e-5)
+    assert answer["max_difference"] < 1e-12
+    text = rotary.conventions.proof.text()
+    assert f"{answer['pairs']:.16g}".replace("-", "−") in text
+    assert f"{answer['max_difference']:.2g}" in text
+    assert rotary.conventions.pairing.words(0).startswith("pair 0: 0 and 1 above, 0 and 6 below")

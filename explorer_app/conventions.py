@@ -1,0 +1,86 @@
+"""RoPE's two conventions, explained and shown to be one on the model's own numbers: a page of the position panel."""
+
+from html import escape
+
+from model_core.queries import Answer
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from explorer_app import theme
+from explorer_app.text import tr
+from explorer_app.widgets.pairing import Pairing
+from explorer_app.widgets.readout import Readout
+
+
+class Conventions(QWidget):
+    """What either convention pairs, on the chosen query; below it, one score and all scores computed both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.pairing = Pairing()
+        self.readout = Readout(tr("Pair under the pointer"))
+        self.proof = QLabel()
+        self.proof.setWordWrap(True)
+        self.proof.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.addWidget(self.about)
+        column.addWidget(self.pairing, 1)
+        column.addWidget(self.readout)
+        column.addWidget(self.proof)
+        self.pairing.hovered.connect(lambda pair: self.readout.say(self.pairing.words(pair)))
+        self.pairing.left.connect(self._hint)
+
+    def _hint(self) -> None:
+        self.readout.say(tr("Point at a number for its pair."), hint=True)
+
+    def draw(
+        self, answer: Answer, layer: int, head: int, query: tuple[int, str], key: tuple[int, str]
+    ) -> None:
+        """The engine's answer to "rope_conventions"; query and key: position and token."""
+        q = answer["q_pairs"]
+        half = len(q) // 2
+        self.about.setText(
+            tr(
+                "Two orders of the same {width} numbers are in use. Meta, llama2.c and this program pair neighbours "
+                "(0 with 1) and multiply each pair, as one complex number, by e^(i·θ). Hugging Face pairs the halves "
+                "of a head (0 with {half}): q · cos θ + rotate_half(q) · sin θ. Put in the other order, the same "
+                "pairs turn by the same angles; a score sums over all dimensions, and a sum asks for no order. So "
+                "the rows of W_q and W_k of a Hugging Face checkpoint are put in Meta's order when it is opened."
+            ).format(width=len(q), half=half)
+        )
+        self.pairing.show_orders(
+            q,
+            [*range(0, len(q), 2), *range(1, len(q), 2)],
+            (
+                tr("q in pairs (Meta, llama2.c, here)"),
+                tr("the same q in halves (Hugging Face)"),
+            ),
+        )
+        self._hint()
+        differs = answer["max_difference"]
+        muted = theme.current().muted
+        rows = (
+            (tr("complex product of neighbours, float64"), answer["pairs"]),
+            (tr("rotate-half of the halves, float64"), answer["halves"]),
+            (tr("what the run computed"), answer["run"]),
+        )
+        table = "".join(
+            f'<tr><td style="color: {muted}">{escape(name)}</td><td><b>{number(value)}</b></td></tr>'
+            for name, value in rows
+        )
+        where = tr("Layer {layer}, head {head}: the score of “{query}” ({t}) at “{key}” ({s})").format(
+            layer=layer, head=head, query=escape(query[1]), t=query[0], key=escape(key[1]), s=key[0]
+        )
+        all_of_them = tr(
+            "Over all scores of this head the two differ by at most <b>{most}</b>, of scores up to {largest}: "
+            "what rounding leaves."
+        ).format(most=f"{differs:.2g}", largest=f"{answer['largest']:.3g}")
+        self.proof.setText(f'{where}<table cellpadding="2">{table}</table>{all_of_them}')
+
+
+def number(value: float) -> str:
+    """All the digits that a float64 has."""
+    return f"{value:.16g}".replace("-", "−", 1)
