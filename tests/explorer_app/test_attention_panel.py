@@ -1,6 +1,7 @@
 """The attention panel: its numbers, its sentences, its keys and its edits."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,18 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from safetensors.numpy import load_file
 
-from explorer_app.attention_text import head_map, map_query, mask_is_off, sharing, token_name
+from explorer_app.attention_text import Sides, head_map, map_query, mask_is_off, sharing, token_name
 from explorer_app.panels.attention import Attention, cell_sentence, head_marks
 from explorer_app.session import RUN, Session
 from model_core import cli
 from model_core.edits import AblateHead, MaskOff
 from model_core.queries import Answer, Scene, query
+from tests.explorer_app.fake_run import ONE_KIND, one_text
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
 LABELS = ["The", "·cat", "·saw", "·the", "·cat"]
+SIDES = Sides(LABELS, LABELS)
 
 
 @pytest.fixture
@@ -83,8 +86,7 @@ def test_another_head_does_not_compose_the_thumbnails_again(shown: OnScreen[Atte
 
 def test_of_a_very_long_prompt_only_the_focused_head_crosses() -> None:
     session = Session(Scene("model", "prompt"))
-    tokens = {"tokens": [0] * 2048, "heads": 12, "layers": 12}
-    session.store.put(session.scene, RUN, Answer(tokens))
+    session.store.put(session.scene, RUN, one_text(2048, heads=12, layers=12))
     asked = map_query(session, "pattern")
     assert asked == query("value", site="blocks.0.attn.pattern", at={"H": 0})
     one = np.zeros((4, 4), np.float32)
@@ -106,13 +108,13 @@ def test_the_row_of_a_token_is_listed_from_the_largest_share_down(shown: OnScree
 
 
 def test_a_cell_says_who_attends_how_much_to_whom() -> None:
-    assert cell_sentence("pattern", 0.621, LABELS, 2, 0) == "“·saw” attends 62.1 % to “The”"
-    assert cell_sentence("pattern", 1.0, LABELS, 0, 0) == "“The” attends 100.0 % to itself"
-    assert cell_sentence("pattern", 0.25, LABELS, 0, 2) == "“The” attends 25.0 % to “·saw”, which comes later"
-    assert cell_sentence("scores", 3.214, LABELS, 2, 0) == "“·saw” · “The”: score 3.214"
-    hidden = cell_sentence("masked", -np.inf, LABELS, 0, 2)
+    assert cell_sentence("pattern", 0.621, SIDES, 2, 0) == "“·saw” attends 62.1 % to “The”"
+    assert cell_sentence("pattern", 1.0, SIDES, 0, 0) == "“The” attends 100.0 % to itself"
+    assert cell_sentence("pattern", 0.25, SIDES, 0, 2) == "“The” attends 25.0 % to “·saw”, which comes later"
+    assert cell_sentence("scores", 3.214, SIDES, 2, 0) == "“·saw” · “The”: score 3.214"
+    hidden = cell_sentence("masked", -np.inf, SIDES, 0, 2)
     assert hidden == "“The” · “·saw”, which comes later: hidden by the mask"
-    assert "not a number" in cell_sentence("pattern", np.nan, LABELS, 2, 0)
+    assert "not a number" in cell_sentence("pattern", np.nan, SIDES, 2, 0)
 
 
 def test_a_token_that_stands_twice_is_named_with_its_place() -> None:
@@ -136,7 +138,7 @@ def test_a_token_pointed_at_elsewhere_is_read_here(shown: OnScreen[Attention]) -
     shown.session.hover(3, 1)
     value = float(panel.heatmap.image_values()[3, 1])
     labels = [text.replace(" ", "·") for text in shown.session.run["strings"]]
-    assert panel.heatmap.readout() == cell_sentence("pattern", value, labels, 3, 1)
+    assert panel.heatmap.readout() == cell_sentence("pattern", value, Sides(labels, labels), 3, 1)
     shown.session.hover(None)
     assert "Point at a cell" in panel.heatmap.readout()
 
@@ -228,10 +230,11 @@ def test_the_buttons_edit_the_focused_head_and_show_what_is_in_force(shown: OnSc
 
 
 def test_edited_heads_are_marked_and_a_mask_that_is_off_everywhere_marks_none() -> None:
-    signs, notes = head_marks([MaskOff(1), AblateHead(0, 1)], layers=2, heads=2)
+    kind = replace(ONE_KIND, layers=2, heads=2)
+    signs, notes = head_marks([MaskOff(1), AblateHead(0, 1)], kind)
     assert signs == {(0, 1): "✕", (1, 0): "M", (1, 1): "M"}
     assert notes[0, 1] == "ablated"
-    signs, notes = head_marks([MaskOff()], layers=2, heads=2)
+    signs, notes = head_marks([MaskOff()], kind)
     assert signs == {}
     assert len(notes) == 4
     assert mask_is_off([MaskOff(1, 0)], 1, 0)

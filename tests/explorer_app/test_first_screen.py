@@ -91,7 +91,7 @@ def test_every_layer_can_be_looked_at_before_the_engine_is_there(qtbot: QtBot) -
         window.show()
         session = window.session
         assert session.run is not None
-        for layer in range(session.run["layers"]):
+        for layer in range(session.kinds[0].layers):
             session.select(layer=layer)
             qtbot.wait(10)
             assert [asked for asked in window.wanted() if session.answer(asked) is None] == []

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from safetensors.numpy import load_file
 
+from explorer_app.attention_text import Sides
 from explorer_app.panels import mask as mask_panel
 from explorer_app.panels import next_token
 from explorer_app.panels.mask import (
@@ -18,7 +19,7 @@ from explorer_app.panels.mask import (
     causal_state,
     cell_sentence,
     compared_side,
-    mask_title,
+    cells_words,
     most_changed,
     moved_attention,
     switched,
@@ -28,11 +29,13 @@ from explorer_app.panels.mask import (
 )
 from model_core import cli
 from model_core.edits import MaskOff
+from model_core.names import AttentionKind
 from model_core.queries import Answer, query
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
 LAYERS, HEADS = LLAMA.layers, LLAMA.heads
+KIND = AttentionKind("", LAYERS, HEADS, LLAMA.kv_heads, LLAMA.head_dim)
 ON, OFF, PARTLY = Qt.CheckState.Checked, Qt.CheckState.Unchecked, Qt.CheckState.PartiallyChecked
 
 
@@ -74,7 +77,7 @@ def test_the_mask_drawn_is_the_one_the_model_used(shown: OnScreen[Mask], model: 
 
 
 def test_a_cell_says_who_may_look_at_whom() -> None:
-    labels = ["The", "·cat", "·sat"]
+    labels = Sides(["The", "·cat", "·sat"], ["The", "·cat", "·sat"])
     assert cell_sentence(True, labels, 1, 0) == "“·cat” may look at “The”"
     assert cell_sentence(True, labels, 1, 1) == "“·cat” may look at itself"
     assert cell_sentence(False, labels, 1, 2) == "“·cat” may not look at “·sat”, which comes later"
@@ -82,8 +85,8 @@ def test_a_cell_says_who_may_look_at_whom() -> None:
 
 def test_the_allowed_cells_are_counted() -> None:
     causal = np.triu(np.full((4, 4), -np.inf, np.float32), 1)
-    assert mask_title(causal, 3, 5) == ("layer 3 · head 5", "10 of 16 cells allowed, the hatched ones hidden")
-    assert mask_title(np.zeros((4, 4), np.float32), 3, 5)[1] == "all 16 cells allowed"
+    assert cells_words(causal) == "10 of 16 cells allowed, the hatched ones hidden"
+    assert cells_words(np.zeros((4, 4), np.float32)) == "all 16 cells allowed"
 
 
 # The switch
@@ -101,12 +104,12 @@ def test_switching_off_takes_the_mask_from_the_whole_scope_and_changes_nothing_e
     edits: tuple[str, ...], scope: MaskOff
 ) -> None:
     after = switched(edits, scope, on=False)
-    assert causal_state(after, scope, LAYERS, HEADS) == OFF
+    assert causal_state(after, scope, KIND) == OFF
     assert ("ablate L1H1" in after) == ("ablate L1H1" in edits)
     for layer, head in np.ndindex(LAYERS, HEADS):
         if scope.layer not in (None, layer) or scope.head not in (None, head):
             one = MaskOff(layer, head)
-            assert causal_state(after, one, LAYERS, HEADS) == causal_state(edits, one, LAYERS, HEADS)
+            assert causal_state(after, one, KIND) == causal_state(edits, one, KIND)
 
 
 @given(some_edits, scopes)
@@ -114,16 +117,16 @@ def test_switching_on_brings_the_mask_back_unless_a_wider_edit_decides(
     edits: tuple[str, ...], scope: MaskOff
 ) -> None:
     after = switched(edits, scope, on=True)
-    state = causal_state(after, scope, LAYERS, HEADS)
+    state = causal_state(after, scope, KIND)
     assert state == (ON if wider_edit(edits, scope) is None else OFF)
     assert ("ablate L1H1" in after) == ("ablate L1H1" in edits)
 
 
 def test_a_scope_with_some_heads_unmasked_is_partly_on() -> None:
-    assert causal_state(("mask off L1H2",), MaskOff(1), LAYERS, HEADS) == PARTLY
-    assert causal_state(("mask off L1",), MaskOff(), LAYERS, HEADS) == PARTLY
-    assert causal_state(("mask off L1",), MaskOff(1, 2), LAYERS, HEADS) == OFF
-    assert causal_state(("not an edit",), MaskOff(), LAYERS, HEADS) == ON
+    assert causal_state(("mask off L1H2",), MaskOff(1), KIND) == PARTLY
+    assert causal_state(("mask off L1",), MaskOff(), KIND) == PARTLY
+    assert causal_state(("mask off L1",), MaskOff(1, 2), KIND) == OFF
+    assert causal_state(("not an edit",), MaskOff(), KIND) == ON
 
 
 def test_the_switches_edit_their_scope_and_say_when_another_edit_decides(shown: OnScreen[Mask]) -> None:
@@ -158,7 +161,7 @@ def test_before_any_switch_the_panel_says_what_will_be_listed(shown: OnScreen[Ma
 def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: OnScreen[Mask]) -> None:
     panel = shown.panel
     before = shown.session.answer(mask_panel.NEXT_TOKEN)
-    patterns = shown.session.answer(query("overview", word="pattern", side=48))
+    patterns = shown.session.answer(query("overview", word="pattern", stack="", side=48))
     shown.change(edits=("mask off",))
     now = shown.session.answer(mask_panel.NEXT_TOKEN)
     assert panel.changed_title.text() == "<b>What “mask off” changed</b>"
@@ -167,7 +170,7 @@ def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: 
     for bar, id in zip(panel.bars.bars(), now["ids"], strict=True):
         known = id in before["ids"]
         assert bar.before == (float(before["probabilities"][before["ids"].index(id)]) if known else None)
-    unmasked = shown.session.answer(query("overview", word="pattern", side=48))
+    unmasked = shown.session.answer(query("overview", word="pattern", stack="", side=48))
     moved = np.abs(patterns["maps"] - unmasked["maps"]).sum(-1).mean(-1) / 2
     shares = [bar.value for bar in panel.heads.bars()]
     assert shares == sorted(shares, reverse=True)
@@ -194,7 +197,7 @@ def test_a_prompt_too_long_to_compare_every_head_says_so(
     qtbot: QtBot, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mask_panel, "COMPARED_CELLS", 5 * 5 * LAYERS * HEADS)
-    assert compared_side(LAYERS, HEADS) == 5
+    assert compared_side(KIND) == 5
     with on_screen(qtbot, Mask, model) as shown:
         shown.change(edits=("mask off",))
         assert "too long to compare" in shown.panel.heads_title.text()

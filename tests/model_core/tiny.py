@@ -3,6 +3,7 @@
 Some families have several: the name begins with the family's, and goes on with what is different.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from model_core.families.mini import MiniConfig
 from model_core.families.mistral import MistralConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.qwen3 import Qwen3Config
+from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.train import initialise
 
 VOCAB = 2048  # as many as the tales vocabulary has
@@ -75,15 +77,29 @@ POSITIONS: dict[str, list[str]] = {
 }
 
 
+# Those that read two texts.
+ENCODER_DECODERS: dict[str, Seq2SeqConfig] = {
+    "seq2seq": Seq2SeqConfig(
+        vocab_size=VOCAB, width=24, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT
+    ),
+}
+ENCODER_DECODERS["seq2seq post"] = replace(ENCODER_DECODERS["seq2seq"], order="post", norm="standard")
+
+
 def tiny(family: str, dtype: torch.dtype = torch.float32) -> Decoder:
-    """The family's model, the same at every call: attention far from uniform, logits far apart."""
-    config = CONFIGS[family]
+    """The decoder family's model, the same at every call: attention far from uniform, logits far apart."""
+    model: Decoder = built(CONFIGS[family], dtype)
+    return model
+
+
+def built(config: Config | Seq2SeqConfig, dtype: torch.dtype = torch.float32) -> Any:
+    """The model of a configuration, the same at every call."""
     model = family_of(config).build(config)
     initialise(model, 0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
-                weight.mul_(25 if name.startswith(("embed", "pos")) else 8)
+                weight.mul_(25 if name.removeprefix("encoder.").startswith(("embed", "pos")) else 8)
             else:
                 weight.add_(torch.linspace(-0.2, 0.2, len(weight)))
     return model.to(dtype).eval().requires_grad_(False)
@@ -95,8 +111,8 @@ def tokens(length: int) -> list[int]:
 
 
 def save(folder: Path, family: str, *, tokenizer: str | None = "tales-2048", name: str = "tiny") -> str:
-    """A checkpoint of `tiny(family)` in our own layout; returns its path, to be given as a model."""
-    model = tiny(family)
+    """A checkpoint of a tiny model in our own layout; returns its path, to be given as a model."""
+    model = built((CONFIGS | ENCODER_DECODERS)[family])
     native.save(
         folder,
         model,
