@@ -7,6 +7,7 @@ from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QStandardItemModel
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QGridLayout,
     QHBoxLayout,
@@ -137,6 +138,7 @@ class PromptBar(QWidget):
             )
         )
         self.reads = [QLabel(tr("Encoder reads")), QLabel(tr("Decoder reads"))]
+        self.special = QCheckBox(tr("BOS"))
         self.light = EngineLight(session)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -183,6 +185,8 @@ class PromptBar(QWidget):
             texts.addWidget(name, row, 0)
             texts.addWidget(field, row, 1)
         first.addLayout(texts, 1)
+        self.special.setFixedHeight(self.prompt.sizeHint().height())
+        first.addWidget(self.special, 0, top)
         self.light.setFixedHeight(self.prompt.sizeHint().height())
         first.addWidget(self.light, 0, top)
         second = QHBoxLayout()
@@ -214,6 +218,7 @@ class PromptBar(QWidget):
         self.model.activated.connect(self._choose_model)
         self.device.activated.connect(lambda row: session.change(device=self.device.itemData(row)))
         self.dtype.activated.connect(lambda row: session.change(dtype=self.dtype.itemData(row)))
+        self.special.clicked.connect(lambda on: session.change(special=on))
         self.fix.clicked.connect(lambda: session.change(**session.fix))
         self.stop.clicked.connect(self.cancelled)
         session.scene_changed.connect(self.show_scene)
@@ -301,6 +306,7 @@ class PromptBar(QWidget):
         for field, text in ((self.prompt, scene.prompt), (self.target, scene.target)):
             if field.text() != text:
                 field.setText(text)
+        self.special.setChecked(scene.special)
 
     def remember(self, recent: Recent) -> None:
         """Offer a model from now on."""
@@ -377,7 +383,15 @@ class PromptBar(QWidget):
         several = len(self.session.texts) > 1
         for part in (*self.reads, self.target):
             part.setVisible(several)
-        if self.session.run is not None:
+        run = self.session.run
+        prefixes = [] if run is None else run.facts.get("prefixes", [])
+        self.special.setVisible(bool(prefixes))
+        self.special.setToolTip(
+            tr("Put {tokens} before the prompt, as the model's configuration says.").format(
+                tokens=" ".join(prefixes)
+            )
+        )
+        if run is not None:
             self.strips.show_tokens()
             self.show_line()
 

@@ -47,7 +47,7 @@ class TextStrips(QWidget):
             strip.setVisible(n < max(len(texts), 1))
             name.setVisible(n < len(texts) > 1)
         for text, name, strip in zip(texts, self.names, self.strips, strict=False):
-            strip.show_tokens(text["strings"], text["tokens"])
+            strip.show_tokens(text["strings"], text["tokens"], text.get("special", ()))
             words = text_words(text["name"])
             name.setText(words)
             strip.setAccessibleName(

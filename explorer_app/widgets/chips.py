@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
@@ -27,7 +27,8 @@ from explorer_app.widgets.pointing import PaintedItems
 class TokenStrip(PaintedItems):
     """One line of token chips, painted by hand so that thousands cost no more than those in sight.
 
-    The query token is blue and the key token red, as everywhere. Left and right walk the query token.
+    The query token is blue and the key token red, as everywhere. Left and right walk the query token. A token that
+    stands for no text, such as BOS, has a dashed border and slanted letters.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -35,17 +36,20 @@ class TokenStrip(PaintedItems):
         self._tokens: list[str] = []
         self._texts: list[str] = []
         self._ids: list[int] = []
+        self._special: frozenset[int] = frozenset()
         self._edges: list[float] = [0.0]
         self._query: int | None = None
         self._key: int | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("Tokens"))
 
-    def show_tokens(self, tokens: Sequence[str], ids: Sequence[int]) -> None:
-        """Show the token strings as the tokenizer gives them, with their ids."""
+    def show_tokens(
+        self, tokens: Sequence[str], ids: Sequence[int], special: Collection[int] = ()
+    ) -> None:
+        """Show the token strings as the tokenizer gives them, with their ids; `special` are positions."""
         if len(tokens) != len(ids):
             raise ValueError(f"each token needs its id, got {len(tokens)} tokens and {len(ids)} ids")
-        self._tokens, self._ids = list(tokens), list(ids)
+        self._tokens, self._ids, self._special = list(tokens), list(ids), frozenset(special)
         self._texts = [visible_blanks(token) for token in self._tokens]
         self._hover = None
         self._measure()
@@ -74,9 +78,10 @@ class TokenStrip(PaintedItems):
         return index if 0 <= index < len(self._tokens) and self.item_rect(index).contains(point) else None
 
     def tip(self, index: int) -> str:
-        return tr("“{token}”, id {id}, position {position} of {count}").format(
+        words = tr("“{token}”, id {id}, position {position} of {count}").format(
             token=self._texts[index], id=self._ids[index], position=index, count=len(self._tokens)
         )
+        return words + (tr("; a special token, which stands for no text") if index in self._special else "")
 
     def sizeHint(self) -> QSize:
         line = QFontMetricsF(self.font()).height()
@@ -152,6 +157,8 @@ class TokenStrip(PaintedItems):
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, tr("Type a prompt to see its tokens"))
             return
         mono, small = theme.mono_font(), self._id_font()
+        slanted = QFont(mono)
+        slanted.setItalic(True)
         line = QFontMetricsF(mono).height()
         offset = self.horizontalScrollBar().value()
         first = max(0, bisect_right(self._edges, offset) - 1)
@@ -173,10 +180,13 @@ class TokenStrip(PaintedItems):
             if role is not None:
                 painter.setBrush(Qt.BrushStyle.NoBrush)
             focused = index == self._query and self.hasFocus()
-            painter.setPen(QPen(border, line * (0.2 if focused else 0.12 if role is not None else 0.06)))
+            pen = QPen(border, line * (0.2 if focused else 0.12 if role is not None else 0.06))
+            if index in self._special:
+                pen.setStyle(Qt.PenStyle.DashLine)
+            painter.setPen(pen)
             painter.drawRoundedRect(box, line * 0.25, line * 0.25)
             top = QRectF(box.left(), box.top(), box.width(), box.height() * 0.6)
-            painter.setFont(mono)
+            painter.setFont(slanted if index in self._special else mono)
             painter.setPen(role or QColor(colours.text))
             centre = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine
             painter.drawText(top, centre, self._texts[index])
