@@ -49,10 +49,12 @@ from model_core.presets import PRESETS, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
+from model_core.tokenizer import IdTokenizer
 from model_core.trace import to_array
 
 LOADED_MODELS = 2
 KEPT_RUNS = 4
+FEW_IDS = 8
 TELL_SECONDS = 0.05
 
 ANGLES = "rope.angles"
@@ -137,7 +139,7 @@ class Engine:
             with memory_errors(f"opening {scene.model}", "a smaller dtype or another device"):
                 loaded = self.loaded(scene, request.id, other_model)
         except InputError as error:
-            self.fail(request.id, str(error), asks=getattr(error, "asks", None), opening=True)
+            self.fail(request.id, str(error), asks=error.asks, opening=True)
             return
         with memory_errors("this run"):
             context = self.context(scene, loaded, request.id, cancelled)
@@ -239,11 +241,20 @@ class Engine:
         return Context(scene, loaded, run, cancelled, milliseconds)
 
     def tokens(self, scene: Scene, loaded: Loaded, field: str) -> list[int]:
-        """The ids of a text of the scene. TooLong, with the part of it that fits, where it is too long."""
+        """The ids of a text of the scene. TooLong, with the part of it that fits, where it is too long.
+
+        Of a model that has no tokenizer the ids themselves; InputError, with some to begin with, for anything else.
+        """
         text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
         if field == "target" and not text:
             return []
-        tokens = loaded.tokenizer.encode(text)
+        try:
+            tokens = loaded.tokenizer.encode(text)
+        except InputError as error:
+            if isinstance(loaded.tokenizer, IdTokenizer):
+                some = range(min(FEW_IDS, loaded.tokenizer.vocab_size, limit))
+                error.fix = {field: loaded.tokenizer.decode(some)}
+            raise
         if len(prefix) + len(tokens) > limit:
             error = TooLong(len(prefix) + len(tokens), limit)
             error.fix = {field: loaded.tokenizer.decode(tokens[: limit - len(prefix)])}
@@ -436,11 +447,14 @@ def next_token(context: Context, k: int = 20) -> Answer:
 
 @answers("split")
 def split(context: Context, position: int, text: int | None = None) -> Answer:
-    """Why the word around a token of a text (the last without `text`) was cut so: the fields of `merges.Split`."""
+    """Why the word around a token of a text (the last without `text`) was cut so: the fields of `merges.Split`.
+
+    A position behind the last token is the last: a text may have become shorter since somebody chose it.
+    """
     tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
     text = number(len(run.inputs) - 1 if text is None else text, len(run.inputs), "text")
     tokens = run.inputs[text]
-    position = number(position, len(tokens), "token")
+    position = min(number(position, sys.maxsize, "token"), len(tokens) - 1)
     if position < context.prefix:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
