@@ -36,7 +36,7 @@ def two_texts(source: int = 5, target: int = 3) -> Answer:
 
 
 def sites(*keys: str) -> Answer:
-    """The steps of a forward pass; each runs along the text of its stack, keys and values of `cross` along the source."""
+    """The steps of a forward pass; each runs along the text of its stack, keys of `cross` along the source."""
 
     def texts_of(key: str) -> dict[str, int]:
         of = 1 if key.startswith(("decoder", "target", "logits")) else 0
