@@ -169,6 +169,11 @@ def _word(box: Field) -> str:
     return box.currentText() if isinstance(box, QComboBox) else box.text().strip()
 
 
+def reason(message: str) -> str:
+    """Why a configuration makes no model, without the model's name; "" of a message that says something else."""
+    return message.partition(" cannot be: ")[2]
+
+
 def with_words(config: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
     """What was said before, with words that replace those of the same name."""
     said = dict(word.partition("=")[::2] for word in (*config, *words))
@@ -183,7 +188,10 @@ class AsksDialog(QDialog):
 
     answered = Signal(list)
 
-    def __init__(self, model: str, asks: Sequence[Mapping[str, Any]], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, model: str, asks: Sequence[Mapping[str, Any]], wrong: str = "", parent: QWidget | None = None
+    ) -> None:
+        """`wrong`: why what was filled in the last time makes no model."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Open {model}").format(model=model))
@@ -196,6 +204,7 @@ class AsksDialog(QDialog):
         )
         about.setWordWrap(True)
         self.form = ConfigForm(asks)
+        self.form.complain(wrong)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
         )

@@ -62,10 +62,10 @@ class DropVeil(QWidget):
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
-        self.over = window
+        self.covered = window
         self.words = ""
         self.wrong = False
-        self._over = False
+        self._entered = False
         self.setAcceptDrops(True)
         self.hide()
         window.setAcceptDrops(True)
@@ -80,7 +80,7 @@ class DropVeil(QWidget):
             # As soon as the veil lies there the pointer leaves the window for it; else it left for good.
             QTimer.singleShot(0, self, self._end_if_left)
         elif isinstance(event, QDropEvent) and event.mimeData().hasUrls():
-            if watched is not self.over:
+            if watched is not self.covered:
                 event.ignore()
                 return True
             self._take(event)
@@ -98,14 +98,14 @@ class DropVeil(QWidget):
         path, wrong = dropped(data)
         self.wrong = bool(wrong)
         self.words = wrong or tr("Drop to open {name}").format(name=Path(path).name or path)
-        self._over = False
-        self.setGeometry(self.over.rect())
+        self._entered = False
+        self.setGeometry(self.covered.rect())
         self.show()
         self.raise_()
         self.update()
 
     def _end_if_left(self) -> None:
-        if not self._over:
+        if not self._entered:
             self.hide()
 
     def _drop(self, data: QMimeData) -> None:
@@ -117,14 +117,14 @@ class DropVeil(QWidget):
             self.refused.emit(wrong)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        self._over = True
+        self._entered = True
         event.acceptProposedAction()
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
         event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self._over = False
+        self._entered = False
         self.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.config_form import ConfigForm
+from explorer_app.config_form import ConfigForm, reason
 from explorer_app.config_words import about_html, meaning
 from explorer_app.engine_client import EngineClient
 from explorer_app.model_words import UNTRAINED, count_text, memory_text
@@ -192,7 +192,7 @@ class UntrainedDialog(QDialog):
         if self.form is None:
             return
         scene = self.session.scene
-        self.form.complain(reason(size["error"]))
+        self.form.complain(reason(size["error"]) or size["error"])
         if size["error"]:
             self.takes.setText(tr("This configuration makes no model."))
             return
@@ -228,8 +228,3 @@ class UntrainedDialog(QDialog):
         if self.form is not None:
             self.form.detach()
         super().done(result)
-
-
-def reason(message: str) -> str:
-    """The reason alone: the form shows which model it is about."""
-    return message.partition(" cannot be: ")[2] or message

@@ -250,10 +250,10 @@ class Engine:
             return []
         try:
             tokens = loaded.tokenizer.encode(text)
-        except InputError as error:
+        except InputError as refused:
             if isinstance(loaded.tokenizer, IdTokenizer):
                 some = range(min(FEW_IDS, loaded.tokenizer.vocab_size, limit))
-                error.fix = {field: loaded.tokenizer.decode(some)}
+                refused.fix = {field: loaded.tokenizer.decode(some)}
             raise
         if len(prefix) + len(tokens) > limit:
             error = TooLong(len(prefix) + len(tokens), limit)

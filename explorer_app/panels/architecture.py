@@ -86,8 +86,10 @@ def part_name(stack: str, part: str) -> str:
         "norm": tr("norms"),
         "head": tr("head"),
     }.get(part, tr("other"))
-    stacks = {"encoder": tr("encoder"), "decoder": tr("decoder")}
-    return f"{stacks[stack]} {name}" if stack else name
+    # Only one stack has cross-attention, and the first embedding is that of both.
+    if not stack or part in ("cross", "embed"):
+        return name
+    return f"{tr('encoder') if stack == 'encoder' else tr('decoder')} {name}"
 
 
 def bars(answer: Answer) -> list[Bar]:

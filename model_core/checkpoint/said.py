@@ -72,8 +72,8 @@ def settle(
 ) -> Any:
     """The configuration: what the files say (`known`), then what was said, then defaults.
 
-    InputError where the two differ, or what was said is no field or value of the family's; Unsaid where an answer
-    that is needed is missing.
+    InputError where the two differ, or what was said is no field or value of the family's, or makes no model: then
+    with what may be said otherwise; Unsaid where an answer that is needed is missing.
     """
     answers = values(family, said)
     for name in answers.keys() & known.keys():
@@ -82,13 +82,18 @@ def settle(
                 f"{model} has {name}={spelled(known[name])} in its files, and not {spelled(answers[name])}: "
                 f"leave out {name}={said[name]}"
             )
-    asks = [ask for ask in asks if ask.name not in known and ask.name not in answers]
-    if needed := [ask.name for ask in asks if ask.needed]:
-        raise Unsaid(model, [form_field(family, ask) for ask in asks], needed)
+    asks = [ask for ask in asks if ask.name not in known]
+    left = [ask for ask in asks if ask.name not in answers]
+    if needed := [ask.name for ask in left if ask.needed]:
+        raise Unsaid(model, [form_field(family, ask) for ask in left], needed)
     try:
-        return family.config(**{ask.name: ask.default for ask in asks} | answers | dict(known))
+        return family.config(**{ask.name: ask.default for ask in left} | answers | dict(known))
     except InputError as error:
-        raise InputError(f"{model} cannot be: {error}") from None
+        refused = InputError(f"{model} cannot be: {error}")
+        # Asked once more, beginning with what was said.
+        said_so = [replace(ask, default=answers.get(ask.name, ask.default)) for ask in asks]
+        refused.asks = [form_field(family, ask) for ask in said_so]
+        raise refused from None
 
 
 def changed(model: str, family: Family, config: Any, said: Mapping[str, str]) -> Any:

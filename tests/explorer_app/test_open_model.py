@@ -18,6 +18,7 @@ from explorer_app.window import MainWindow
 from model_core.checkpoint import said
 from model_core.engine import Engine
 from model_core.errors import Unsaid
+from model_core.families import FAMILIES
 from model_core.presets import open_model
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
@@ -283,6 +284,33 @@ def test_a_form_that_is_cancelled_leaves_the_model_before(
     assert recent_models(open_settings()) == [] or recent_models(open_settings())[0].model != other
 
 
+def test_answers_that_make_no_model_are_asked_for_again_with_the_reason(
+    window: MainWindow, other: str, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = FAMILIES["gpt2"]
+    known = {"vocab_size": 2048, "width": 48, "layers": 1, "hidden": 64, "context": 300}
+
+    def opened(model: str, *rest: Any, config: tuple[str, ...] = (), **more: Any) -> Any:
+        if model == other:
+            said.settle("other", family, known, said.parse(config), ASKS)
+        return open_model(model, *rest, **more)
+
+    monkeypatch.setattr("model_core.engine.open_model", opened)
+    monkeypatch.setattr(LocalEngine, "engine", Engine(lambda frame: None))
+    window.open(other)
+    settle(qtbot, window)
+    for heads, complaint in ((7, "a width of 48 cannot be split into 7 heads"), (6, "")):
+        assert window.asks is not None
+        window.asks.form.fields["heads"].setValue(heads)
+        window.asks.accept()
+        settle(qtbot, window)
+        assert (window.asks is not None) == bool(complaint)
+        if window.asks is not None:
+            assert window.asks.form.complaint.text() == complaint
+            assert window.asks.form.values()["heads"] == "7"
+    assert window.session.shown.config == ("heads=6", "eps=1e-05")
+
+
 # Turning back
 
 
@@ -313,6 +341,7 @@ def test_a_prompt_that_a_new_model_cannot_read_keeps_the_new_model(window: MainW
     settle(qtbot, window)
     assert window.session.scene.model == "untrained:mini/tiny"
     assert "is no token id" in window.session.message
-    window.session.change(prompt="5 17 3")
+    window.prompt_bar.fix.click()
     settle(qtbot, window)
     assert window.session.shown.model == "untrained:mini/tiny"
+    assert window.session.shown.prompt == "0 1 2 3 4 5 6 7"
