@@ -249,15 +249,18 @@ class EngineClient(QObject):
         self.session.set_engine("ready")
         self._back()
         if cancelled and self._given_up == self.session.scene:
-            self._leave(tr("Cancelled. Change the prompt, or choose Run > Run again."))
+            self._leave(tr("Cancelled. Change the prompt, or choose Run > Run again."), tr("Cancelled."))
         self.ask()
 
-    def _leave(self, message: str) -> None:
-        """Nothing comes of the request under way. A model that was never on screen gives way to the one that is."""
+    def _leave(self, message: str, why: str) -> None:
+        """Nothing comes of the request under way. A model that was never on screen gives way to the one that is.
+
+        why  what is said instead of the message in that case
+        """
         session = self.session
         if session.scene.opened != session.shown.opened and session.run is not None:
             model = model_title(session.scene.model)
-            session.go_back(tr("{model} was not opened. {why}").format(model=model, why=message))
+            session.go_back(tr("{model} was not opened. {why}").format(model=model, why=why))
         else:
             session.tell(message)
 
@@ -313,13 +316,15 @@ class EngineClient(QObject):
             )
             return
         if self._given_up is not None and self._given_up == scene:
-            self._leave(tr("Cancelled. The engine did not answer and was restarted."))
+            message = tr("Cancelled. The engine did not answer and was restarted.")
+            self._leave(message, message)
         elif again:
             self._given_up = scene
             self._leave(
                 tr(
                     "The engine stopped twice on this request (out of memory?). Change it, or choose Run > Run again."
-                )
+                ),
+                tr("The engine stopped twice over it (out of memory?)."),
             )
         else:
             self._notice = tr("The engine stopped and is being restarted.")

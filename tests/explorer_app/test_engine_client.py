@@ -10,6 +10,7 @@ from explorer_app.engine_client import EngineClient
 from explorer_app.session import RUN, SITES, Session
 from model_core.protocol import BadFrame, Frame
 from model_core.queries import Answer, Query, Scene, query
+from tests.explorer_app.fake_run import one_text
 
 SCENE = Scene("tales-llama", "a b c")
 OTHER = query("graph")
@@ -43,15 +44,14 @@ class Spoken(EngineClient):
         self.hear("answer", id, query=asked.to_json(), facts=facts)
 
     def run(self, id: int, tokens: int = 3) -> None:
-        self.answer(id, RUN, tokens=list(range(tokens)), layers=2, heads=2)
+        self.answer(id, RUN, **one_text(tokens).facts)
 
     def done(self, id: int, cancelled: bool = False) -> None:
         self.hear("done", id, cancelled=cancelled, milliseconds=1.0)
 
-    def refuse(self, id: int, message: str, asked: Query | None = None) -> None:
-        self.hear(
-            "error", id, message=message, query=asked.to_json() if asked else None, fault=False, fix=None
-        )
+    def refuse(self, id: int, message: str, asked: Query | None = None, **more: Any) -> None:
+        said = {"message": message, "query": asked.to_json() if asked else None, "fault": False, "fix": None}
+        self.hear("error", id, **said, **more)
 
 
 @pytest.fixture
@@ -247,3 +247,78 @@ def test_a_closed_client_asks_nothing_more(qtbot: QtBot) -> None:
     qtbot.wait(10)
     assert client.asks == []
     assert client.ended == 1
+
+
+# A model that was never on screen
+
+
+@pytest.fixture
+def opening(client: Spoken, qtbot: QtBot) -> Spoken:
+    """A client that shows one model and waits for another, from request 2 on."""
+    client.run(1)
+    client.done(1)
+    client.session.change(model="/models/new", config=("heads=8",), dtype="bfloat16")
+    turn(qtbot, client)
+    return client
+
+
+def test_a_model_that_cannot_be_opened_gives_way_and_the_reason_stays(opening: Spoken, qtbot: QtBot) -> None:
+    opening.refuse(2, "new is damaged", opening=True)
+    turn(qtbot, opening)
+    assert opening.session.scene == SCENE
+    assert opening.session.message == "new is damaged"
+    assert not opening.busy
+
+
+def test_a_prompt_that_a_new_model_cannot_read_keeps_that_model(opening: Spoken) -> None:
+    opening.refuse(2, "write ids", opening=False)
+    assert opening.session.scene.model == "/models/new"
+
+
+def test_what_the_files_do_not_say_is_asked_and_the_model_waits(opening: Spoken) -> None:
+    asks = [{"name": "heads", "default": 8, "about": "", "kind": "int", "choices": []}]
+    opening.refuse(2, "say it", opening=True, asks=asks)
+    assert opening.session.asks == asks
+    assert opening.session.scene.model == "/models/new"
+    opening.session.change(config=("heads=4",))
+    assert opening.session.asks == []
+
+
+def test_a_refusal_of_a_model_that_nobody_wants_any_more_changes_nothing(
+    opening: Spoken, qtbot: QtBot
+) -> None:
+    opening.session.change(model="/models/newer")
+    opening.refuse(2, "new is damaged", opening=True)
+    assert opening.session.scene.model == "/models/newer"
+
+
+def test_cancel_while_a_model_opens_returns_to_the_one_on_screen(opening: Spoken, qtbot: QtBot) -> None:
+    opening.cancel()
+    opening.done(2, cancelled=True)
+    turn(qtbot, opening)
+    assert opening.session.scene == SCENE
+    assert opening.session.message == "new was not opened. Cancelled."
+    opening.session.change(prompt="d")
+    turn(qtbot, opening)
+    assert opening.asks[-1].fields["scene"]["model"] == "tales-llama"
+
+
+def test_what_a_model_needs_is_said_until_it_is_there(opening: Spoken, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not opening._slow.isActive())
+    opening.hear("progress", 2, what="loading", share=0.0, needs="needs 2 GB")
+    opening.hear("progress", 2, what="loading", share=0.5, needs="")
+    assert (opening.session.progress, opening.session.needs) == (("loading", 0.5), "needs 2 GB")
+    opening.hear("progress", 2, what="running", share=0.5, needs="")
+    assert opening.session.needs == ""
+
+
+def test_only_the_size_that_was_asked_last_is_told(client: Spoken) -> None:
+    told: list[int] = []
+    client.sized.connect(lambda fields: told.append(fields["parameters"]))
+    for config in (["layers=1"], ["layers=2"]):
+        client.size("untrained:gpt2/124M", config, "cpu")
+    first, second = (frame for frame in client.sent if frame.kind == "size")
+    client.hear("size", first.id, parameters=1)
+    client.hear("size", second.id, parameters=2)
+    assert told == [2]
+    assert client.busy  # what is run is awaited as before
