@@ -50,6 +50,15 @@ def test_the_tooltip_tells_text_id_and_position(strip: TokenStrip) -> None:
     assert strip.tip(3) == "“⏎”, id 198, position 3 of 5"
 
 
+def test_special_tokens_are_told_apart(strip: TokenStrip) -> None:
+    strip.show_tokens(["<s>", " cat"], [1, 3797])
+    plain = strip.grab().toImage()
+    strip.show_tokens(["<s>", " cat"], [1, 3797], special=[0])
+    assert strip.grab().toImage() != plain
+    assert strip.tip(0) == "“<s>”, id 1, position 0 of 2; a special token, which stands for no text"
+    assert strip.tip(1) == "“·cat”, id 3797, position 1 of 2"
+
+
 def test_the_query_is_blue_and_the_key_red(strip: TokenStrip) -> None:
     strip.set_cursor(1, 2)
     assert QColor(theme.current().query).name() in colours_in(strip, 1)
