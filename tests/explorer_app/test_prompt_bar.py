@@ -269,6 +269,23 @@ def test_long_prompts_get_a_scroll_bar_and_short_ones_no_empty_room(alone: Promp
         assert spare < bar.sizeHint().height() or scrolls
 
 
+def test_bos_can_be_left_away_where_the_model_has_one(alone: PromptBar) -> None:
+    session = alone.session
+    kind = AttentionKind("", layers=1, heads=1, kv_heads=1, head_dim=2)
+    for prefixes in ([], ["<s>"]):
+        session.change(prompt=f"{len(prefixes)}")
+        text = {"name": "tokens", "tokens": [1, 7], "strings": ["<s>", " a"], "special": [0]}
+        facts = {**text, "texts": [text], "attentions": [kind.__dict__], "prefixes": prefixes}
+        session.take(session.scene, RUN, Answer(facts))
+        assert alone.special.isHidden() is not bool(prefixes)
+    assert "<s>" in alone.special.toolTip()
+    assert alone.special.isChecked()
+    alone.special.click()
+    assert session.scene.special is False
+    session.change(special=True)
+    assert alone.special.isChecked()
+
+
 def test_names_and_sizes_are_short() -> None:
     assert model_title("/models/llama-7b") == "llama-7b"
     assert model_title("tales-llama") == "tales-llama"
