@@ -16,12 +16,14 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.__main__ import catch_faults
+from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Recent, forget_models, open_settings, recent_models, remember_model
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Answer, Query, Scene
+from tests.explorer_app.fake_run import one_text
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 PROMPT = "The cat saw the dog"
@@ -72,6 +74,16 @@ def action(window: MainWindow, text: str) -> QAction:
     return next(entry for entry in entries if entry.text().replace("&", "").startswith(text))
 
 
+def offered(window: MainWindow) -> list[PanelDock]:
+    """The docks that have something to show of the model on screen."""
+    return [dock for dock in window.docks.values() if dock.panel.applies(window.session.run)]
+
+
+def tabs(window: MainWindow) -> list[PanelDock]:
+    """Those of them in the middle."""
+    return [dock for dock in window.of_area("centre") if dock in offered(window)]
+
+
 # Showing and asking
 
 
@@ -104,7 +116,7 @@ def test_panels_behind_another_tab_ask_for_nothing(window: MainWindow) -> None:
 def test_a_tab_that_comes_to_the_front_asks_and_the_one_behind_stops(
     window: MainWindow, windows: Windows
 ) -> None:
-    first, second = window.of_area("centre")[:2]
+    first, second = tabs(window)[:2]
     second.raise_()
     windows.settle(window)
     assert second.panel.seen
@@ -131,7 +143,7 @@ def test_what_comes_late_is_drawn_when_it_comes(qtbot: QtBot) -> None:
     panel = Patient(Session(scene))
     qtbot.addWidget(panel)
     panel.show()
-    panel.session.take(scene, RUN, Answer({"tokens": [1], "layers": 1, "heads": 1}))
+    panel.session.take(scene, RUN, one_text(1, layers=1, heads=1))
     qtbot.waitUntil(lambda: panel.drawn == [False])
     panel.session.take(scene, SITES, Answer({"sites": [{"key": "embed.out"}]}))
     qtbot.waitUntil(lambda: panel.drawn == [False, True])
@@ -183,6 +195,18 @@ def test_the_mask_entry_follows_and_toggles_the_edit(window: MainWindow, windows
     windows.settle(window)
     window.session.change(edits=())
     assert mask.isChecked()
+
+
+def test_the_mask_entry_names_the_window_that_it_takes_away_as_well(
+    window: MainWindow, windows: Windows
+) -> None:
+    mask = action(window, "Causal mask")
+    assert mask.text().replace("&", "") == "Causal mask"
+    config = ("layers=2", "vocab_size=2048", "width=32", "hidden=32", "windows=none,3")
+    window.open("untrained:qwen2/0.5B", [*config, "heads=2", "kv_heads=1", "head_dim=16"])
+    windows.settle(window)
+    assert mask.text().replace("&", "") == "Causal mask and sliding window"
+    assert "window of 3" in mask.toolTip()
 
 
 def test_clear_all_edits_clears_them(window: MainWindow) -> None:
@@ -310,7 +334,7 @@ def test_a_closed_panel_comes_back_from_the_view_menu(window: MainWindow) -> Non
 
 
 def test_a_tab_that_is_reopened_comes_to_the_front(window: MainWindow, windows: Windows) -> None:
-    dock = window.of_area("centre")[1]
+    dock = tabs(window)[1]
     dock.close()
     dock.toggleViewAction().trigger()
     windows.settle(window)
@@ -318,7 +342,7 @@ def test_a_tab_that_is_reopened_comes_to_the_front(window: MainWindow, windows: 
 
 
 def test_a_panel_pulled_out_of_the_tabs_gets_a_title(window: MainWindow) -> None:
-    dock = window.of_area("centre")[1]
+    dock = tabs(window)[1]
     assert dock.titleBarWidget().sizeHint().height() <= 0
     dock.float()
     QApplication.processEvents()
@@ -328,13 +352,13 @@ def test_a_panel_pulled_out_of_the_tabs_gets_a_title(window: MainWindow) -> None
 
 
 def test_reset_layout_brings_everything_back(window: MainWindow) -> None:
-    centre = window.of_area("centre")
+    centre = tabs(window)
     centre[0].setFloating(True)
     window.of_area("left")[0].close()
     window.of_area("right")[0].close()
     action(window, "Reset layout").trigger()
     QApplication.processEvents()
-    assert not any(dock.isFloating() or dock.isHidden() for dock in window.docks.values())
+    assert not any(dock.isFloating() or dock.isHidden() for dock in offered(window))
     assert set(window.tabifiedDockWidgets(centre[0])) == set(centre[1:])
     assert centre[0].panel.seen
 
@@ -364,7 +388,7 @@ def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows:
     settings.setValue("window/geometry", broken)
     settings.sync()
     window = windows.open(open_settings())
-    assert not any(dock.isHidden() for dock in window.docks.values())
+    assert not any(dock.isHidden() for dock in offered(window))
     assert window.of_area("centre")[0].panel.seen
 
 
