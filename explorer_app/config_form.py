@@ -129,6 +129,7 @@ class ConfigForm(QWidget):
                     box.setCurrentText(word)
                 else:
                     box.setText(word)
+                    box.setCursorPosition(0)
 
     def values(self) -> dict[str, str]:
         """What is filled in, as it is said to the engine."""
