@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from model_core.assets import asset
-from model_core.checkpoint import Blueprint, Loaded, empty_model, open_blueprint
+from model_core.checkpoint import ENCODING, Blueprint, Loaded, empty_model, open_blueprint, reading
 from model_core.checkpoint.files import Stored
 from model_core.checkpoint.said import changed, parse
 from model_core.errors import InputError
@@ -39,13 +39,14 @@ def open_untrained(
     """The model of "untrained:family/size", with fields of its configuration and the `seed` as `config` says.
 
     The same seed gives the same numbers on every device, rounded to the dtype. InputError for an unknown family or
-    size, and for a configuration that makes no model.
+    size, and for a configuration that makes no model. "tokenizer=gpt2" names an encoding for the prompt.
     """
     said = parse(config)
-    seed = seed_of(said.pop(SEED, "0"))
+    seed, encoding = seed_of(said.pop(SEED, "0")), said.pop(ENCODING, None)
     family, published = published_of(model)
     name = model.removeprefix(PREFIX)
     blueprint = blueprint_of(f"{name}, untrained", family, changed(name, family, published, said), seed)
+    blueprint = reading(blueprint, encoding, None)
     return open_blueprint(blueprint, None, device, dtype, progress=progress, needs=needs, cancelled=cancelled)
 
 

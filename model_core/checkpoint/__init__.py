@@ -10,7 +10,7 @@ taken.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
 from model_core.tokenizer import Tokenizer
+from model_core.tokenizers.ranks import named
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Reader:
 
 
 READERS: list[Reader] = []
+ENCODING = "tokenizer"  # how an encoding is named among what a person says
 
 
 def register(reader: Reader) -> None:
@@ -91,7 +93,7 @@ def open_checkpoint(
 ) -> Loaded:
     """The model of a checkpoint. Peak memory is the model and one tensor.
 
-    config     what its files do not say, "heads=8" each
+    config     what its files do not say, "heads=8" each; "tokenizer=gpt2" names an encoding in place of its tokenizer
     progress   told the share of the weights that is in place, 0 to 1
     needs      told once, before memory is taken, what the model takes and what is free
     cancelled  asked before each tensor; True raises Cancelled
@@ -101,10 +103,17 @@ def open_checkpoint(
     """
     devices.check(device, dtype)
     words = said.parse(config)
+    encoding = words.pop(ENCODING, None)
     reader, path = reader_of(Path(path).expanduser())
-    return open_blueprint(
-        reader.read(path, words), path, device, dtype, progress=progress, needs=needs, cancelled=cancelled
-    )
+    blueprint = reading(reader.read(path, words), encoding, path if path.is_dir() else path.parent)
+    return open_blueprint(blueprint, path, device, dtype, progress=progress, needs=needs, cancelled=cancelled)
+
+
+def reading(blueprint: Blueprint, encoding: str | None, folder: Path | None) -> Blueprint:
+    """The blueprint with one of tiktoken's encodings in place of its tokenizer, where one was named."""
+    if encoding is None:
+        return blueprint
+    return replace(blueprint, tokenizer=lambda: named(encoding, blueprint.config.vocab_size, folder))
 
 
 def open_blueprint(

@@ -63,25 +63,15 @@ def tokenizer_in(folder: Path, vocab_size: int, config: Mapping[str, Any] | None
 
     folder      where its tokenizer's files may lie
     vocab_size  ids the model has; a smaller vocabulary is filled up with tokens that no text makes
-    config      what the checkpoint's own configuration says: "bos_token_id" and "eos_token_id", and "tokenizer", the
-                name of an encoding such as "gpt2", which needs no file in the folder
+    config      what the checkpoint's own configuration says: "bos_token_id" and "eos_token_id"
 
     A folder without a tokenizer has that of `default_tokenizer`. InputError, in one line, for a damaged file or one of
     another model.
     """
-    config = config or {}
-    if isinstance(name := config.get("tokenizer"), str):
-        from model_core.tokenizers.ranks import named
-
-        return named(name, vocab_size, folder)
-    for format, path in found(folder, vocab_size):
-        return format.open(path, wanted(folder, vocab_size, config))
+    for format in sorted(FORMATS, key=lambda format: format.order):
+        if (path := format.find(folder, vocab_size)) is not None:
+            return format.open(path, wanted(folder, vocab_size, config or {}))
     return default_tokenizer(vocab_size)
-
-
-def has_tokenizer(folder: Path, vocab_size: int) -> bool:
-    """Whether the folder has a tokenizer's file of any format."""
-    return bool(found(folder, vocab_size))
 
 
 def default_tokenizer(vocab_size: int) -> Tokenizer:
@@ -92,12 +82,6 @@ def default_tokenizer(vocab_size: int) -> Tokenizer:
     from model_core.tokenizers.ranks import named
 
     return named("gpt2", vocab_size) if vocab_size in (50257, 50304) else IdTokenizer(vocab_size)
-
-
-def found(folder: Path, vocab_size: int) -> list[tuple[Format, Path]]:
-    """The formats that have a file there, in order of preference."""
-    ordered = sorted(FORMATS, key=lambda format: format.order)
-    return [(format, path) for format in ordered if (path := format.find(folder, vocab_size)) is not None]
 
 
 def wanted(folder: Path, vocab_size: int, config: Mapping[str, Any]) -> Wanted:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import struct
 import unicodedata
 from pathlib import Path
@@ -17,10 +18,12 @@ from transformers import AutoTokenizer
 
 from model_core.assets import asset
 from model_core.errors import InputError
+from model_core.presets import open_model
 from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
 from model_core.tokenizers import default_tokenizer, ranks, tokenizer_in
 from model_core.tokenizers.ranks import ENCODINGS, named
 from model_core.vocabulary import load_ranks, save_ranks, token_bytes
+from tests.model_core.tiny import save
 from tests.model_core.vocabularies import (
     LINES,
     SIZE,
@@ -377,7 +380,7 @@ def test_encoding_is_read_from_the_folder_or_tiktokens_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     path = encoding_file(tmp_path, monkeypatch, name)
-    beside = tokenizer_in(tmp_path, 201_088, {"tokenizer": name})
+    beside = named(name, 201_088, tmp_path)
     cache = tmp_path / "cache"
     cache.mkdir()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
@@ -417,6 +420,16 @@ def test_encoding_that_is_not_there_says_which_file_to_put_where(
     (tmp_path / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4").write_bytes(b"QQ== 0\n")
     with pytest.raises(InputError, match=r"is not the cl100k_base\.tiktoken"):
         named("cl100k_base")
+
+
+def test_encoding_is_said_beside_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ["tokenizer=gpt2", "layers=1", "heads=1", "width=8", "vocab_size=50300"]
+    loaded = open_model("untrained:gpt2/124M", config=said)
+    assert loaded.tokenizer.encode("Every effort moves you") == [6109, 3626, 6100, 345]
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    checkpoint = save(tmp_path, "llama")
+    with pytest.raises(InputError, match=re.escape(f"put {ENCODINGS['cl100k_base'].url} at {tmp_path}")):
+        open_model(checkpoint, config=["tokenizer=cl100k_base"])
 
 
 def test_unknown_encoding_is_refused_with_those_known() -> None:
