@@ -321,8 +321,9 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(tr("{model} – Layerscope").format(model=model))
         parts = [model, scene.device, scene.dtype]
         if run is not None:
-            count = len(run["tokens"])
-            parts.append(tr("1 token") if count == 1 else tr("{count} tokens").format(count=count))
+            counts = [len(text["tokens"]) for text in run["texts"]]
+            count = " + ".join(map(str, counts))
+            parts.append(tr("1 token") if counts == [1] else tr("{count} tokens").format(count=count))
             stored = (scene, RUN) in self.session.store.stored
             parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
             parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))

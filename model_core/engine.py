@@ -215,7 +215,8 @@ class Engine:
     def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
         """The run of a scene, computed now or a moment ago."""
         if scene not in self.runs:
-            tokens, target = (self.tokens(scene, loaded, field) for field in ("prompt", "target"))
+            fields = ("prompt", "target")[: len(loaded.model.inputs)]
+            tokens, *others = (self.tokens(scene, loaded, field) for field in fields)
             layers = sum(
                 {kind.site(0, "").split(".")[0]: kind.layers for kind in loaded.model.attentions}.values()
             )
@@ -228,7 +229,7 @@ class Engine:
                 loaded.model,
                 tokens,
                 [parse(edit) for edit in scene.edits],
-                target=target,
+                target=others[0] if others else (),
                 cancelled=cancelled,
                 visited=visited,
             )

@@ -144,7 +144,7 @@ class Edits(Panel):
         at, kind = self.session.selection, self.session.attention
         self.entry.setPlaceholderText(str(AblateHead(at.layer, at.head, at.stack)))
         links = [
-            f'<a href="{escape(edit)}">{escape(edit).replace(" ", "&nbsp;")}</a>'
+            f'<a href="{escape(edit)}" style="color:{theme.current().query}">{escape(edit).replace(" ", "&nbsp;")}</a>'
             for edit in suggestions(at.layer, at.head, at.stack, kind is None or has_mask(kind))
             if edit not in self.session.scene.edits
         ]

@@ -150,6 +150,16 @@ def test_a_target_that_is_too_long_can_be_cut(bar: PromptBar, qtbot: QtBot) -> N
     assert len(bar.session.texts[1]["tokens"]) == 24
 
 
+def test_what_a_decoder_was_to_read_is_nothing_to_a_model_without_one(
+    bar: PromptBar, model: str, qtbot: QtBot
+) -> None:
+    bar.session.change(target="the cat " * 400)
+    qtbot.waitUntil(lambda: "more than the context" in bar.session.message)
+    bar.session.change(model=model)
+    qtbot.waitUntil(lambda: bar.session.shown.model == model)
+    assert bar.session.message == ""
+
+
 # Attention
 
 
