@@ -57,9 +57,7 @@ class Edits(Panel):
         super().__init__(session, parent)
         self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
 
-        self.about = QLabel(
-            tr("None active: the model runs as it was trained. An edit changes every panel."), self
-        )
+        self.about = QLabel(tr("None active: the model runs as it is. An edit changes every panel."), self)
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
         self.clear.setText(tr("Clear all"))

@@ -43,9 +43,7 @@ class TokenStrip(PaintedItems):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("Tokens"))
 
-    def show_tokens(
-        self, tokens: Sequence[str], ids: Sequence[int], special: Collection[int] = ()
-    ) -> None:
+    def show_tokens(self, tokens: Sequence[str], ids: Sequence[int], special: Collection[int] = ()) -> None:
         """Show the token strings as the tokenizer gives them, with their ids; `special` are positions."""
         if len(tokens) != len(ids):
             raise ValueError(f"each token needs its id, got {len(tokens)} tokens and {len(ids)} ids")

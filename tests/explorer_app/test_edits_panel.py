@@ -37,7 +37,7 @@ def test_an_edit_goes_from_words_to_chip_to_run_and_back(shown: OnScreen[Edits],
     assert words(panel) == []
     assert not panel.clear.isVisible()
     assert panel.about.isVisible()
-    assert "as it was trained" in panel.about.text()
+    assert "as it is" in panel.about.text()
     typed(qtbot, panel, "  MASK off l1h2 ")
     typed(qtbot, panel, "ablate L0H3")
     settle()

@@ -81,9 +81,7 @@ def test_windows_of_mistral_follow_the_number_of_layers() -> None:
     for layers in (2, 40):
         config = open_model("untrained:mistral/7B", config=[*small, f"n_layers={layers}"]).model.config
         assert len(config.windows) == layers
-    config = open_model(
-        "untrained:mistral/7B", config=[*small, "layers=2", "windows=5,none"]
-    ).model.config
+    config = open_model("untrained:mistral/7B", config=[*small, "layers=2", "windows=5,none"]).model.config
     assert config.windows == (5, None)
 
 
