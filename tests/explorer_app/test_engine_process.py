@@ -92,6 +92,12 @@ def settle(qtbot: QtBot, client: EngineClient) -> None:
     qtbot.waitUntil(lambda: not client.busy and client.session.engine != "starting", timeout=MINUTE)
 
 
+def show(qtbot: QtBot, client: EngineClient, model: str) -> None:
+    """Open a model, to the end."""
+    client.session.change(model=model)
+    qtbot.waitUntil(lambda: client.session.shown == client.session.scene, timeout=MINUTE)
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -139,9 +145,10 @@ def test_an_engine_killed_at_work_answers_after_all(
 
 
 def test_a_request_that_kills_the_engine_twice_is_given_up(client: Watched, slow: str, qtbot: QtBot) -> None:
+    show(qtbot, client, slow)
     before = client.session.shown
-    client.at("loading", client.kill, times=99)
-    client.session.change(model=slow, prompt=LONG)
+    client.at("running", client.kill, times=99)
+    client.session.change(prompt=LONG)
     qtbot.waitUntil(lambda: "stopped twice on this request" in client.session.message, timeout=MINUTE)
     qtbot.waitUntil(lambda: client.session.engine == "ready", timeout=MINUTE)
     assert client.session.shown == before
@@ -151,10 +158,22 @@ def test_a_request_that_kills_the_engine_twice_is_given_up(client: Watched, slow
     qtbot.waitUntil(lambda: client.session.shown == client.session.scene, timeout=MINUTE)
 
 
+def test_a_model_that_kills_the_engine_twice_gives_way_to_the_one_on_screen(
+    client: Watched, small: str, slow: str, qtbot: QtBot
+) -> None:
+    client.at("loading", client.kill, times=2)
+    client.session.change(model=slow, prompt="another prompt")
+    qtbot.waitUntil(lambda: "was not opened" in client.session.message, timeout=MINUTE)
+    assert "stopped twice over it" in client.session.message
+    qtbot.waitUntil(lambda: client.session.shown == client.session.scene, timeout=MINUTE)
+    assert client.session.shown == Scene(small, "another prompt")
+
+
 def test_cancel_stops_a_run_and_keeps_the_engine(client: Watched, slow: str, qtbot: QtBot) -> None:
+    show(qtbot, client, slow)
     first, before = client.pid, client.session.shown
     client.at("running", client.cancel)
-    client.session.change(model=slow, prompt=LONG)
+    client.session.change(prompt=LONG)
     qtbot.waitUntil(lambda: "Cancelled" in client.session.message, timeout=MINUTE)
     settle(qtbot, client)
     assert client.session.shown == before
@@ -165,6 +184,7 @@ def test_cancel_stops_a_run_and_keeps_the_engine(client: Watched, slow: str, qtb
 
 
 def test_an_engine_that_does_not_obey_is_restarted(client: Watched, slow: str, qtbot: QtBot) -> None:
+    show(qtbot, client, slow)
     first = client.pid
     client._obey.setInterval(100)
 
@@ -173,15 +193,14 @@ def test_an_engine_that_does_not_obey_is_restarted(client: Watched, slow: str, q
         client.cancel()
 
     client.at("running", hang)
-    client.session.change(model=slow, prompt=LONG)
+    client.session.change(prompt=LONG)
     qtbot.waitUntil(lambda: client.session.engine == "ready" and client.pid != first, timeout=MINUTE)
     assert not alive(first)
     assert "was restarted" in client.session.message
 
 
 def test_the_newest_prompt_wins(client: Watched, slow: str, qtbot: QtBot) -> None:
-    client.session.change(model=slow)
-    qtbot.waitUntil(lambda: client.session.shown == client.session.scene, timeout=MINUTE)
+    show(qtbot, client, slow)
     client.frames.clear()
     shown: list[str] = []
     client.session.shown_changed.connect(lambda scene: shown.append(scene.prompt))
