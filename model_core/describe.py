@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from model_core.assets import asset
 from model_core.checkpoint import Loaded, empty_model
 from model_core.checkpoint.said import changed, parse
 from model_core.devices import DTYPES, find
@@ -116,16 +117,19 @@ def architecture(loaded: Loaded) -> dict[str, Any]:
 
     parts   stack ("encoder", "decoder", "" where there is one), part, parameters and bytes, in order of computation
     shared  parts that use another's weights: they count once
-    path    None for a model without files
+    path    None for a model without files; of a bundled one its place among the bundled files, the same everywhere
     """
     model, tokenizer, family = loaded.model, loaded.tokenizer, loaded.family
+    bundled = loaded.path is not None and loaded.path.is_relative_to(asset())
+    path = loaded.path.relative_to(asset()).as_posix() if loaded.path and bundled else loaded.path
     weights = list(model.parameters())
     return {
         "family": family.name,
         "title": family.title,
         "about": family.about,
         "name": loaded.name,
-        "path": None if loaded.path is None else str(loaded.path),
+        "path": None if path is None else str(path),
+        "bundled": bundled,
         "config": words_of(model.config),
         "parameters": model.parameter_count,
         "bytes": sum(weight.nbytes for weight in weights),

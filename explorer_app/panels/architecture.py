@@ -144,7 +144,8 @@ def origins(answer: Answer) -> list[tuple[str, str, str]]:
     path = answer["path"]
     weights = (tr("weights"), tr("random"), tr("drawn from a seed: this model was never trained"))
     if path is not None:
-        weights = (tr("weights"), answer["name"], path)
+        place = tr("comes with Layerscope") if answer["bundled"] else path
+        weights = (tr("weights"), answer["name"], place)
     tied = tied_head(answer)
     return [
         weights,

@@ -69,6 +69,10 @@ def test_the_bundled_answers_are_the_engines_own(qtbot: QtBot) -> None:
     assert_equal(answers, asked_again(scene, list(answers)))
 
 
+def test_the_bundled_file_names_no_place_on_a_machine() -> None:
+    assert str(asset()).encode() not in bundled()
+
+
 def test_the_bundled_file_is_small() -> None:
     assert len(bundled()) <= 2_000_000
 

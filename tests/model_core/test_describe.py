@@ -1,6 +1,7 @@
 """What forms and panels are told of families, configurations and models is what the models are."""
 
 import json
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -9,6 +10,7 @@ from model_core import describe
 from model_core.checkpoint import said
 from model_core.families import FAMILIES
 from model_core.presets import open_model
+from tests.model_core.tiny import save
 
 SIZES = [(name, size) for name, family in FAMILIES.items() for size in family.published]
 
@@ -89,3 +91,13 @@ def test_parts_of_two_stacks_are_told_apart() -> None:
         ("decoder", "attn"),
         ("decoder", "cross"),
     }
+
+
+def test_a_bundled_model_is_placed_among_the_bundled_files_and_on_no_machine() -> None:
+    told = describe.architecture(open_model("tales-llama"))
+    assert (told["bundled"], told["path"]) == (True, "presets/tales-llama")
+
+
+def test_a_checkpoint_is_placed_where_it_lies(tmp_path: Path) -> None:
+    told = describe.architecture(open_model(save(tmp_path / "model", "llama")))
+    assert (told["bundled"], told["path"]) == (False, str(tmp_path / "model"))
