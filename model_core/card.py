@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model_core import devices
+from model_core.corpus import Corpus, bits_per_byte
+from model_core.guidance import guided_sites
 from model_core.model import Model
 from model_core.presets import Preset
+from model_core.recipe import Recipe
 from model_core.scores import Scores, describe
 from model_core.tokenizer import Tokenizer
-from model_core.train import Corpus, Recipe, bits_per_byte, guided_sites
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ from model_core.errors import InputError, TooLong
 
 if TYPE_CHECKING:
     from model_core.checkpoint import Loaded
+    from model_core.corpus import Corpus
     from model_core.tokenizer import Tokenizer
-    from model_core.train import Corpus, Progress
+    from model_core.train import Progress
 
 # As in the engine: read when torch is first imported, and waiting threads that spin slow everything down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -522,8 +523,8 @@ def too_long(tokens: Sequence[int], limit: int) -> InputError:
 
 def corpus_of(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, ...]) -> Corpus:
     """The documents of all files, in their order, as tokens."""
+    from model_core.corpus import read_corpus
     from model_core.tokenizer import END_OF_TEXT
-    from model_core.train import read_corpus
 
     return read_corpus(END_OF_TEXT.join(map(read_text, paths)), tokenizer, held_out)
 

@@ -11,7 +11,7 @@ from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.errors import InputError
 from model_core.families.llama import LlamaConfig
-from model_core.train import Recipe
+from model_core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import codecs
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,15 @@ from model_core.errors import InputError
 from model_core.merges import Part
 from model_core.vocabulary import load_ranks
 
-__all__ = ["END_OF_TEXT", "GPT2_PATTERN", "IdTokenizer", "TiktokenTokenizer", "Tokenizer", "load_ranks"]
+__all__ = [
+    "END_OF_TEXT",
+    "GPT2_PATTERN",
+    "IdTokenizer",
+    "Origin",
+    "TiktokenTokenizer",
+    "Tokenizer",
+    "load_ranks",
+]
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -29,11 +38,25 @@ END_OF_TEXT = "<|endoftext|>"
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a tokenizer came from: what a model that is saved elsewhere needs to bring it along.
+
+    said   what the model's description is to say of it: a name, or what a checkpoint's configuration said beside the
+           files; None for token ids
+    files  what is to lie beside the model, by name
+    """
+
+    said: str | Mapping[str, Any] | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
 class Tokenizer(Protocol):
     """What the rest of the program knows of a tokenizer.
 
     prefix   ids that the model's own configuration puts before every prompt: its BOS, or nothing
     special  ids that stand for no text, such as BOS and EOS, to be shown as such
+    origin   where it came from
     """
 
     name: str
@@ -42,6 +65,7 @@ class Tokenizer(Protocol):
     eos: int | None
     prefix: tuple[int, ...]
     special: frozenset[int]
+    origin: Origin
 
     def encode(self, text: str) -> list[int]:
         """The ids of a prompt, without the prefix."""
@@ -85,6 +109,7 @@ class TiktokenTokenizer:
         self.special = frozenset(ids.values())
         self.pattern = pattern
         self.normalise: Any = normalise
+        self.origin = Origin(name)
         self._ranks = dict(ranks)
         self._encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens=ids
@@ -161,6 +186,7 @@ class IdTokenizer:
         self.eos: int | None = None
         self.prefix: tuple[int, ...] = ()
         self.special: frozenset[int] = frozenset()
+        self.origin = Origin()
 
     def encode(self, text: str) -> list[int]:
         """The ids. Raises InputError naming the first word that is no id of this vocabulary."""

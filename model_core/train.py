@@ -1,140 +1,63 @@
-"""Training, kept apart from the models: batches, the loop, and the measure of what was learned."""
+"""The training loop, kept apart from the models and from what they are trained on."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from model_core.errors import Cancelled, InputError
-from model_core.loss import IGNORED, next_token_loss
+from model_core.guidance import GUIDANCE
+from model_core.loss import next_token_loss
 from model_core.model import Model
+from model_core.recipe import Recipe, learning_rate
 from model_core.tap import record
-from model_core.tokenizer import END_OF_TEXT, Tokenizer
-
-GUIDANCE = 0.3  # weight of the further loss at the first step
-
-Tokens = np.ndarray[Any, np.dtype[np.integer[Any]]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained. Lengths are in tokens.
-
-    repeats   share of the rows that are a chunk repeated to fill the row, half of them of random tokens: what came
-              before is then the only clue, which is what induction heads learn from (Olsson et al. 2022)
-    guided    first steps in which a further loss, fading to nothing, asks two heads to look where `guidance` says:
-              so small a model sees too few tokens to find that out by itself
-    held_out  documents (counted from 0) that are never trained on
-    autocast  dtype of the matrix products, "float32" for none
-    """
-
-    steps: int
-    batch: int = 32
-    length: int = 256
-    lr: float = 2e-3
-    warmup: int = 100
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    repeats: float = 0.1
-    guided: int = 0
-    held_out: tuple[int, ...] = ()
-    autocast: str = "float32"
-    seed: int = 0
-
-    @property
-    def repeated_rows(self) -> int:
-        """Rows of a batch that are a chunk repeated."""
-        return round(self.repeats * self.batch)
+from model_core.task import Batch, Task
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After `step` of `steps`: loss in nats a token over the steps since the last report, tokens a second."""
+    """After `step` of `steps`.
+
+    loss           nats a token over the steps since the last report
+    lr, grad_norm  of the last step; the norm before clipping
+    tokens         read so far, and how many a second since training was begun or gone on with
+    seconds        of training so far, every sitting counted, and how many are left at this speed
+    held_out_loss  nats a token on held-out text, where it was measured now
+    """
 
     step: int
     steps: int
     loss: float
+    lr: float
+    grad_norm: float
+    tokens: int
     tokens_per_second: float
+    seconds: float
     seconds_left: float
+    held_out_loss: float | None = None
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Token ids of the documents learned from, and of those held out; each ends with the end-of-text id."""
+@dataclass
+class State:
+    """All that decides how a training goes on, beside the model, the task and the recipe.
 
-    train: Tokens
-    held_out: Tokens
-    held_out_bytes: int
-
-
-def read_corpus(text: str, tokenizer: Tokenizer, held_out: tuple[int, ...]) -> Corpus:
-    """Split a text at <|endoftext|> into documents and encode them. InputError where a held-out one does not exist."""
-    documents = [document.strip("\n") for document in text.split(END_OF_TEXT)]
-    documents = [document for document in documents if document]
-    absent = [n for n in held_out if n >= len(documents)]
-    if absent:
-        raise InputError(f"document {absent[0]} cannot be held out: the text has {len(documents)} documents")
-
-    def ids(chosen: list[str]) -> Tokens:
-        ends = [] if tokenizer.eos is None else [tokenizer.eos]
-        parts = [np.array(tokenizer.encode(document) + ends, dtype=np.int32) for document in chosen]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
-
-    kept = [document for n, document in enumerate(documents) if n in held_out]
-    return Corpus(
-        train=ids([document for n, document in enumerate(documents) if n not in held_out]),
-        held_out=ids(kept),
-        held_out_bytes=sum(len(document.encode()) for document in kept),
-    )
-
-
-def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """Inputs and targets [B T] of one step; the same step gives the same batch."""
-    rng = np.random.default_rng((recipe.seed, step))
-    length = recipe.length + 1
-    starts = rng.integers(0, len(tokens) - length + 1, recipe.batch)
-    rows = np.stack([tokens[start : start + length] for start in starts]).astype(np.int64)
-    targets = rows.copy()
-    for row in range(recipe.repeated_rows):
-        period = int(rng.integers(recipe.length // 16, recipe.length // 2))
-        if row % 2 == 0:
-            rows[row, :period] = rng.integers(0, vocab_size, period)
-        rows[row] = np.resize(rows[row, :period], length)
-        targets[row] = rows[row]
-        targets[row, : period + 1] = IGNORED
-    return torch.from_numpy(rows[:, :-1]), torch.from_numpy(targets[:, 1:])
-
-
-def first_weights(model: nn.Module, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """Each parameter's name and float32 values as training begins, one after the other; the model's own are not read.
-
-    normal(0, 0.02), gains 1, biases 0; of a decoder-only model the layers that write to the residual stream are scaled
-    by 1/sqrt(2 N), as GPT-2's are.
+    loss_sum, since  of the steps since the last report
+    random           what dropout draws from, by the device's type
+    moments          of AdamW, by parameter
+    scale            of float16's gradients; empty for the other dtypes
     """
-    generator = torch.Generator().manual_seed(seed)
-    layers = sum(name.endswith("attn.o.weight") for name, _ in model.named_parameters())
-    for name, parameter in model.named_parameters():
-        values = torch.zeros(parameter.shape)
-        if parameter.ndim == 2:
-            writes = name.startswith("blocks.") and name.endswith((".attn.o.weight", ".mlp.down.weight"))
-            values.normal_(std=0.02 / math.sqrt(2 * layers) if writes else 0.02, generator=generator)
-        elif name.endswith("weight"):
-            values.fill_(1)
-        yield name, values
 
-
-@torch.no_grad()
-def initialise(model: nn.Module, seed: int) -> None:
-    """Give the model its first weights, in place."""
-    for parameter, (_, values) in zip(model.parameters(), first_weights(model, seed), strict=True):
-        parameter.copy_(values)
+    step: int = 0
+    loss_sum: float = 0.0
+    since: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    scale: dict[str, float] = field(default_factory=dict)
+    random: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, Tensor] = field(default_factory=dict)
 
 
 def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -148,104 +71,167 @@ def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
 
 
-def guided_sites(layers: int) -> tuple[str, str]:
-    """The patterns whose first heads `guidance` is about: one in an early block, one in a later."""
-    return f"blocks.{layers // 4}.attn.pattern", f"blocks.{layers // 2}.attn.pattern"
-
-
-def guidance(previous: Tensor, induction: Tensor, tokens: Tensor) -> Tensor:
-    """A loss on two patterns [B H T T] of `tokens` [B T], in nats, about the first head of each.
-
-    The first is to look at the token before; the second, where the present token stood before, at the token that
-    followed it then. Together they are the circuit of Elhage et al. (2021) and Olsson et al. (2022).
-    """
-    before = previous[:, 0].diagonal(-1, 1, 2)
-    followed = nn.functional.pad(tokens[:, :-1], (1, 0), value=IGNORED)
-    follows = (tokens[:, :, None] == followed[:, None, :]).tril()
-    there = (induction[:, 0] * follows).sum(-1)[follows.any(-1)]
-    loss = -before.clamp_min(1e-6).log().mean()
-    return loss - there.clamp_min(1e-6).log().mean() if len(there) else loss
-
-
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then half a cosine down to a tenth."""
-    if step < recipe.warmup:
-        return recipe.lr * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.lr * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-
 def train(
     model: Model,
-    tokens: Tokens,
+    task: Task,
     recipe: Recipe,
     report: Callable[[Progress], None],
     *,
     every: int = 50,
+    measure: int = 0,
+    state: State | None = None,
+    keep: Callable[[State], None] = lambda state: None,
+    keep_every: int = 0,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train in place, telling `report` after every `every` steps. Raises Cancelled between two steps."""
-    if len(tokens) <= recipe.length:
-        raise InputError(f"the text has {len(tokens)} tokens: training needs more than {recipe.length}")
+    """Train in place. The same model, task and recipe give the same weights, bit for bit, on the same machine.
+
+    report      told after every `every` steps, and at the end
+    measure     after how many steps the held-out loss is measured with the report, 0 for never; nothing else changes
+    state       where to go on; the model has its weights of then
+    keep        given the state after every `keep_every` steps, at the end, and when training is stopped
+    cancelled   asked between two steps; True raises Cancelled. It may take its time: a pause
+
+    InputError where the model's context is too short for the rows.
+    """
+    if len(model.inputs) == 1 and recipe.length > model.context:
+        raise InputError(f"rows of {recipe.length} tokens do not fit the model's context of {model.context}")
     device = next(model.parameters()).device
     optimizer = optimizer_for(model, recipe)
-    mixed = recipe.autocast != "float32"
-    sites = guided_sites(model.attentions[0].layers)
-    losses, since, begun = 0.0, 0, time.monotonic()
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.autocast == "float16")
     torch.manual_seed(recipe.seed)  # what dropout draws from
+    if state is None:
+        state = State()
+    else:
+        restore(state, model, optimizer, scaler, device)
+    sites = task.sites(model) if recipe.guided else ()
+    begun, first_tokens, first_seconds = time.monotonic(), state.tokens, state.seconds
+
+    def kept() -> None:
+        remember(state, model, optimizer, scaler, device)
+        keep(state)
+
     model.train()
-    for step in range(recipe.steps):
+    while state.step < recipe.steps:
+        asked = time.monotonic()
         if cancelled():
+            kept()
             raise Cancelled
+        begun += time.monotonic() - asked  # a pause is no training
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, recipe)
-        inputs, targets = (x.to(device) for x in batch_at(step, tokens, model.config.vocab_size, recipe))
-        guided = max(0.0, 1 - step / recipe.guided) if recipe.guided else 0.0
-        with (
-            torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext(),
-            record(model, sites if guided else ()) as trace,
-        ):
-            logits = model.reader()(inputs, None)
-        loss = next_token_loss(logits, targets)
-        asked = (
-            GUIDANCE * guided * guidance(trace[sites[0]].float(), trace[sites[1]].float(), inputs)
-            if guided
-            else 0
-        )
-        (loss + asked).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
+            group["lr"] = learning_rate(state.step, recipe)
+        guided = max(0.0, 1 - state.step / recipe.guided) if recipe.guided else 0.0
+        batch = task.batch(state.step).to(device)
+        counted = batch.counted
+        for part in batch.cut(recipe.accumulate):
+            loss, asked_for = losses(model, task, recipe, part, sites if guided else ())
+            loss = loss * (part.counted / counted)
+            scaler.scale(loss + GUIDANCE * guided / recipe.accumulate * asked_for).backward()
+            state.loss_sum += loss.item()
+        scaler.unscale_(optimizer)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad()
-        losses, since = losses + loss.item(), since + 1
-        if since == every or step + 1 == recipe.steps:
-            seconds = time.monotonic() - begun
-            rate = recipe.batch * recipe.length * (step + 1) / seconds
-            report(
-                Progress(
-                    step + 1,
-                    recipe.steps,
-                    losses / since,
-                    rate,
-                    seconds / (step + 1) * (recipe.steps - step - 1),
-                )
+        state.step, state.since = state.step + 1, state.since + 1
+        state.tokens += batch.tokens
+        seconds = time.monotonic() - begun
+        state.seconds = first_seconds + seconds
+        if state.since == every or state.step == recipe.steps:
+            rate = (state.tokens - first_tokens) / seconds
+            progress = Progress(
+                step=state.step,
+                steps=recipe.steps,
+                loss=state.loss_sum / state.since,
+                lr=learning_rate(state.step - 1, recipe),
+                grad_norm=norm.item(),
+                tokens=state.tokens,
+                tokens_per_second=rate,
+                seconds=state.seconds,
+                seconds_left=state.seconds / state.step * (recipe.steps - state.step),
+                held_out_loss=measured(model, task) if is_due(state.step, measure, recipe.steps) else None,
             )
-            losses, since = 0.0, 0
+            state.loss_sum, state.since = 0.0, 0
+            report(progress)
+        if is_due(state.step, keep_every, recipe.steps):
+            kept()
     model.eval()
 
 
-def windows(tokens: Tokens, length: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and targets [1 T] that cover the tokens once, in windows of the given length."""
-    for start in range(0, len(tokens) - 1, length):
-        row = torch.from_numpy(tokens[start : start + length + 1].astype(np.int64))[None]
-        yield row[:, :-1], row[:, 1:]
+def losses(
+    model: Model, task: Task, recipe: Recipe, batch: Batch, sites: Sequence[str]
+) -> tuple[Tensor, Tensor | int]:
+    """The loss of a batch, and what its guidance asks for beside it."""
+    mixed = recipe.autocast != "float32"
+    device = batch.targets.device
+    *others, last = batch.inputs
+    with (
+        torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext(),
+        record(model, sites) as trace,
+    ):
+        logits = model.reader(*others)(last, None)
+    patterns: Mapping[str, Tensor] = {site: trace[site].float() for site in sites}
+    return next_token_loss(logits, batch.targets), task.guidance(patterns, batch) if sites else 0
 
 
-@torch.no_grad()
-def bits_per_byte(model: Model, tokens: Tokens, text_bytes: int) -> float:
-    """Bits that the model needs for a byte of the text, each window of a context's length read on its own."""
-    device = next(model.parameters()).device
-    nats = 0.0
-    for inputs, targets in windows(tokens, model.context):
-        logits = model.reader()(inputs.to(device), None).float()
-        nats += cross_entropy(logits.flatten(0, 1), targets.to(device).flatten(), reduction="sum").item()
-    return nats / math.log(2) / text_bytes
+def is_due(step: int, every: int, steps: int) -> bool:
+    return every > 0 and (step % every == 0 or step == steps)
+
+
+def measured(model: Model, task: Task) -> float | None:
+    """The held-out loss, the model being left as it was."""
+    model.eval()
+    try:
+        return task.held_out_loss(model)
+    finally:
+        model.train()
+
+
+# What AdamW keeps of a parameter.
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def remember(
+    state: State,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    device: torch.device,
+) -> None:
+    """Take into the state what the optimiser, the scaler and the random generators hold."""
+    state.moments = {
+        f"{moment} {name}": optimizer.state[parameter][moment]
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
+        for moment in MOMENTS
+    }
+    state.random = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        state.random[device.type] = getattr(torch, device.type).get_rng_state()
+    state.scale = {name: float(value) for name, value in scaler.state_dict().items()}
+
+
+def restore(
+    state: State,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    device: torch.device,
+) -> None:
+    """Give the optimiser, the scaler and the random generators what the state holds of them."""
+    if state.moments:
+        for name, parameter in model.named_parameters():
+            stored = {moment: state.moments[f"{moment} {name}"] for moment in MOMENTS}
+            # Of their own memory, aligned as it was: how sums are split may depend on it.
+            optimizer.state[parameter] = {
+                moment: torch.empty_like(values, device="cpu" if moment == "step" else device).copy_(values)
+                for moment, values in stored.items()
+            }
+    torch.set_rng_state(state.random["cpu"])
+    if device.type in state.random and device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(state.random[device.type])
+    if state.scale and scaler.is_enabled():
+        integral = {"growth_interval", "_growth_tracker"}
+        scaler.load_state_dict(
+            {name: int(value) if name in integral else value for name, value in state.scale.items()}
+        )

@@ -15,10 +15,10 @@ from model_core.checkpoint.files import Stored
 from model_core.checkpoint.said import changed, parse
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
+from model_core.first_weights import first_weights
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers import default_tokenizer
 from model_core.tokenizers.ranks import ranks_tokenizer
-from model_core.train import first_weights
 
 PREFIX = "untrained:"
 SEED = "seed"

@@ -1,6 +1,9 @@
 """Layerscope's own folders: layerscope.json says what the model is, model.safetensors has its parameters.
 
 {"format": 1, "family": "llama", "config": {"width": 192, ...}, "tokenizer": "tales-2048", "name": ...}
+
+The tokenizer is a name, of a vocabulary in the folder or bundled or of tiktoken's; an object, what is to be known
+beside the tokenizer's files in the folder, {"bos_token_id": 1}; or null for token ids.
 """
 
 import dataclasses
@@ -30,7 +33,9 @@ from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
-from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
+from model_core.tokenizers import characters, has_tokenizer, tokenizer_in
+from model_core.tokenizers.characters import SUFFIX
 from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
 
 MANIFEST = "layerscope.json"
@@ -58,7 +63,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     title = text(manifest, "name")
     config = settle(title, family, as_dict(config_of(family, manifest.get("config"))), said)
     name = manifest.get("tokenizer")
-    if name is not None and not is_plain(name):
+    if not (name is None or isinstance(name, dict) or is_plain(name)):
         raise InputError(f"{MANIFEST}: 'tokenizer' is {short(name)}, which is no tokenizer's name")
     stored = read_safetensors(path / WEIGHTS)
     check_layers(config, stored)
@@ -100,18 +105,29 @@ def config_of(family: Family, values: object) -> Any:
         raise InputError(f"{MANIFEST}: in the config, {error}") from None
 
 
-def tokenizer_of(path: Path, name: str | None, vocab_size: int) -> Tokenizer:
-    """The named ranks file, from the folder or bundled, or tiktoken's encoding; token ids where none is named."""
-    if name is None:
+def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: int) -> Tokenizer:
+    """What the manifest says: a vocabulary by its name, the folder's own files, or token ids."""
+    if said is None:
         return IdTokenizer(vocab_size)
-    places = [path / f"{name}.tiktoken", asset("tokenizers", f"{name}.tiktoken")]
-    for place in places:
-        if place.is_file():
-            return ranks_tokenizer(place, vocab_size)
+    if isinstance(said, str):
+        return vocabulary(said, vocab_size, path)
+    if not has_tokenizer(path, vocab_size):
+        raise InputError(f"{MANIFEST} says that the tokenizer lies beside it, but {path} has none")
+    known = {key: said[key] for key in ("bos_token_id", "eos_token_id") if key in said}
+    return tokenizer_in(path, vocab_size, known)
+
+
+def vocabulary(name: str, vocab_size: int, folder: Path) -> Tokenizer:
+    """The vocabulary of that name, in the folder or bundled, or tiktoken's encoding. InputError where there is none."""
+    for place in (folder, asset("tokenizers")):
+        if (path := place / f"{name}.tiktoken").is_file():
+            return ranks_tokenizer(path, vocab_size)
+        if (path := place / f"{name}{SUFFIX}").is_file():
+            return characters.open(path, vocab_size)
     if name in ENCODINGS:
-        return named(name, vocab_size, path)
+        return named(name, vocab_size, folder)
     raise InputError(
-        f"{MANIFEST} names the tokenizer {name}: {places[0]} does not exist, and none such is bundled"
+        f"there is no tokenizer {name}: {folder / name}.tiktoken does not exist, and none such is bundled"
     )
 
 
@@ -120,12 +136,14 @@ def save(
     model: Model,
     family: Family,
     *,
-    tokenizer: str | None,
+    tokenizer: str | Origin | None,
     name: str,
     about: str,
     dtype: str = "float16",
 ) -> None:
     """Write the model so that `open_checkpoint` opens it. Weights that share a parameter are written once.
+
+    tokenizer  a bundled vocabulary by name, where the model's own came from, or None for token ids
 
     Both files are complete on disk before the first takes its name. InputError, with the previous files as
     they were, where the folder cannot be written, the disk is full, or a weight is not finite in the dtype.
@@ -136,7 +154,7 @@ def save(
         "format": FORMAT,
         "family": family.name,
         "config": dataclasses.asdict(model.config),
-        "tokenizer": tokenizer,
+        "tokenizer": tokenizer.said if isinstance(tokenizer, Origin) else tokenizer,
         "name": name,
         "about": about,
     }
@@ -144,10 +162,26 @@ def save(
     folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(tokenizer, Origin):
+            for file, origin in tokenizer.files.items():
+                bring(origin, folder / file)
         write_together(folder, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", weights)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InputError(f"the model could not be saved in {folder}: {reason}") from None
+
+
+def bring(origin: Path, to: Path) -> None:
+    """A copy of a file, complete before it takes its name; none where the same is there."""
+    content = origin.read_bytes()
+    if to.is_file() and to.read_bytes() == content:
+        return
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(to)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 from model_core.errors import InputError
 from model_core.json_file import read_json
-from model_core.tokenizer import IdTokenizer, Tokenizer
+from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 
 SETTINGS = "tokenizer_config.json"
 
@@ -43,11 +43,13 @@ class Format:
     order  formats of lower order are preferred where a folder has several
     find   the file that it reads in a folder, for a model of that many ids; None where there is none
     open   its tokenizer; InputError where the file is damaged or belongs to another model
+    beside  names of further files that it reads
     """
 
     order: int
     find: Callable[[Path, int], Path | None]
     open: Callable[[Path, Wanted], Tokenizer]
+    beside: tuple[str, ...] = ()
 
 
 FORMATS: list[Format] = []
@@ -68,9 +70,14 @@ def tokenizer_in(folder: Path, vocab_size: int, config: Mapping[str, Any] | None
     A folder without a tokenizer has that of `default_tokenizer`. InputError, in one line, for a damaged file or one of
     another model.
     """
+    config = config or {}
     for format in sorted(FORMATS, key=lambda format: format.order):
         if (path := format.find(folder, vocab_size)) is not None:
-            return format.open(path, wanted(folder, vocab_size, config or {}))
+            tokenizer = format.open(path, wanted(folder, vocab_size, config))
+            files = [path, *(folder / name for name in (*format.beside, SETTINGS))]
+            said = {key: config[key] for key in ("bos_token_id", "eos_token_id") if config.get(key) is not None}
+            tokenizer.origin = Origin(said, {file.name: file for file in files if file.is_file()})
+            return tokenizer
     return default_tokenizer(vocab_size)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from model_core.errors import InputError
 from model_core.json_file import read_json
 from model_core.merges import Part
-from model_core.tokenizer import Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizer import Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, check_size, register, unused
 from model_core.tokenizers.ranks import QWEN_PATTERN
 from model_core.vocabulary import BYTE_CHARACTERS, token_bytes
@@ -37,6 +37,7 @@ class HuggingFaceTokenizer:
         added = library.get_added_tokens_decoder()
         self.name = name
         self.vocab_size = wanted.vocab_size
+        self.origin = Origin(name)
         self.bos, self.eos = (id_of(library, token) for token in (wanted.bos, wanted.eos))
         self.prefix = template(library)
         if wanted.add_bos is not None:
@@ -262,4 +263,4 @@ def find_vocab(folder: Path, vocab_size: int) -> Path | None:
 
 
 register(Format(10, find_json, open_json))
-register(Format(20, find_vocab, open_vocab))
+register(Format(20, find_vocab, open_vocab, beside=(MERGES,)))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from model_core.errors import InputError
 from model_core.merges import Part, bpe
-from model_core.tokenizer import check_id, spell, whole_characters
+from model_core.tokenizer import Origin, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, register
 
 UNKNOWN, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
@@ -29,6 +29,7 @@ class Llama2cTokenizer:
     def __init__(self, name: str, pieces: Sequence[bytes], scores: Sequence[float], wanted: Wanted) -> None:
         self.name = name
         self.vocab_size = len(pieces)
+        self.origin = Origin(name)
         self.bos: int | None = BOS
         self.eos: int | None = BOS
         self.prefix: tuple[int, ...] = () if wanted.add_bos is False else (BOS,)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from model_core.assets import asset
 from model_core.errors import InputError
-from model_core.tokenizer import END_OF_TEXT, GPT2_PATTERN, TiktokenTokenizer
+from model_core.tokenizer import END_OF_TEXT, GPT2_PATTERN, Origin, TiktokenTokenizer
 from model_core.tokenizers import Format, Wanted, check_size, register
 from model_core.vocabulary import load_ranks
 
@@ -118,7 +118,9 @@ def named(name: str, vocab_size: int | None = None, folder: Path | None = None) 
     size = max(*ranks.values(), *encoding.special.values()) + 1
     check_size(path, size, vocab_size or size)
     special = filled(ranks, encoding.special, vocab_size or size)
-    return TiktokenTokenizer(name, ranks, special, pattern=encoding.pattern)
+    tokenizer = TiktokenTokenizer(name, ranks, special, pattern=encoding.pattern)
+    tokenizer.origin = Origin(name, {} if encoding is GPT2 else {encoding.file: path})
+    return tokenizer
 
 
 def ranks_file(name: str, encoding: Encoding, folder: Path | None) -> Path:
@@ -154,8 +156,17 @@ def ranks_tokenizer(path: Path, vocab_size: int) -> TiktokenTokenizer:
     if name.startswith("qwen"):
         check_size(path, len(ranks) + len(QWEN_SPECIAL[:3]), vocab_size)
         special = filled(ranks, after(ranks, QWEN_SPECIAL, vocab_size), vocab_size)
-        return TiktokenTokenizer(name, ranks, special, pattern=QWEN_PATTERN, normalise="NFC")
-    return TiktokenTokenizer(name, ranks, filled(ranks, after(ranks, [END_OF_TEXT], vocab_size), vocab_size))
+        tokenizer = TiktokenTokenizer(name, ranks, special, pattern=QWEN_PATTERN, normalise="NFC")
+    else:
+        special = filled(ranks, after(ranks, [END_OF_TEXT], vocab_size), vocab_size)
+        tokenizer = TiktokenTokenizer(name, ranks, special)
+    tokenizer.origin = origin_of(path)
+    return tokenizer
+
+
+def origin_of(path: Path) -> Origin:
+    """Of a vocabulary that is known by its file's name: bundled, or to be brought along."""
+    return Origin(path.stem, {} if path.parent == asset("tokenizers") else {path.name: path})
 
 
 def llama3_tokenizer(path: Path, wanted: Wanted) -> TiktokenTokenizer:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from model_core.errors import InputError
 from model_core.merges import Part
-from model_core.tokenizer import Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizer import Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, check_size, register, unused
 from model_core.tokenizers.ranks import is_ranks, llama3_tokenizer
 
@@ -31,6 +31,7 @@ class SentencePieceTokenizer:
         known = range(library.GetPieceSize())
         self.name = name
         self.vocab_size = wanted.vocab_size
+        self.origin = Origin(name)
         self.bos, self.eos = (id if id >= 0 else None for id in (library.bos_id(), library.eos_id()))
         self.prefix: tuple[int, ...] = () if self.bos is None or wanted.add_bos is False else (self.bos,)
         control = {id for id in known if library.IsControl(id) or library.IsUnknown(id)}

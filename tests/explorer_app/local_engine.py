@@ -12,8 +12,8 @@ from model_core.families import FAMILIES
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
+from model_core.first_weights import initialise
 from model_core.protocol import Frame, FrameReader, encode_bytes
-from model_core.train import initialise
 
 LLAMA = LlamaConfig(
     vocab_size=2048, width=48, layers=3, heads=4, kv_heads=2, hidden=64, context=300, head_dim=12, tied=True

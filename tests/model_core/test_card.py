@@ -1,7 +1,7 @@
 """The card says in words what the numbers of a recipe did."""
 
 from model_core.card import guided_words
-from model_core.train import Recipe
+from model_core.recipe import Recipe
 
 
 def test_a_card_names_the_heads_that_were_guided_and_for_how_long() -> None:

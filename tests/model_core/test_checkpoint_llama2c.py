@@ -18,8 +18,8 @@ from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import FAMILIES
 from model_core.families.llama import LlamaConfig
+from model_core.first_weights import initialise
 from model_core.generate import Sampling, generate
-from model_core.train import initialise
 from tests.model_core.stories import STORY
 
 BOS = 1

@@ -16,7 +16,7 @@ from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import FAMILIES
 from model_core.families.llama import LlamaConfig, ffn_hidden
-from model_core.train import initialise
+from model_core.first_weights import initialise
 
 TOKENS = torch.arange(12)[None] * 5 % 40
 WIDTH, HIDDEN = 32, ffn_hidden(32, 16)

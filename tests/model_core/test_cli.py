@@ -28,9 +28,9 @@ from model_core.generate import Sampling, generate
 from model_core.presets import PRESETS, Preset, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
+from model_core.recipe import Recipe
 from model_core.replay import Run, sites
 from model_core.tokenizer import END_OF_TEXT
-from model_core.train import Recipe
 from tests.model_core.broken import BROKEN
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
 

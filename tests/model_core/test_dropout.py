@@ -8,11 +8,14 @@ import torch
 
 from model_core.attention import Attention
 from model_core.cache import Cache
+from model_core.corpus import Corpus, TextTask
 from model_core.families import family_of
+from model_core.first_weights import initialise
 from model_core.mlp import MLP
 from model_core.model import Model
+from model_core.recipe import Recipe
 from model_core.tap import record
-from model_core.train import Recipe, initialise, train
+from model_core.train import train
 from tests.model_core.tiny import CONFIGS, CONTEXT, tiny, tokens
 
 PROMPT = torch.tensor([tokens(CONTEXT)])
@@ -96,7 +99,7 @@ def test_training_with_dropout_is_repeated_by_its_seed(family: str) -> None:
         config = replace(CONFIGS[family], vocab_size=256, dropout=0.2)
         model = family_of(config).build(config)
         initialise(model, 0)
-        train(model, text, recipe, lambda progress: None)
+        train(model, TextTask(Corpus(text, text[:0], 0), 256, recipe), recipe, lambda progress: None)
         trained.append(list(model.parameters()))
         torch.rand(5)
     assert all(torch.equal(a, b) for a, b in zip(*trained, strict=True))

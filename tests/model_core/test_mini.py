@@ -12,9 +12,9 @@ from model_core.attention import Attention, PerHeadAttention
 from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.families.mini import MiniConfig, build
+from model_core.first_weights import initialise
 from model_core.loss import next_token_loss
 from model_core.tap import record
-from model_core.train import initialise
 
 VOCAB, WIDTH, HEADS, LAYERS, CONTEXT = 61, 24, 4, 3, 20
 CONFIG = MiniConfig(vocab_size=VOCAB, width=WIDTH, layers=LAYERS, heads=HEADS, hidden=72, context=CONTEXT)

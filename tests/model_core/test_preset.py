@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from model_core.checkpoint import Loaded
+from model_core.corpus import bits_per_byte, read_corpus
 from model_core.generate import Sampling, generate
 from model_core.presets import PRESETS, folder_of, open_model
 from model_core.scores import head_scores
-from model_core.train import bits_per_byte, read_corpus
 
 
 @pytest.fixture(scope="module")

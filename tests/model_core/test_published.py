@@ -10,8 +10,8 @@ from model_core.checkpoint import empty_model
 from model_core.families import FAMILIES, family_of
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import ffn_hidden
+from model_core.first_weights import initialise
 from model_core.model import Model
-from model_core.train import initialise
 
 # Of the model cards and the weights themselves; a tied head counts once.
 COUNTS = {

@@ -14,13 +14,13 @@ from model_core.cache import Cache
 from model_core.edits import parse
 from model_core.errors import InputError, TooLong
 from model_core.families.seq2seq import Seq2SeqConfig, build
+from model_core.first_weights import initialise
 from model_core.generate import Sampling, generate
 from model_core.norm import LayerNorm, StdLayerNorm
 from model_core.replay import Run
 from model_core.scores import head_scores
 from model_core.seq2seq import EncoderDecoder
 from model_core.tap import record
-from model_core.train import initialise
 
 VOCAB, WIDTH, HEADS, LAYERS, CONTEXT = 50, 24, 4, 3, 20
 CONFIG = Seq2SeqConfig(vocab_size=VOCAB, width=WIDTH, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT)

@@ -8,29 +8,19 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model_core import train as training
+from model_core import corpus
+from model_core.corpus import Corpus, TextTask, batch_at, bits_per_byte, read_corpus, windows
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import family_of
+from model_core.first_weights import initialise
+from model_core.guidance import GUIDANCE, guidance, guided_sites
+from model_core.loss import IGNORED
+from model_core.recipe import Recipe, learning_rate
 from model_core.scores import head_scores
 from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
-from model_core.train import (
-    GUIDANCE,
-    IGNORED,
-    Progress,
-    Recipe,
-    batch_at,
-    bits_per_byte,
-    guidance,
-    guided_sites,
-    initialise,
-    learning_rate,
-    optimizer_for,
-    read_corpus,
-    train,
-    windows,
-)
+from model_core.train import Progress, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
 families = pytest.mark.parametrize("family", CONFIGS)
@@ -52,9 +42,13 @@ def untrained(family: str, seed: int = 0) -> Decoder:
     return model
 
 
+def task(tokens: np.ndarray, recipe: Recipe, held_out: np.ndarray = TOY[:0]) -> TextTask:
+    return TextTask(Corpus(tokens, held_out, len(held_out)), BYTES, recipe)
+
+
 def trained(family: str, recipe: Recipe) -> tuple[Decoder, list[Progress]]:
     model, said = untrained(family), []
-    train(model, TOY, recipe, said.append, every=10)
+    train(model, task(TOY, recipe), recipe, said.append, every=10)
     return model, said
 
 
@@ -96,7 +90,14 @@ def test_progress_is_told_every_so_often_and_at_the_end() -> None:
 def test_cancelled_training_stops_between_two_steps() -> None:
     said: list[Progress] = []
     with pytest.raises(Cancelled):
-        train(untrained("gpt2"), TOY, RECIPE, said.append, every=1, cancelled=lambda: len(said) == 3)
+        train(
+            untrained("gpt2"),
+            task(TOY, RECIPE),
+            RECIPE,
+            said.append,
+            every=1,
+            cancelled=lambda: len(said) == 3,
+        )
     assert [progress.step for progress in said] == [1, 2, 3]
 
 
@@ -107,7 +108,7 @@ def test_trained_model_is_left_ready_to_run() -> None:
 
 def test_text_that_is_no_longer_than_a_row_is_refused() -> None:
     with pytest.raises(InputError, match="the text has 16 tokens: training needs more than 16"):
-        train(untrained("gpt2"), TOY[:16], RECIPE, lambda progress: None)
+        task(TOY[:16], RECIPE)
 
 
 def test_text_one_token_longer_than_a_row_is_enough() -> None:
@@ -245,7 +246,7 @@ def test_guidance_fades_to_nothing_and_is_not_asked_for_after_that(monkeypatch: 
         asked.append(torch.ones((), requires_grad=True))
         return asked[-1]
 
-    monkeypatch.setattr(training, "guidance", ask)
+    monkeypatch.setattr(corpus, "guidance", ask)
     trained("gpt2", replace(RECIPE, steps=7, guided=4))
     weights = [None if one.grad is None else one.grad.item() for one in asked]
     assert weights == pytest.approx([GUIDANCE * share for share in (1, 0.75, 0.5, 0.25)])
@@ -295,18 +296,18 @@ def test_documents_are_separated_and_those_held_out_are_never_trained_on(
     tokenizer: TiktokenTokenizer,
 ) -> None:
     text = END_OF_TEXT.join(["\none\n", "zwei", "", "\n\n", "trois…\n"]) + END_OF_TEXT
-    corpus = read_corpus(text, tokenizer, (1,))
+    read = read_corpus(text, tokenizer, (1,))
     end = [tokenizer.eos]
-    assert corpus.train.tolist() == [*b"one", *end, *"trois…".encode(), *end]
-    assert corpus.held_out.tolist() == [*b"zwei", *end]
-    assert corpus.held_out_bytes == 4
-    assert corpus.train.dtype == np.int32
+    assert read.train.tolist() == [*b"one", *end, *"trois…".encode(), *end]
+    assert read.held_out.tolist() == [*b"zwei", *end]
+    assert read.held_out_bytes == 4
+    assert read.train.dtype == np.int32
 
 
 def test_corpus_may_hold_nothing_out(tokenizer: TiktokenTokenizer) -> None:
-    corpus = read_corpus("one", tokenizer, ())
-    assert len(corpus.train) == 4
-    assert len(corpus.held_out) == corpus.held_out_bytes == 0
+    read = read_corpus("one", tokenizer, ())
+    assert len(read.train) == 4
+    assert len(read.held_out) == read.held_out_bytes == 0
 
 
 def test_document_that_is_not_there_cannot_be_held_out(tokenizer: TiktokenTokenizer) -> None:

@@ -9,8 +9,8 @@ import torch
 from model_core import devices
 from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import FAMILIES
+from model_core.first_weights import initialise
 from model_core.presets import open_model
-from model_core.train import initialise
 
 SMALL = ["layers=2", "width=32", "heads=4", "hidden=48", "context=64"]
 

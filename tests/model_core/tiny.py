@@ -19,7 +19,7 @@ from model_core.families.mistral import MistralConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.qwen3 import Qwen3Config
 from model_core.families.seq2seq import Seq2SeqConfig
-from model_core.train import initialise
+from model_core.first_weights import initialise
 
 VOCAB = 2048  # as many as the tales vocabulary has
 CONTEXT = 24

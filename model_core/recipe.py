@@ -1,0 +1,106 @@
+"""How a model is trained, as a value: what a preset, a configuration file or the command line says of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from reprlib import repr as short
+from typing import Any, get_args, get_origin, get_type_hints
+
+from model_core.errors import InputError
+from model_core.first_weights import EMBEDDING
+
+AUTOCAST = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. Lengths are in tokens.
+
+    batch           rows of one step
+    length          of a row of text
+    repeats         share of the rows that are a chunk repeated to fill the row, half of them of random tokens: what
+                    came before is then the only clue, which is what induction heads learn from (Olsson et al. 2022)
+    guided          first steps in which a further loss, fading to nothing, asks heads to look where the task's
+                    `guidance` says: so small a model sees too little to find that out by itself
+    held_out        documents (counted from 0) that are never trained on
+    autocast        dtype of the matrix products, "float32" for none
+    accumulate      in how many parts the rows of a step are computed, one after the other: the same step in less memory
+    held_out_share  share of the text, from its end, that is never trained on
+    embedding       standard deviation of the first embedding
+    """
+
+    steps: int
+    batch: int = 32
+    length: int = 256
+    lr: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    repeats: float = 0.1
+    guided: int = 0
+    held_out: tuple[int, ...] = ()
+    autocast: str = "float32"
+    seed: int = 0
+    accumulate: int = 1
+    held_out_share: float = 0.0
+    embedding: float = EMBEDDING
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("batch", 1), ("length", 2), ("accumulate", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"the recipe's {name} is {getattr(self, name)}: it is to be {least} or more")
+        for name in ("lr", "clip", "embedding"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"the recipe's {name} is {getattr(self, name)}, not a positive number")
+        for name in ("warmup", "guided", "seed", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"the recipe's {name} is {getattr(self, name)}: it is to be 0 or more")
+        for name in ("repeats", "held_out_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"the recipe's {name} is {getattr(self, name)}, not a share from 0 to below 1"
+                )
+        if self.batch % self.accumulate:
+            raise InputError(f"a batch of {self.batch} rows cannot be cut into {self.accumulate} equal parts")
+        if self.autocast not in AUTOCAST:
+            raise InputError(f"the recipe's autocast is {short(self.autocast)}, not {', '.join(AUTOCAST)}")
+        if self.held_out and self.held_out_share:
+            raise InputError("hold out documents or a share of the text, not both")
+
+    @property
+    def repeated_rows(self) -> int:
+        """Rows of a batch that are a chunk repeated."""
+        return round(self.repeats * self.batch)
+
+
+def recipe_of(said: Mapping[str, Any]) -> Recipe:
+    """The recipe that a configuration file spells out. InputError names what is no field, or not of its type."""
+    kinds = get_type_hints(Recipe)
+    values = {}
+    for name, value in said.items():
+        if name not in kinds:
+            raise InputError(f"the recipe has no '{name}'; it has {', '.join(kinds)}")
+        values[name] = typed(name, value, kinds[name])
+    if "steps" not in values:
+        raise InputError("the recipe does not say how many steps to train")
+    return Recipe(**values)
+
+
+def typed(name: str, value: Any, kind: Any) -> Any:
+    """The value in the field's type. InputError where it is of another."""
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(typed(name, one, get_args(kind)[0]) for one in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(kind, type) or not isinstance(value, kind) or isinstance(value, bool):
+        word = {int: "a whole number", float: "a number", str: "a word"}.get(kind, "a list of whole numbers")
+        raise InputError(f"the recipe's {name} is {short(value)}, not {word}")
+    return value
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine down to a tenth."""
+    if step < recipe.warmup:
+        return recipe.lr * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.lr * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
