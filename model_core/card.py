@@ -1,47 +1,88 @@
 """The model card that training leaves beside a checkpoint: what it was made of, how, and how good it became."""
 
-import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from model_core import devices
-from model_core.corpus import Corpus, bits_per_byte
+from model_core.evaluation import Evaluation
 from model_core.guidance import guided_sites
-from model_core.model import Model
-from model_core.presets import Preset
 from model_core.recipe import Recipe
-from model_core.scores import Scores, describe
-from model_core.tokenizer import Tokenizer
+
+HEADS = """\
+On random tokens repeated twice: how much weight a head gives, on average, to the token before (previous), to the token
+that followed the same token the last time (induction), and to the same token (duplicate)."""
+DATES = """\
+A head is right about a digit of the year, the month or the day where its largest weight lies on a character of the
+text that says the year, the month or the day."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """How well text that was never trained on is foreseen: loss in nats a token, and bits a byte of text."""
+class Facts:
+    """What a card says beside what is measured.
 
-    documents: tuple[int, ...]
+    data      files with their sizes, or how the data are made
+    training  what the steps were, by `text_training` or `dates_training`
+    begun     what a fine-tuned model was, and how good on the same text
+    evaluate  the command whose output the card holds
+    """
+
+    name: str
+    about: str
+    data: str
+    licence: str
+    tokenizer: str
+    vocab_size: int
+    family: str
+    config: Any
+    parameters: int
+    training: str
     tokens: int
-    text_bytes: int
-    loss: float
-    bits_per_byte: float
-
-    def __str__(self) -> str:
-        numbers = ", ".join(map(str, self.documents))
-        return (
-            f"documents {numbers} (counted from 0), {self.tokens:,} tokens, {self.text_bytes:,} bytes: "
-            f"loss {self.loss:.4f} nats a token, {self.bits_per_byte:.4f} bits per byte"
-        )
+    seconds: float
+    hardware: str
+    seed: int
+    command: str
+    evaluate: str
+    begun: str = ""
 
 
-def held_out(model: Model, corpus: Corpus, documents: Sequence[int]) -> HeldOut | None:
-    """The measure of the corpus' held-out documents; None where there is nothing to foresee."""
-    if len(corpus.held_out) < 2 or corpus.held_out_bytes == 0:
-        return None
-    bits = bits_per_byte(model, corpus.held_out, corpus.held_out_bytes)
-    # The first token is given, not foreseen.
-    loss = bits * math.log(2) * corpus.held_out_bytes / (len(corpus.held_out) - 1)
-    return HeldOut(tuple(documents), len(corpus.held_out), corpus.held_out_bytes, loss, bits)
+def card(facts: Facts, measured: Evaluation) -> str:
+    """The card in Markdown. What is measured is the saved model, so that the numbers are those of the file."""
+    config = ", ".join(f"{key} {value}" for key, value in asdict(facts.config).items())
+    begun = f"- Begun from: {facts.begun}\n" if facts.begun else ""
+    return f"""# {facts.name}
+
+{facts.about}
+
+- Data: {facts.data}
+- Licence of the data: {facts.licence}
+- Tokenizer: {facts.tokenizer}, {facts.vocab_size:,} tokens
+- Configuration: {facts.family}, {config}
+- Parameters: {facts.parameters:,}
+{begun}- Training: {facts.training}
+- Seed: {facts.seed}
+- Tokens seen: {facts.tokens:,}
+- Time: {facts.seconds:,.0f} seconds on {facts.hardware}
+
+Made by
+
+    {facts.command}
+
+## Measured
+
+    {facts.evaluate}
+
+{DATES if measured.answers is not None else HEADS}
+
+{indented(str(measured))}
+"""
+
+
+def files(paths: Sequence[Path]) -> str:
+    """Names and sizes of the files that were learned from."""
+    return ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in paths)
 
 
 def hardware(device: str) -> str:
@@ -56,51 +97,32 @@ def hardware(device: str) -> str:
     return next(iter(named), platform.processor() or platform.machine())
 
 
-def card(
-    *,
-    name: str,
-    preset: Preset,
-    recipe: Recipe,
-    model: Model,
-    tokenizer: Tokenizer,
-    data: Sequence[Path],
-    licence: str,
-    seconds: float,
-    device: str,
-    measured: HeldOut | None,
-    scores: Scores,
-    command: str,
-) -> str:
-    """The card in Markdown. `model` is the saved one, so that the numbers are those of the file."""
-    files = ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in data)
-    config = ", ".join(f"{key} {value}" for key, value in asdict(preset.config).items())
-    return f"""# {name}
+def text_training(recipe: Recipe, layers: int) -> str:
+    """What was done with rows of text."""
+    return (
+        f"{recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, "
+        f"{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, layers)}{rates(recipe)}"
+    )
 
-{preset.about}
 
-- Data: {files}
-- Licence of the data: {licence}
-- Tokenizer: {tokenizer.name}, {tokenizer.vocab_size:,} tokens
-- Configuration: {preset.family}, {config}
-- Parameters: {model.parameter_count:,}
-- Training: {recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, \
-{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, preset.config.layers)}\
-matrix products in {recipe.autocast}, seed {recipe.seed}
-- Tokens seen: {recipe.steps * recipe.batch * recipe.length:,}
-- Time: {seconds:,.0f} seconds on {hardware(device)}
-- Held out: {measured or "nothing"}
+def dates_training(recipe: Recipe, layers: int) -> str:
+    """What was done with pairs."""
+    guided = (
+        f"in the first {recipe.guided:,} steps a further loss, fading to nothing, asked head 0 of the cross-attention "
+        f"of block {layers - 1} to look at what each digit comes from; "
+    )
+    return (
+        f"{recipe.steps:,} steps of {recipe.batch} pairs whose texts are equally long, nothing padded; "
+        f"{guided if recipe.guided else ''}{rates(recipe)}"
+    )
 
-Made by
 
-    {command}
-
-## Heads
-
-On random tokens repeated twice: how much weight a head gives, on average, to the token before (previous), to the token
-that followed the same token the last time (induction), and to the same token (duplicate).
-
-{indented(describe(scores))}
-"""
+def rates(recipe: Recipe) -> str:
+    return (
+        f"AdamW, learning rate {recipe.lr:g} after {recipe.warmup} steps of warm-up, by half a cosine to a tenth, "
+        f"weight decay {recipe.weight_decay:g}, gradients clipped at {recipe.clip:g}; "
+        f"matrix products in {recipe.autocast}"
+    )
 
 
 def guided_words(recipe: Recipe, layers: int) -> str:

@@ -4,7 +4,8 @@
     layerscope trace     --model M --prompt P --out F  every value of a run, to a safetensors file
     layerscope generate  --model M --prompt P          text that goes on after a prompt
     layerscope evaluate  M [--data F]                  what the heads do; bits per byte of held-out text
-    layerscope train     --preset N --data F --out D   train a preset
+    layerscope train     --preset N --data F --out D   train a preset, a description, or a checkpoint further
+    layerscope tokenizer --data F --vocab N --out F    learn a byte-pair vocabulary
     layerscope engine                                  answer a window over stdin and stdout
 
 Exit codes: 0 done, 2 wrong input (one line on stderr), 1 a fault of ours, 130 stopped from outside. torch is loaded by
@@ -17,27 +18,26 @@ import argparse
 import io
 import json
 import os
-import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from reprlib import repr as short
 from typing import TYPE_CHECKING, NoReturn
 
 from model_core import edits
-from model_core.errors import InputError, TooLong
+from model_core.errors import Cancelled, InputError, TooLong
+from model_core.text_file import read_text
+from model_core.writing import replaced, write_errors
 
 if TYPE_CHECKING:
     from model_core.checkpoint import Loaded
     from model_core.corpus import Corpus
     from model_core.tokenizer import Tokenizer
-    from model_core.train import Progress
 
 # As in the engine: read when torch is first imported, and waiting threads that spin slow everything down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+AUTOCAST = ("float32", "bfloat16", "float16")
 REPORT_EVERY = 50  # training steps between two lines of progress, each with a checkpoint
 STOPPED = 130
 MODELS = "a preset's name, a checkpoint's path, or untrained:family/size; see layerscope models"
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         return STOPPED
     except BrokenPipeError:
         # Nobody reads any more; what is still buffered would fail again when Python ends.
@@ -116,22 +116,67 @@ def command_line() -> Parser:
 
     command = add("evaluate", "score the heads on repeated random tokens; measure held-out text", evaluate)
     command.add_argument("model", metavar="MODEL", help=MODELS)
-    add_data_options(command, required=False)
+    add_data_options(command)
     add_config_option(command)
     add_device_option(command)
     add_dtype_option(command)
 
-    command = add("train", "train a preset from nothing", train)
-    command.add_argument("--preset", metavar="NAME", required=True, help="see layerscope models")
-    add_data_options(command, required=True)
-    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
-    command.add_argument("--steps", metavar="N", type=count, help="the preset's without it")
-    command.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), help="of matrix products; the preset's without it"
+    command = add(
+        "train",
+        "train a model from nothing, or a checkpoint further; what was stopped goes on by the same command",
+        train,
     )
+    command.add_argument("--preset", metavar="NAME", help="one of those that layerscope models lists")
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a JSON or TOML file that describes a model and its recipe; with --from, NAME=VALUE for what the "
+        "checkpoint's files do not say",
+    )
+    command.add_argument("--from", dest="source", metavar="MODEL", help=f"fine-tune {MODELS}")
+    add_data_options(command)
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
+    command.add_argument(
+        "--steps", metavar="N", type=count, help="the recipe's without it, like all that follow"
+    )
+    command.add_argument("--batch", metavar="N", type=count, help="rows of a step")
+    command.add_argument("--length", metavar="N", type=count, help="tokens of a row")
+    command.add_argument("--lr", metavar="R", type=float, help="the highest learning rate")
+    command.add_argument(
+        "--accumulate",
+        metavar="N",
+        type=count,
+        help="compute a step in so many parts: less memory, the same step",
+    )
+    command.add_argument("--dtype", choices=AUTOCAST, help="of matrix products; weights are float32")
     add_device_option(command)
-    command.add_argument("--seed", metavar="S", type=seed, default=0, help="of the first weights and batches")
-    command.add_argument("--licence", default="not stated", help="of the data, for the model card")
+    command.add_argument("--seed", metavar="S", type=seed, help="of the first weights and batches")
+    command.add_argument(
+        "--measure-every", metavar="N", type=count, help="steps between two measures of held-out text"
+    )
+    command.add_argument("--save-every", metavar="N", type=count, help="steps between two checkpoints")
+    command.add_argument("--licence", help="of the data, for the model card")
+    command.add_argument(
+        "--json", action="store_true", help="tell on stdout what happens, one JSON object a line"
+    )
+    command.add_argument(
+        "--controlled", action="store_true", help="read pause, resume and stop from stdin, a line each"
+    )
+
+    command = add("tokenizer", "learn a byte-pair vocabulary from text, and write it as ranks", tokenizer)
+    add_text_option(command, required=True)
+    command.add_argument(
+        "--vocab",
+        metavar="N",
+        type=count,
+        required=True,
+        help="tokens, <|endoftext|> and 256 bytes among them",
+    )
+    command.add_argument(
+        "--out", metavar="F", type=Path, required=True, help="the file to write, NAME.tiktoken"
+    )
 
     add("engine", "answer a window over stdin and stdout", engine)
     return parser
@@ -185,7 +230,7 @@ def add_dtype_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(command: argparse.ArgumentParser, *, required: bool) -> None:
+def add_text_option(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument(
         "--data",
         metavar="FILE",
@@ -194,11 +239,16 @@ def add_data_options(command: argparse.ArgumentParser, *, required: bool) -> Non
         required=required,
         help="a UTF-8 text of documents separated by <|endoftext|>; may be repeated",
     )
+
+
+def add_data_options(command: argparse.ArgumentParser) -> None:
+    add_text_option(command, required=False)
     command.add_argument(
         "--held-out",
         metavar="1,2,3",
-        type=document_numbers,
-        help="documents, counted from 0, that are never trained on; the preset's without it",
+        type=held_out,
+        help="documents, counted from 0, that are never trained on, or 5%% for the end of the text; those of the "
+        "preset or of the model's own training without it",
     )
 
 
@@ -206,8 +256,12 @@ def token_ids(text: str) -> list[int]:
     return whole_numbers(text, "token ids")
 
 
-def document_numbers(text: str) -> tuple[int, ...]:
-    return tuple(whole_numbers(text, "document numbers"))
+def held_out(text: str) -> tuple[tuple[int, ...], float]:
+    """Documents by number, or a share of the text."""
+    number = text.strip().removesuffix("%")
+    if number != text.strip() and number.isascii() and number.isdigit() and 0 < int(number) < 100:
+        return (), int(number) / 100
+    return tuple(whole_numbers(text, "document numbers")), 0.0
 
 
 def whole_numbers(text: str, what: str) -> list[int]:
@@ -365,113 +419,51 @@ def generate(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Print the scores of the heads, and how well held-out text is foreseen."""
-    from model_core.card import held_out
+    """Print what a model card holds: scores of the heads and held-out text, or answers to unseen dates."""
     from model_core.devices import memory_errors
-    from model_core.presets import PRESETS
-    from model_core.scores import describe, head_scores
+    from model_core.evaluation import evaluation
 
     loaded = opened(arguments)
-    chosen = arguments.held_out
-    if arguments.data and chosen is None:
-        if loaded.name not in PRESETS:
-            raise InputError(f"{loaded.name} is no preset: say with --held-out which documents to measure")
-        chosen = PRESETS[loaded.name].recipe.held_out
+    documents, share = held_out_of(loaded, arguments) if arguments.data else ((), 0.0)
     with memory_errors("this evaluation"):
-        corpus = corpus_of(arguments.data, loaded.tokenizer, chosen) if arguments.data else None
-        print(describe(head_scores(loaded.model)))
-        if corpus is not None:
-            print(f"\nheld out: {held_out(loaded.model, corpus, chosen) or 'nothing'}")
+        corpus = corpus_of(arguments.data, loaded.tokenizer, documents, share) if arguments.data else None
+        print(evaluation(loaded, corpus, documents, share))
+
+
+def held_out_of(loaded: Loaded, arguments: argparse.Namespace) -> tuple[tuple[int, ...], float]:
+    """What of the text to measure: what was said, what the training held out, or what the preset does."""
+    from model_core.presets import PRESETS
+    from model_core.run_folder import held_out_in
+
+    if arguments.held_out is not None:
+        said: tuple[tuple[int, ...], float] = arguments.held_out
+        return said
+    if loaded.path is not None and (found := held_out_in(loaded.path)) is not None:
+        return found
+    if loaded.name not in PRESETS:
+        raise InputError(f"{loaded.name} is no preset: say with --held-out which documents to measure")
+    recipe = PRESETS[loaded.name].recipe
+    return recipe.held_out, recipe.held_out_share
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Train, leaving a checkpoint now and then, and a model card at the end."""
-    from dataclasses import replace
-    from datetime import timedelta
+    from model_core import train_command
 
-    from model_core import devices
-    from model_core import train as train_
-    from model_core.assets import asset
-    from model_core.card import card, held_out
-    from model_core.checkpoint import native, open_checkpoint
-    from model_core.families import FAMILIES
-    from model_core.presets import PRESETS
-    from model_core.scores import head_scores
-    from model_core.tokenizers.ranks import ranks_tokenizer
-
-    if arguments.preset not in PRESETS:
-        raise InputError(f"there is no preset '{arguments.preset}': name one of {', '.join(PRESETS)}")
-    preset = PRESETS[arguments.preset]
-    recipe = replace(
-        preset.recipe,
-        steps=arguments.steps or preset.recipe.steps,
-        autocast=arguments.dtype or preset.recipe.autocast,
-        held_out=preset.recipe.held_out if arguments.held_out is None else arguments.held_out,
-        seed=arguments.seed,
-    )
-    devices.configure_threads()
-    device, _ = devices.check(arguments.device, recipe.autocast)
-    ranks = asset("tokenizers", f"{preset.tokenizer}.tiktoken")
-    tokenizer = ranks_tokenizer(ranks, preset.config.vocab_size)
-    corpus = corpus_of(arguments.data, tokenizer, recipe.held_out)
-    with write_errors(arguments.out):
-        arguments.out.mkdir(parents=True, exist_ok=True)
-
-    family = FAMILIES[preset.family]
-    model = family.build(preset.config)
-    train_.initialise(model, recipe.seed)
-
-    def report(progress: Progress) -> None:
-        left = timedelta(seconds=round(progress.seconds_left))
-        native.save(
-            arguments.out,
-            model,
-            family,
-            tokenizer=preset.tokenizer,
-            name=arguments.preset,
-            about=preset.about,
-        )
-        line = f"step {progress.step} of {progress.steps}  loss {progress.loss:.3f}"
-        print(f"{line}  {progress.tokens_per_second:,.0f} tokens/s  {left} left", file=sys.stderr)
-
-    with devices.memory_errors("training", "a smaller preset or another device"):
-        model.to(device)
-        begun = time.monotonic()
-        train_.train(model, corpus.train, recipe, report, every=REPORT_EVERY)
-        seconds = time.monotonic() - begun
-        # Measured as it was saved: that is the model which anybody will open.
-        saved = open_checkpoint(arguments.out, arguments.device).model
-        measured = held_out(saved, corpus, recipe.held_out)
-        scores = head_scores(saved)
-    words = card(
-        name=arguments.preset,
-        preset=preset,
-        recipe=recipe,
-        model=saved,
-        tokenizer=tokenizer,
-        data=arguments.data,
-        licence=arguments.licence,
-        seconds=seconds,
-        device=arguments.device,
-        measured=measured,
-        scores=scores,
-        command=command_of(arguments, recipe.steps, recipe.autocast, recipe.held_out),
-    )
-    readme = arguments.out / "README.md"
-    with replaced(readme) as unfinished, write_errors(readme):
-        unfinished.write_text(words, encoding="utf-8")
-    print(f"{arguments.out}: {arguments.preset}, held out: {measured or 'nothing'}")
+    train_command.run(arguments, REPORT_EVERY)
 
 
-def command_of(arguments: argparse.Namespace, steps: int, dtype: str, held_out: Sequence[int]) -> str:
-    """The training command with every choice written out, and files by their names alone."""
-    words = ["layerscope", "train", "--preset", arguments.preset]
-    for path in arguments.data:
-        words += ["--data", path.name]
-    words += ["--held-out", ",".join(map(str, held_out)), "--out", arguments.out.resolve().name]
-    words += ["--steps", str(steps), "--dtype", dtype, "--device", arguments.device]
-    words += ["--seed", str(arguments.seed), "--licence", arguments.licence]
-    return shlex.join(words)
+def tokenizer(arguments: argparse.Namespace) -> None:
+    """Learn a vocabulary and write its ranks, <|endoftext|> being the token behind them."""
+    from model_core.tokenizer import END_OF_TEXT
+    from model_core.vocabulary import save_ranks, train_ranks
+
+    with replaced(arguments.out) as unfinished:
+        text = END_OF_TEXT.join(map(read_text, arguments.data))
+        ranks = train_ranks(text, arguments.vocab, [END_OF_TEXT])
+        with write_errors(arguments.out):
+            save_ranks(ranks, unfinished)
+    print(f"{arguments.out}: {arguments.vocab:,} tokens, the last of them {END_OF_TEXT}")
 
 
 def engine(arguments: argparse.Namespace) -> None:
@@ -521,55 +513,12 @@ def too_long(tokens: Sequence[int], limit: int) -> InputError:
     return InputError(f"{TooLong(len(tokens), limit)}, or let --cut do so")
 
 
-def corpus_of(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, ...]) -> Corpus:
+def corpus_of(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, ...], share: float) -> Corpus:
     """The documents of all files, in their order, as tokens."""
     from model_core.corpus import read_corpus
     from model_core.tokenizer import END_OF_TEXT
 
-    return read_corpus(END_OF_TEXT.join(map(read_text, paths)), tokenizer, held_out)
-
-
-def read_text(path: Path) -> str:
-    """The UTF-8 text of a file, line ends as they are. InputError where it cannot be read, or is not UTF-8."""
-    try:
-        return path.read_bytes().decode()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: byte {error.start} cannot be read") from None
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to. It takes that name when the block ends well, and goes when it does not.
-
-    InputError, before the block runs, where nothing can be written there.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with write_errors(path):
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} cannot be written: it is there and is no file")
-        unfinished.touch()
-    mode = unfinished.stat().st_mode
-    try:
-        yield unfinished
-        with write_errors(path):
-            unfinished.chmod(mode)  # safetensors makes files that their owner alone can read
-            unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """Turns a failure to write inside the block into an InputError."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be written: {reason}") from None
+    return read_corpus(END_OF_TEXT.join(map(read_text, paths)), tokenizer, held_out, share)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ def first_weights(model: nn.Module, seed: int, embedding: float = EMBEDDING) -> 
     """Each parameter's name and float32 values as training begins, one after the other; the model's own are not read.
 
     normal(0, 0.02), gains 1, biases 0; of a decoder-only model the layers that write to the residual stream are scaled
-    by 1/sqrt(2 N), as GPT-2's are. An embedding to which fixed sines as large as 1 are added may have to begin wider, to
-    be seen beside them.
+    by 1/sqrt(2 N), as GPT-2's are. An embedding to which fixed sines as large as 1 are added may have to begin wider,
+    to be seen beside them.
     """
     generator = torch.Generator().manual_seed(seed)
     layers = sum(name.endswith("attn.o.weight") for name, _ in model.named_parameters())

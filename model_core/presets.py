@@ -11,18 +11,23 @@ from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.errors import InputError
 from model_core.families.llama import LlamaConfig
+from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers) and training recipe."""
+    """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers) and training recipe.
+
+    task  what it learns: "text", to go on with text that is given; "dates", to write dates in ISO 8601
+    """
 
     about: str
     family: str
     config: Any
     tokenizer: str
     recipe: Recipe
+    task: str = "text"
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -43,6 +48,22 @@ PRESETS: Mapping[str, Preset] = {
         tokenizer="tales-2048",
         # Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
         recipe=Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16"),
+    ),
+    "dates": Preset(
+        about="Encoder-decoder of 0.5 M parameters that reads dates written in many ways and writes them in ISO 8601",
+        family="seq2seq",
+        config=Seq2SeqConfig(
+            vocab_size=70,
+            width=96,
+            layers=2,
+            heads=2,
+            hidden=384,
+            context=32,
+            norm="standard",
+        ),
+        tokenizer="dates",
+        recipe=Recipe(steps=4000, batch=64, lr=1e-3, embedding=1.0),
+        task="dates",
     ),
 }
 DEFAULT = "tales-llama"

@@ -88,7 +88,7 @@ def train(
 
     report      told after every `every` steps, and at the end
     measure     after how many steps the held-out loss is measured with the report, 0 for never; nothing else changes
-    state       where to go on; the model has its weights of then
+    state       where to go on, the model having its weights of then; it moves with the training
     keep        given the state after every `keep_every` steps, at the end, and when training is stopped
     cancelled   asked between two steps; True raises Cancelled. It may take its time: a pause
 
@@ -100,9 +100,8 @@ def train(
     optimizer = optimizer_for(model, recipe)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.autocast == "float16")
     torch.manual_seed(recipe.seed)  # what dropout draws from
-    if state is None:
-        state = State()
-    else:
+    state = state or State()
+    if state.step:
         restore(state, model, optimizer, scaler, device)
     sites = task.sites(model) if recipe.guided else ()
     begun, first_tokens, first_seconds = time.monotonic(), state.tokens, state.seconds

@@ -117,8 +117,11 @@ def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: i
     return tokenizer_in(path, vocab_size, known)
 
 
-def vocabulary(name: str, vocab_size: int, folder: Path) -> Tokenizer:
-    """The vocabulary of that name, in the folder or bundled, or tiktoken's encoding. InputError where there is none."""
+def vocabulary(name: str, vocab_size: int | None, folder: Path) -> Tokenizer:
+    """The vocabulary of that name, in the folder or bundled, or tiktoken's encoding. InputError where there is none.
+
+    Without a size of the model's, it has all of its tokens.
+    """
     for place in (folder, asset("tokenizers")):
         if (path := place / f"{name}.tiktoken").is_file():
             return ranks_tokenizer(path, vocab_size)

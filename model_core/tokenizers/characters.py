@@ -54,7 +54,7 @@ class CharacterTokenizer:
         return self._names.get(id) or unused(id)
 
 
-def open(path: Path, vocab_size: int) -> CharacterTokenizer:
+def open(path: Path, vocab_size: int | None = None) -> CharacterTokenizer:
     """The tokenizer of a file. InputError where it is none, or has more tokens than the model has ids."""
     content = read_json(path)
     characters, begin, end = (content.get(key) for key in ("characters", "begin", "end"))
@@ -62,6 +62,7 @@ def open(path: Path, vocab_size: int) -> CharacterTokenizer:
         raise InputError(f"{path} needs 'characters', 'begin' and 'end', each a text")
     if not characters or len(set(characters)) < len(characters):
         raise InputError(f"{path}: 'characters' is to have each character once")
+    vocab_size = vocab_size or len(characters) + 2
     check_size(path, len(characters) + 2, vocab_size)
     tokenizer = CharacterTokenizer(path.stem, characters, begin, end, vocab_size)
     tokenizer.origin = origin_of(path)

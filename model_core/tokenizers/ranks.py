@@ -142,16 +142,17 @@ def cache() -> Path:
     return Path(named or Path(tempfile.gettempdir()) / "data-gym-cache")
 
 
-def ranks_tokenizer(path: Path, vocab_size: int) -> TiktokenTokenizer:
+def ranks_tokenizer(path: Path, vocab_size: int | None = None) -> TiktokenTokenizer:
     """The tokenizer of a ranks file, with one token for each id of the model. InputError where it has more.
 
     Files are known by name: those of Qwen, and those of tiktoken's encodings. Others have GPT-2's pieces and, behind
-    the ranks, <|endoftext|>.
+    the ranks, <|endoftext|>. Without a size of the model's, it has these tokens and no more.
     """
     name = path.stem
     if name in ENCODINGS:
         return named(name, vocab_size, path.parent)
     ranks = load_ranks(path)
+    vocab_size = vocab_size or len(ranks) + (len(QWEN_SPECIAL) if name.startswith("qwen") else 1)
     check_size(path, len(ranks), vocab_size)
     if name.startswith("qwen"):
         check_size(path, len(ranks) + len(QWEN_SPECIAL[:3]), vocab_size)

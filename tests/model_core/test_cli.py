@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_core import cli, devices, presets
+from model_core import cli, corpus, devices, presets
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
 from model_core.decoder import Decoder
@@ -30,6 +30,7 @@ from model_core.protocol import Frame
 from model_core.queries import Scene
 from model_core.recipe import Recipe
 from model_core.replay import Run, sites
+from model_core.run_folder import DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
@@ -332,7 +333,7 @@ def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
     assert all("loss" in line and "tokens/s" in line and "left" in line for line in progress)
     assert said.out.startswith(f"{out}: tiny, held out: documents 2 (counted from 0), ")
 
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", MANIFEST, WEIGHTS]
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", MANIFEST, LOG, WEIGHTS, DESCRIPTION]
     loaded = open_model(str(out))
     assert loaded.name == "tiny"
     assert loaded.model.config == CONFIGS["llama"]
@@ -345,13 +346,16 @@ def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
         "- Tokenizer: tales-2048, 2,048 tokens\n",
         "- Configuration: llama, vocab_size 2048, width 24, layers 3, ",
         f"- Parameters: {loaded.model.parameter_count:,}\n",
-        "- Training: 5 steps of 4 rows of 16 tokens, 0 of them a chunk repeated; "
-        "matrix products in float32, seed 0\n",
+        "- Training: 5 steps of 4 rows of 16 tokens, 0 of them a chunk repeated; AdamW, learning rate 0.002 after 2 "
+        "steps of warm-up, by half a cosine to a tenth, weight decay 0.1, gradients clipped at 1; "
+        "matrix products in float32\n",
+        "- Seed: 0\n",
         f"- Tokens seen: {5 * 4 * 16}\n",
-        "- Held out: documents 2 (counted from 0), ",
+        "    held out: documents 2 (counted from 0), ",
         f"{len(TALES[2].strip())} bytes: loss 7.",
-        "    layerscope train --preset tiny --data 'two tales.txt' --data third.txt --held-out 2 --out made"
-        " --steps 5 --dtype float32 --device cpu --seed 0 --licence 'CC0, by nobody'\n",
+        "    layerscope train --preset tiny --data 'two tales.txt' --data third.txt --held-out 2 --length 16 --out made"
+        " --steps 5 --batch 4 --lr 0.002 --dtype float32 --device cpu --seed 0 --licence 'CC0, by nobody'\n",
+        "    layerscope evaluate tiny --data 'two tales.txt' --data third.txt\n",
         "    best induction  L",
         "    L2H3 ",
     ):
@@ -370,11 +374,10 @@ def test_evaluate_repeats_what_the_card_says(
     assert main(["evaluate", str(out), *data]) == 0
     said = capsys.readouterr()
     assert said.err == ""
+    assert "".join(f"    {line}".rstrip() + "\n" for line in said.out.splitlines()) in card
     *scores, blank, measured = said.out.splitlines()
     assert blank == ""
     assert measured.startswith("held out: documents 2 ")
-    assert measured.replace("held out:", "- Held out:") in card
-    assert all(line in card for line in scores)
     assert scores[0].startswith("best previous   L")
     assert len(scores) == 3 + 2 + 12
 
@@ -396,12 +399,12 @@ def test_same_seed_trains_the_same_file(preset: str, data: list[str], tmp_path: 
     assert a == b
     assert a != c
     assert "2 steps" in (card := (tmp_path / "a" / "README.md").read_text(encoding="utf-8"))
-    assert "matrix products in bfloat16, seed 1" in card
+    assert "matrix products in bfloat16\n- Seed: 1\n" in card
 
 
 def test_everything_may_be_trained_on(preset: str, data: list[str], tmp_path: Path) -> None:
     assert main(["train", "--preset", preset, *data, "--out", str(tmp_path / "made"), "--held-out", ""]) == 0
-    assert "- Held out: nothing\n" in (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
+    assert "    held out: nothing\n" in (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
 
 
 def test_training_stopped_by_the_keyboard_keeps_the_last_checkpoint_quietly(
@@ -411,22 +414,20 @@ def test_training_stopped_by_the_keyboard_keeps_the_last_checkpoint_quietly(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from model_core import train
-
-    batch_at = train.batch_at
+    batch_at = corpus.batch_at
 
     def pressed(step: int, *rest: Any) -> tuple[Tensor, Tensor]:
         if step == 3:
             raise KeyboardInterrupt
         return batch_at(step, *rest)
 
-    monkeypatch.setattr(train, "batch_at", pressed)
+    monkeypatch.setattr(corpus, "batch_at", pressed)
     out = tmp_path / "made"
     assert main(["train", "--preset", preset, *data, "--out", str(out)]) == 130
     said = capsys.readouterr()
     assert said.out == ""
     assert [line.split("  ")[0] for line in said.err.splitlines()] == ["step 2 of 5"]
-    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, WEIGHTS]
+    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, LOG, WEIGHTS, DESCRIPTION, STATE]
     assert open_model(str(out)).model.config == CONFIGS["llama"]
 
 
@@ -472,9 +473,9 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: Sequence[str]) -> str
         ("generate --model M --prompt a --top-k 0", "top-k 0 keeps no token"),
         ("generate --model M --prompt a --top-p 2", "top-p 2.0 is not a share above 0 and up to 1"),
         ("generate --model M --prompt a --edit dance", "no edit reads 'dance': try mask off, "),
-        ("train --preset tales-llama --out D", "the following arguments are required: --data"),
+        ("train --preset tales-llama --out D", "tales-llama learns from text: name it with --data FILE"),
         ("train --preset p --out D --data F", "there is no preset 'p': name one of tales-llama"),
-        ("train --preset p --out D --data F --dtype float16", "argument --dtype: invalid choice: 'float16'"),
+        ("train --preset p --out D --data F --dtype float8", "argument --dtype: invalid choice: 'float8'"),
         ("train --preset p --out D --data F --held-out one", "'one' are no document numbers such as 1,2,3"),
         ("engine now", "unrecognized arguments: now"),
     ],

@@ -1,0 +1,273 @@
+"""`layerscope train`: a plan, the text, a folder, and the loop between them, told of while it runs.
+
+The same command on a folder whose training was stopped goes on with it, bit for bit.
+"""
+
+import argparse
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from model_core import devices
+from model_core.card import Facts, card, dates_training, files, hardware, text_training
+from model_core.checkpoint import Loaded, native, open_checkpoint
+from model_core.control import Control
+from model_core.corpus import Corpus, TextTask, read_corpus
+from model_core.errors import Cancelled, InputError
+from model_core.evaluation import evaluation, held_out
+from model_core.pairs import DatesTask
+from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
+from model_core.recipe import Recipe
+from model_core.run_folder import CARD, RunFolder, logged
+from model_core.task import Task
+from model_core.text_file import read_text
+from model_core.tokenizer import END_OF_TEXT
+from model_core.train import Progress, State, train
+
+MEASURE_EVERY = 5  # reports between two measures of held-out text
+BAR = 24  # characters
+
+
+def run(arguments: argparse.Namespace, every: int) -> None:
+    """Train as the arguments say, reporting and keeping a checkpoint after every so many steps.
+
+    InputError for what cannot be trained, or not written; Cancelled where it was stopped from outside.
+    """
+    plan = plan_of(arguments)
+    recipe = plan.recipe
+    devices.configure_threads()
+    device, _ = devices.check(arguments.device, recipe.autocast)
+    corpus = corpus_of(plan, arguments.data)
+    task: Task = DatesTask(plan.tokenizer, recipe)
+    if corpus is not None:
+        task = TextTask(corpus, plan.config.vocab_size, recipe)
+    folder = RunFolder(arguments.out, description(plan, corpus))
+    said = Said(arguments.json)
+    control = Control(lambda word: said.event(word))
+
+    with devices.memory_errors("training", "a smaller model, --accumulate or another device"):
+        model = plan.model().to(device)
+        before = None
+        if plan.source is not None and corpus is not None:
+            before = held_out(model.eval(), corpus, recipe.held_out, recipe.held_out_share)
+        state = folder.kept(model) or State()
+        said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=recipe.steps)
+
+        def keep(state: State) -> None:
+            # The checkpoint first: it is refused where training diverged, and what was kept before stays.
+            native.save(
+                folder.path,
+                model,
+                plan.family,
+                tokenizer=plan.tokenizer.origin,
+                name=plan.name,
+                about=plan.about,
+            )
+            folder.keep(model, state)
+            said.event("saved", step=state.step)
+
+        def report(progress: Progress) -> None:
+            said.progress(progress)
+            folder.log(progress)
+
+        if arguments.controlled:
+            control.listen()
+        try:
+            with control.signals():
+                train(
+                    model,
+                    task,
+                    recipe,
+                    report,
+                    every=every,
+                    measure=arguments.measure_every or MEASURE_EVERY * every,
+                    state=state,
+                    keep=keep,
+                    keep_every=arguments.save_every or every,
+                    cancelled=control.cancelled,
+                )
+        except Cancelled:
+            said.event("stopped", step=state.step)
+            raise
+        # Measured as it was saved: that is the model which anybody will open.
+        saved = open_checkpoint(folder.path, arguments.device)
+        found = evaluation(saved, corpus, recipe.held_out, recipe.held_out_share)
+    begun = (
+        "" if plan.source is None else f"{plan.source.name}, which had on the same text {before or 'nothing'}"
+    )
+    facts = facts_of(arguments, plan, saved, state, begun)
+    folder.finish(
+        card(facts, found),
+        seconds=state.seconds,
+        tokens=state.tokens,
+        hardware=facts.hardware,
+        data=facts.data,
+        licence=facts.licence,
+        measured=found.numbers(),
+    )
+    said.event("finished", step=recipe.steps, card=str(folder.path / CARD))
+    if not arguments.json:
+        short = (
+            found.text or "nothing held out" if found.answers is None else f"{found.answers.exact:.2%} exact"
+        )
+        print(f"{arguments.out}: {plan.name}, held out: {short}")
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    """What the arguments name, with what they change of its recipe."""
+    said = [arguments.preset is not None, arguments.source is not None]
+    if arguments.source is not None and arguments.preset is None:
+        plan = of_checkpoint(arguments.source, arguments.config, arguments.out.resolve().name)
+    elif arguments.preset is not None and not arguments.config and not all(said):
+        plan = of_preset(arguments.preset)
+    elif len(arguments.config) == 1 and not any(said):
+        plan = of_file(Path(arguments.config[0]).expanduser())
+    else:
+        raise InputError("say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT")
+    changes: dict[str, Any] = {
+        name: value
+        for name in ("steps", "batch", "length", "lr", "accumulate", "seed")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if arguments.dtype is not None:
+        changes["autocast"] = arguments.dtype
+    if arguments.held_out is not None:
+        changes["held_out"], changes["held_out_share"] = arguments.held_out
+    return replace(plan, recipe=replace(plan.recipe, **changes))
+
+
+def corpus_of(plan: Plan, data: Sequence[Path] | None) -> Corpus | None:
+    """The text to learn from; None for a plan that makes its own."""
+    if plan.task != TEXT:
+        if data:
+            raise InputError(f"{plan.name} learns from dates that are made: leave out --data")
+        return None
+    if not data:
+        raise InputError(f"{plan.name} learns from text: name it with --data FILE")
+    text = END_OF_TEXT.join(map(read_text, data))
+    return read_corpus(text, plan.tokenizer, plan.recipe.held_out, plan.recipe.held_out_share)
+
+
+def description(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
+    """All that decides which weights come out; a training goes on only where none of it changed."""
+    found = {
+        "name": plan.name,
+        "family": plan.family.name,
+        "config": asdict(plan.config),
+        "tokenizer": plan.tokenizer.name,
+        "task": plan.task,
+        "recipe": asdict(plan.recipe),
+    }
+    if plan.source is not None:
+        found["checkpoint"] = plan.source.name
+    if corpus is not None:
+        found["text"] = hashlib.sha256(corpus.train.tobytes()).hexdigest()[:16]
+    return found
+
+
+class Said:
+    """What a person reads on stderr, or a program on stdout, while training runs."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.redraws = not as_json and sys.stderr.isatty()
+
+    def event(self, name: str, **more: Any) -> None:
+        """begun, progress, saved, paused, resumed, stopped, finished: one JSON object a line."""
+        if self.as_json:
+            print(json.dumps({"event": name, **more}), flush=True)
+        elif name in ("paused", "resumed"):
+            print(name, file=sys.stderr)
+        elif name == "stopped":
+            print(f"stopped after step {more['step']}; the same command goes on", file=sys.stderr)
+        elif name == "begun" and more["step"]:
+            print(f"going on after step {more['step']} of {more['steps']}", file=sys.stderr)
+
+    def progress(self, progress: Progress) -> None:
+        if self.as_json:
+            self.event(
+                "progress", **logged(progress), steps=progress.steps, seconds_left=progress.seconds_left
+            )
+            return
+        ends = self.redraws and progress.step < progress.steps
+        done = progress.step * BAR // progress.steps
+        bar = f"\r\033[K[{'#' * done}{'.' * (BAR - done)}]  " if self.redraws else ""
+        print(bar + line(progress), file=sys.stderr, end="" if ends else "\n", flush=True)
+
+
+def line(progress: Progress) -> str:
+    left = timedelta(seconds=round(progress.seconds_left))
+    held = "" if progress.held_out_loss is None else f"  held out {progress.held_out_loss:.3f}"
+    return (
+        f"step {progress.step} of {progress.steps}  loss {progress.loss:.3f}{held}  "
+        f"{progress.tokens_per_second:,.0f} tokens/s  {left} left"
+    )
+
+
+def facts_of(arguments: argparse.Namespace, plan: Plan, saved: Loaded, state: State, begun: str) -> Facts:
+    """What the card says beside what was measured."""
+    described: Callable[[Recipe, int], str] = text_training if plan.task == TEXT else dates_training
+    return Facts(
+        name=plan.name,
+        about=plan.about,
+        data=files(arguments.data)
+        if arguments.data
+        else "dates written in many ways, made by rule from the seed",
+        licence=arguments.licence or ("not stated" if arguments.data else "none needed, nobody wrote them"),
+        tokenizer=plan.tokenizer.name,
+        vocab_size=plan.tokenizer.vocab_size,
+        family=plan.family.name,
+        config=plan.config,
+        parameters=saved.model.parameter_count,
+        training=described(plan.recipe, plan.config.layers),
+        tokens=state.tokens,
+        seconds=state.seconds,
+        hardware=hardware(arguments.device),
+        seed=plan.recipe.seed,
+        command=command_of(arguments, plan.recipe),
+        evaluate=evaluate_command(arguments, plan),
+        begun=begun,
+    )
+
+
+def command_of(arguments: argparse.Namespace, recipe: Recipe) -> str:
+    """The training command with every choice written out, and files by their names alone."""
+    words = ["layerscope", "train"]
+    if arguments.preset is not None:
+        words += ["--preset", arguments.preset]
+    if arguments.source is not None:
+        words += ["--from", Path(arguments.source).name]
+    for config in arguments.config:
+        words += ["--config", config if arguments.source is not None else Path(config).name]
+    words += data_words(arguments.data)
+    if arguments.data:
+        words += ["--held-out", held_out_words(recipe), "--length", str(recipe.length)]
+    words += ["--out", arguments.out.resolve().name]
+    words += ["--steps", str(recipe.steps), "--batch", str(recipe.batch), "--lr", f"{recipe.lr:g}"]
+    if recipe.accumulate > 1:
+        words += ["--accumulate", str(recipe.accumulate)]
+    words += ["--dtype", recipe.autocast, "--device", arguments.device, "--seed", str(recipe.seed)]
+    if arguments.licence:
+        words += ["--licence", arguments.licence]
+    return shlex.join(words)
+
+
+def evaluate_command(arguments: argparse.Namespace, plan: Plan) -> str:
+    name = arguments.preset or arguments.out.resolve().name
+    return shlex.join(["layerscope", "evaluate", name, *data_words(arguments.data)])
+
+
+def data_words(data: Sequence[Path] | None) -> list[str]:
+    return [word for path in data or () for word in ("--data", path.name)]
+
+
+def held_out_words(recipe: Recipe) -> str:
+    return (
+        f"{recipe.held_out_share * 100:g}%" if recipe.held_out_share else ",".join(map(str, recipe.held_out))
+    )

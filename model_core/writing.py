@@ -1,0 +1,47 @@
+"""Files that are whole or not there: written beside their place, and renamed when they are complete."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model_core.errors import InputError
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to. It takes that name when the block ends well, and goes when it does not.
+
+    InputError, before the block runs, where nothing can be written there.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with write_errors(path):
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} cannot be written: it is there and is no file")
+        unfinished.touch()
+    mode = unfinished.stat().st_mode
+    try:
+        yield unfinished
+        with write_errors(path):
+            unfinished.chmod(mode)  # safetensors makes files that their owner alone can read
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turns a failure to write inside the block into an InputError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be written: {reason}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 file, whole. InputError where it cannot be written."""
+    with replaced(path) as unfinished, write_errors(path):
+        unfinished.write_text(text, encoding="utf-8")
