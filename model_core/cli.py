@@ -156,6 +156,12 @@ def command_line() -> Parser:
     command.add_argument(
         "--measure-every", metavar="N", type=count, help="steps between two measures of held-out text"
     )
+    command.add_argument(
+        "--report-every",
+        metavar="N",
+        type=count,
+        help=f"steps between two lines of the log; default {REPORT_EVERY}",
+    )
     command.add_argument("--save-every", metavar="N", type=count, help="steps between two checkpoints")
     command.add_argument("--licence", help="of the data, for the model card")
     command.add_argument(
@@ -196,7 +202,7 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         "--target",
         metavar="P",
         default="",
-        help="what the decoder of an encoder-decoder reads; the prompt without it",
+        help="what the decoder of an encoder-decoder reads; without it BOS, or the prompt where the model has none",
     )
     command.add_argument(
         "--no-special",
@@ -450,7 +456,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train, leaving a checkpoint now and then, and a model card at the end."""
     from model_core import train_command
 
-    train_command.run(arguments, REPORT_EVERY)
+    train_command.run(arguments, arguments.report_every or REPORT_EVERY)
 
 
 def tokenizer(arguments: argparse.Namespace) -> None:
@@ -496,9 +502,12 @@ def prefix_of(loaded: Loaded, arguments: argparse.Namespace) -> list[int]:
 
 
 def target_of(loaded: Loaded, arguments: argparse.Namespace) -> list[int]:
-    """The tokens of --target. InputError where they are too many, or the model reads one text only."""
+    """The tokens of --target, or without it what is put before every text.
+
+    InputError where they are too many, or the model reads one text only.
+    """
     if not arguments.target:
-        return []
+        return prefix_of(loaded, arguments) if len(loaded.model.inputs) > 1 else []
     if len(loaded.model.inputs) == 1:
         raise InputError(
             f"{loaded.name} reads one text: --target is what the decoder of an encoder-decoder reads"

@@ -56,12 +56,12 @@ def read_corpus(text: str, tokenizer: Tokenizer, held_out: tuple[int, ...], shar
 
 
 def divided(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:
-    """The documents up to `share` of their characters before the end, and the rest, cut at the end of a line."""
+    """The documents but for the last `share` of their characters, and the rest; cut at the end of a line or word."""
     left = round(sum(map(len, documents)) * (1 - share))
     first: list[str] = []
     for n, document in enumerate(documents):
         if len(document) > left:
-            cut = document.rfind("\n", 0, left) + 1
+            cut = document.rfind("\n", 0, left) + 1 or document.rfind(" ", 0, left) + 1 or left
             second = [document[cut:], *documents[n + 1 :]]
             return [*first, *filter(None, [document[:cut]])], second
         first.append(document)

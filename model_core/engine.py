@@ -248,7 +248,7 @@ class Engine:
         """
         text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
         if field == "target" and not text:
-            return []
+            return list(prefix)
         try:
             tokens = loaded.tokenizer.encode(text)
         except InputError as refused:

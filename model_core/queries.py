@@ -13,7 +13,8 @@ import numpy as np
 class Scene:
     """What is run: a model (preset name or path) on a device, a prompt, and edits in words.
 
-    target   what the decoder of an encoder-decoder reads; "" for the prompt that its encoder reads
+    target   what the decoder of an encoder-decoder reads; "" for what is put before every text, or where nothing is
+             for the prompt that its encoder reads
     config   what is said of the model beside its files, "heads=8" each
     special  whether the tokens that the model's own configuration puts before a prompt (BOS) are put there
 

@@ -84,8 +84,8 @@ class RunFolder:
             self.cut_log(0)
             return None
         try:
-            numbers = json.loads(metadata(path)[NUMBERS])
             tensors = {name: stored.read() for name, stored in read_safetensors(path).items()}
+            numbers = json.loads(metadata(path)[NUMBERS])
             parts: dict[str, dict[str, Tensor]] = {field: {} for field in (WEIGHTS, *TENSORS)}
             for name, values in tensors.items():
                 field, _, rest = name.partition(" ")

@@ -167,7 +167,8 @@ def description(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
     if plan.source is not None:
         found["checkpoint"] = plan.source.name
     if corpus is not None:
-        found["text"] = hashlib.sha256(corpus.train.tobytes()).hexdigest()[:16]
+        read = corpus.train.tobytes() + corpus.held_out.tobytes()
+        found["fingerprint of the text"] = hashlib.sha256(read).hexdigest()[:12]
     return found
 
 

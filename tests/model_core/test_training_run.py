@@ -1,0 +1,322 @@
+"""A training can be killed, stopped, paused and gone on with; what it kept stays whole, and it says what it does."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from model_core import run_folder
+from model_core.checkpoint import open_checkpoint
+from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.cli import main
+from model_core.run_folder import CARD, DESCRIPTION, LOG, STATE
+from model_core.tokenizer import END_OF_TEXT
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TEXT = "Once upon a time there was a king who had three sons and one apple tree. " * 40
+DESCRIBED: dict[str, Any] = {
+    "family": "mini",
+    "tokenizer": "tales-2048",
+    "config": {"width": 16, "layers": 2, "heads": 2, "hidden": 32, "context": 16, "dropout": 0.2},
+    "recipe": {"steps": 30, "batch": 4, "length": 16, "warmup": 4, "repeats": 0.25, "held_out_share": 0.2},
+}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    """Trains a tiny model with dropout, keeping it after every 3 steps; the folder is to be added."""
+    (tmp_path / "tiny.json").write_text(json.dumps(DESCRIBED), encoding="utf-8")
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    words = ["train", "--config", str(tmp_path / "tiny.json"), "--data", str(tmp_path / "text.txt")]
+    return [*words, "--report-every", "2", "--save-every", "3", "--measure-every", "4", "--out"]
+
+
+def started(command: list[str], *more: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "model_core.cli", *command, *more],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def after(process: subprocess.Popen[str], event: str, step: int) -> list[dict[str, Any]]:
+    """What the process tells up to an event at that step or later."""
+    assert process.stdout is not None
+    told = []
+    for line in process.stdout:
+        told.append(json.loads(line))
+        if told[-1]["event"] == event and told[-1].get("step", step) >= step:
+            return told
+    pytest.fail(f"it ended after {told} and {process.communicate()[1]}")
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    """The log, without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    return [
+        {name: value for name, value in line.items() if name not in ("seconds", "tokens_per_second")}
+        for line in lines
+    ]
+
+
+def test_training_that_was_killed_goes_on_to_the_same_weights_bit_for_bit(
+    command: list[str], tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main([*command, str(whole)]) == 0
+    process = started([*command, str(killed)], "--json")
+    after(process, "saved", 12)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (killed / STATE).is_file()
+    assert not (killed / CARD).exists()
+
+    again = started([*command, str(killed)], "--json")
+    told = [json.loads(line) for line in again.communicate()[0].splitlines()]
+    assert again.returncode == 0
+    assert told[0]["event"] == "begun"
+    assert 12 <= told[0]["step"] < 30
+    assert told[-1]["event"] == "finished"
+    assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert log(killed) == log(whole)
+    assert sorted(path.name for path in killed.iterdir()) == [CARD, MANIFEST, LOG, WEIGHTS, DESCRIPTION]
+
+
+def stopped_in(
+    process: subprocess.Popen[str], stop: Callable[[], None], step: int
+) -> tuple[int, dict[str, Any]]:
+    """The exit code, and the last thing told, of a process that is asked to stop after that step."""
+    after(process, "saved", step)
+    stop()
+    out, _ = process.communicate()
+    return process.returncode, json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("word", ["SIGTERM", "stop", ""])
+def test_training_that_is_asked_to_stop_finishes_its_step_and_keeps_it(
+    command: list[str], tmp_path: Path, word: str
+) -> None:
+    folder = tmp_path / "made"
+    process = started([*command, str(folder), "--steps", "100000"], "--json", "--controlled")
+
+    def stop() -> None:
+        assert process.stdin is not None
+        if word.startswith("SIG"):
+            process.send_signal(getattr(signal, word))
+        elif word:
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+        # Without a word stdin ends, as when the window goes away.
+
+    code, last = stopped_in(process, stop, 6)
+    assert code == 130
+    assert last["event"] == "stopped"
+    state = load_file(folder / STATE)
+    (moment,) = {int(values) for name, values in state.items() if name.startswith("moments step ")}
+    assert last["step"] == moment >= 6
+    assert open_checkpoint(folder).name == "tiny"
+
+
+def test_training_pauses_and_goes_on_by_words(command: list[str], tmp_path: Path) -> None:
+    process = started([*command, str(tmp_path / "made"), "--steps", "60"], "--json", "--controlled")
+    assert process.stdin is not None
+    process.stdin.write("pause\n")
+    process.stdin.flush()
+    after(process, "paused", 0)
+    process.stdin.write("nonsense\nresume\n")
+    process.stdin.flush()
+    after(process, "resumed", 0)
+    told = after(process, "finished", 60)
+    assert [line["step"] for line in told if line["event"] == "progress"][-1] == 60
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_log_has_one_object_a_report(command: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    assert main([*command, str(folder)]) == 0
+    lines = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    assert [line["step"] for line in lines] == list(range(2, 31, 2))
+    names = {"step", "loss", "lr", "grad_norm", "tokens", "tokens_per_second", "seconds"}
+    for line in lines:
+        measured = line["step"] % 4 == 0 or line["step"] == 30
+        assert line.keys() == names | ({"held_out_loss"} if measured else set())
+        assert line["tokens"] == line["step"] * 4 * 16
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
+
+
+def test_measuring_held_out_text_disturbs_nothing(command: list[str], tmp_path: Path) -> None:
+    often, never = tmp_path / "often", tmp_path / "never"
+    assert main([*command, str(often), "--measure-every", "2"]) == 0
+    assert main([*command, str(never), "--measure-every", "1000"]) == 0
+    assert (often / WEIGHTS).read_bytes() == (never / WEIGHTS).read_bytes()
+    assert sum("held_out_loss" in line for line in log(often)) == 15
+    assert sum("held_out_loss" in line for line in log(never)) == 1
+
+
+def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    capsys.readouterr()
+    assert main(words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("layerscope: ")
+    assert not any(line.startswith(("layerscope", "Traceback")) for line in said[:-1])
+    return said[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")]
+)
+def test_what_was_kept_stays_where_no_more_can_be_written(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    reason: str,
+) -> None:
+    folder, kept = tmp_path / "made", []
+
+    def full(tensors: dict[str, torch.Tensor], path: Path, numbers: dict[str, str]) -> None:
+        if kept:
+            path.write_bytes(b"half of it")
+            raise OSError(number, os.strerror(number))
+        save_file(tensors, path, numbers)
+        kept.append(path.read_bytes())
+
+    monkeypatch.setattr(run_folder, "save_file", full)
+    assert f"{folder / STATE} cannot be written: {reason}" in refused(capsys, [*command, str(folder)])
+    assert (folder / STATE).read_bytes() == kept[0]
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, LOG, WEIGHTS, DESCRIPTION, STATE]
+
+    monkeypatch.undo()
+    whole = tmp_path / "whole"
+    assert main([*command, str(folder)]) == 0
+    assert main([*command, str(whole)]) == 0
+    assert (folder / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert log(folder) == log(whole)
+
+
+def test_folder_belongs_to_one_training(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "made"
+    assert main([*command, str(folder)]) == 0
+    assert "holds this training, done: name another folder" in refused(capsys, [*command, str(folder)])
+    said = refused(capsys, [*command, str(folder), "--steps", "31"])
+    assert f"{folder} holds another training: its recipe steps is 30, not 31; " in said
+    (tmp_path / "text.txt").write_text(TEXT + "More.", encoding="utf-8")
+    assert "holds another training: its fingerprint of the text is " in refused(
+        capsys, [*command, str(folder)]
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}", encoding="utf-8")
+    assert "holds another model (config.json): name another folder" in refused(capsys, [*command, str(other)])
+
+
+def test_damaged_state_is_one_line(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "made"
+    monkeypatch.setattr("model_core.control.Control.cancelled", lambda self: True)
+    assert main([*command, str(folder)]) == 130
+    whole = (folder / STATE).read_bytes()
+    for damaged in (
+        whole[:-10],
+        b"",
+        b"no tensors at all",
+        whole.replace(b"weights embed", b"weights ebmed"),
+    ):
+        (folder / STATE).write_bytes(damaged)
+        said = refused(capsys, [*command, str(folder)])
+        assert STATE in said
+        assert "damaged: delete it to begin anew" in said or "no whole safetensors file" in said
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_mixed_precision_resumes_bit_for_bit(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    from model_core.control import Control
+
+    whole, parts, asked = tmp_path / "whole", tmp_path / "parts", []
+
+    def cancelled(control: Control) -> bool:
+        asked.append(0)
+        return len(asked) == 8
+
+    assert main([*command, str(whole), "--dtype", dtype]) == 0
+    monkeypatch.setattr(Control, "cancelled", cancelled)
+    assert main([*command, str(parts), "--dtype", dtype]) == 130
+    assert main([*command, str(parts), "--dtype", dtype]) == 0
+    assert (whole / WEIGHTS).read_bytes() == (parts / WEIGHTS).read_bytes()
+    assert log(whole) == log(parts)
+
+
+def test_fine_tuning_lowers_the_loss_of_text_that_was_held_out(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, tuned, verse = tmp_path / "base", tmp_path / "tuned", tmp_path / "verse.txt"
+    assert main([*command, str(base), "--steps", "60"]) == 0
+    verse.write_text("ROMEO:\nBut soft, what light through yonder window breaks?\n\n" * 60, encoding="utf-8")
+    words = ["train", "--from", str(base), "--data", str(verse), "--out", str(tuned), "--lr", "0.003"]
+    assert main([*words, "--steps", "40", "--batch", "4"]) == 0
+    capsys.readouterr()
+    losses = []
+    for model in (base, tuned):
+        assert main(["evaluate", str(model), "--data", str(verse), "--held-out", "5%"]) == 0
+        said = capsys.readouterr().out
+        assert "held out: the last 5% of the text, " in said
+        losses.append(float(said.split("loss ")[1].split()[0]))
+    assert losses[1] < losses[0] - 0.5
+    card = (tuned / CARD).read_text(encoding="utf-8")
+    assert "- Begun from: tiny, which had on the same text the last 5% of the text, " in card
+    assert f"loss {losses[0]:.4f}" in card
+    assert f"loss {losses[1]:.4f}" in card
+    assert main(["evaluate", str(tuned), "--data", str(verse)]) == 0
+    assert capsys.readouterr().out in card.replace("\n    ", "\n").replace("    best", "best")
+
+
+def test_vocabulary_is_learned_and_can_be_trained_with(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ranks = tmp_path / "king.tiktoken"
+    text = tmp_path / "text.txt"
+    assert main(["tokenizer", "--data", str(text), "--vocab", "280", "--out", str(ranks)]) == 0
+    assert capsys.readouterr().out == f"{ranks}: 280 tokens, the last of them {END_OF_TEXT}\n"
+    described = {**DESCRIBED, "tokenizer": ranks.name}
+    (tmp_path / "tiny.json").write_text(json.dumps(described), encoding="utf-8")
+    assert main([*command, str(tmp_path / "made")]) == 0
+    ranks.unlink()
+    loaded = open_checkpoint(tmp_path / "made")
+    assert loaded.tokenizer.vocab_size == loaded.model.config.vocab_size == 280
+    ids = loaded.tokenizer.encode(TEXT)
+    assert loaded.tokenizer.decode(ids) == TEXT
+    assert len(ids) < len(TEXT)
+
+
+def test_vocabulary_that_cannot_be_learned_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, out = tmp_path / "text.txt", tmp_path / "a.tiktoken"
+    text.write_text("abab", encoding="utf-8")
+    words = ["tokenizer", "--data", str(text), "--out", str(out), "--vocab"]
+    assert "ask for at least 257" in refused(capsys, [*words, "100"])
+    assert "give a longer text" in refused(capsys, [*words, "5000"])
+    assert not out.exists()
