@@ -34,7 +34,7 @@ from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
 from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
-from model_core.tokenizers import characters, has_tokenizer, tokenizer_in
+from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
 from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
 
@@ -111,7 +111,7 @@ def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: i
         return IdTokenizer(vocab_size)
     if isinstance(said, str):
         return vocabulary(said, vocab_size, path)
-    if not has_tokenizer(path, vocab_size):
+    if not any(format.find(path, vocab_size) for format in FORMATS):
         raise InputError(f"{MANIFEST} says that the tokenizer lies beside it, but {path} has none")
     known = {key: said[key] for key in ("bos_token_id", "eos_token_id") if key in said}
     return tokenizer_in(path, vocab_size, known)

@@ -1,6 +1,7 @@
 """Training learns, and the same recipe learns the same."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -340,3 +341,79 @@ def test_bits_per_byte_are_those_of_each_window_s_own_log_probabilities(family: 
         log_probs = model(row[:, :-1])[0].double().log_softmax(-1)
         bits -= sum(log_probs[t, row[0, t + 1]].item() for t in range(row.shape[1] - 1)) / math.log(2)
     assert bits_per_byte(model, text, 77) == pytest.approx(bits / 77, rel=1e-6)
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_step_computed_in_parts_is_the_step_of_the_whole_batch(accumulate: int) -> None:
+    recipe = replace(RECIPE, steps=3, repeats=0.5)
+    whole, _ = trained("llama", recipe)
+    parts, said = trained("llama", replace(recipe, accumulate=accumulate))
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert said[-1].loss == pytest.approx(trained("llama", recipe)[1][-1].loss, rel=1e-5)
+
+
+def test_parts_of_a_batch_are_its_rows_in_order() -> None:
+    batch = task(TOY, RECIPE).batch(0)
+    parts = batch.cut(4)
+    assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+    assert torch.equal(torch.cat([part.inputs[0] for part in parts]), batch.inputs[0])
+    assert sum(part.counted for part in parts) == batch.counted
+    assert sum(part.tokens for part in parts) == batch.tokens == 8 * 16
+
+
+@families
+@pytest.mark.parametrize("autocast", ["float32", "float16"])
+def test_training_goes_on_from_a_state_bit_for_bit(family: str, autocast: str) -> None:
+    recipe = replace(RECIPE, steps=6, guided=4, autocast=autocast)
+    config = replace(CONFIGS[family], vocab_size=BYTES)
+    if hasattr(config, "dropout"):
+        config = replace(config, dropout=0.2)
+
+    def begun() -> Decoder:
+        model = family_of(config).build(config)
+        initialise(model, 0)
+        return model
+
+    whole, said = begun(), []
+    train(whole, task(TOY, recipe), recipe, said.append, every=4)
+
+    first, again, kept, asked = begun(), begun(), [], []
+    with pytest.raises(Cancelled):
+        train(
+            first,
+            task(TOY, recipe),
+            recipe,
+            lambda progress: None,
+            every=4,
+            keep=kept.append,
+            cancelled=lambda: asked.append(0) or len(asked) == 4,
+        )
+    state = deepcopy(kept[-1])
+    assert state.step == state.since == 3
+    again.load_state_dict(first.state_dict())
+    torch.rand(7)
+    gone_on: list[Progress] = []
+    train(again, task(TOY, recipe), recipe, gone_on.append, every=4, state=state)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+    assert [(p.step, p.loss, p.grad_norm, p.tokens) for p in gone_on] == [
+        (p.step, p.loss, p.grad_norm, p.tokens) for p in said
+    ]
+
+
+def test_rows_longer_than_the_context_are_refused() -> None:
+    recipe = replace(RECIPE, length=48)
+    with pytest.raises(InputError, match="rows of 48 tokens do not fit the model's context of 24"):
+        train(untrained("gpt2"), task(TOY, recipe), recipe, lambda progress: None)
+
+
+def test_share_of_the_text_is_held_out_from_its_end(tokenizer: TiktokenTokenizer) -> None:
+    text = "one\n" * 10 + END_OF_TEXT + "two\n" * 30
+    read = read_corpus(text, tokenizer, (), 0.25)
+    assert tokenizer.decode(read.held_out.tolist()).startswith("two\n")
+    assert 0.22 <= read.held_out_bytes / 160 <= 0.3
+    whole = tokenizer.decode([*read.train, *read.held_out]).replace(END_OF_TEXT, "")
+    assert whole.count("one") == 10
+    assert whole.count("two") == 30
+    assert read_corpus("word " * 100, tokenizer, (), 0.1).held_out_bytes < 60
+    assert read_corpus("w" * 100, tokenizer, (), 0.1).held_out_bytes == 10
