@@ -6,8 +6,8 @@
     training.safetensors                 weights in float32, the optimiser's moments, random numbers, the step
     README.md                            the card, once it is done
 
-The last but one is there only while there is something to go on with. Nothing in the folder is ever unpickled, and each
-file is complete before it takes its name.
+training.safetensors is there only while there is something to go on with. Nothing in the folder is ever unpickled, and
+each file is complete before it takes its name.
 """
 
 import json

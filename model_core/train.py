@@ -206,7 +206,7 @@ def remember(
     }
     state.random = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
-        state.random[device.type] = getattr(torch, device.type).get_rng_state()
+        state.random[device.type] = getattr(torch, device.type).get_rng_state(*numbered(device))
     state.scale = {name: float(value) for name, value in scaler.state_dict().items()}
 
 
@@ -228,9 +228,14 @@ def restore(
             }
     torch.set_rng_state(state.random["cpu"])
     if device.type in state.random and device.type != "cpu":
-        getattr(torch, device.type).set_rng_state(state.random[device.type])
+        getattr(torch, device.type).set_rng_state(state.random[device.type], *numbered(device))
     if state.scale and scaler.is_enabled():
         integral = {"growth_interval", "_growth_tracker"}
         scaler.load_state_dict(
             {name: int(value) if name in integral else value for name, value in state.scale.items()}
         )
+
+
+def numbered(device: torch.device) -> tuple[torch.device, ...]:
+    """The device where there may be several of its type, each with its own random numbers."""
+    return (device,) if device.type == "cuda" else ()

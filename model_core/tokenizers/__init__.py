@@ -75,7 +75,9 @@ def tokenizer_in(folder: Path, vocab_size: int, config: Mapping[str, Any] | None
         if (path := format.find(folder, vocab_size)) is not None:
             tokenizer = format.open(path, wanted(folder, vocab_size, config))
             files = [path, *(folder / name for name in (*format.beside, SETTINGS))]
-            ids = {key: config[key] for key in ("bos_token_id", "eos_token_id") if config.get(key) is not None}
+            ids = {
+                key: config[key] for key in ("bos_token_id", "eos_token_id") if config.get(key) is not None
+            }
             tokenizer.origin = Origin(ids, {file.name: file for file in files if file.is_file()})
             return tokenizer
     return default_tokenizer(vocab_size)

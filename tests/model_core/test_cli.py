@@ -498,7 +498,7 @@ def test_model_that_is_neither_a_preset_nor_a_path_is_one_line(
         )
     else:
         assert message.startswith(
-            f"there is no model '{' '.join(model.split())}': name a preset (tales-llama)"
+            f"there is no model '{' '.join(model.split())}': name a preset ({', '.join(PRESETS)})"
         )
 
 

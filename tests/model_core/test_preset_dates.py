@@ -52,4 +52,4 @@ def test_decoder_begins_with_what_is_put_before_every_text() -> None:
         Frame("ask", 1, {"scene": scene.to_json(), "queries": queries}), lambda: False, lambda: False
     )
     (answer,) = [frame for frame in told if frame.kind == "answer"]
-    assert answer.fields["strings"][0] == "2"
+    assert answer.fields["facts"]["strings"][0] == "2"
