@@ -427,9 +427,11 @@ def generate(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Print what a model card holds: scores of the heads and held-out text, or answers to unseen dates."""
     from model_core.devices import memory_errors
-    from model_core.evaluation import evaluation
+    from model_core.evaluation import answers_dates, evaluation
 
     loaded = opened(arguments)
+    if arguments.data and answers_dates(loaded):
+        raise InputError(f"{loaded.name} is measured by dates that are made: leave out --data")
     documents, share = held_out_of(loaded, arguments) if arguments.data else ((), 0.0)
     with memory_errors("this evaluation"):
         corpus = corpus_of(arguments.data, loaded.tokenizer, documents, share) if arguments.data else None

@@ -2,6 +2,7 @@
 
 import re
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_dates_are_answered_on_the_command_line(
 ) -> None:
     assert main(["generate", "--model", "dates", "--prompt", text, "--temperature", "0"]) == 0
     assert capsys.readouterr().out == f"{iso}\n"
+
+
+def test_dates_are_neither_trained_nor_measured_on_text(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("7 March 2024", encoding="utf-8")
+    for words in (["evaluate", "dates"], ["train", "--preset", "dates", "--out", str(tmp_path / "made")]):
+        assert main([*words, "--data", str(text)]) == 2
+        assert "dates that are made: leave out --data" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 def test_decoder_begins_with_what_is_put_before_every_text() -> None:

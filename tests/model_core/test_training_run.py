@@ -28,7 +28,7 @@ DESCRIBED: dict[str, Any] = {
     "family": "mini",
     "tokenizer": "tales-2048",
     "config": {"width": 16, "layers": 2, "heads": 2, "hidden": 32, "context": 16, "dropout": 0.2},
-    "recipe": {"steps": 30, "batch": 4, "length": 16, "warmup": 4, "repeats": 0.25, "held_out_share": 0.2},
+    "recipe": {"steps": 18, "batch": 4, "length": 16, "warmup": 4, "repeats": 0.25, "held_out_share": 0.2},
 }
 
 
@@ -79,7 +79,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights_bit_for_bit(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main([*command, str(whole)]) == 0
     process = started([*command, str(killed)], "--json")
-    after(process, "saved", 12)
+    after(process, "saved", 6)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -90,7 +90,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights_bit_for_bit(
     told = [json.loads(line) for line in again.communicate()[0].splitlines()]
     assert again.returncode == 0
     assert told[0]["event"] == "begun"
-    assert 12 <= told[0]["step"] < 30
+    assert 6 <= told[0]["step"] < 18
     assert told[-1]["event"] == "finished"
     assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
     assert log(killed) == log(whole)
@@ -133,7 +133,7 @@ def test_training_that_is_asked_to_stop_finishes_its_step_and_keeps_it(
 
 
 def test_training_pauses_and_goes_on_by_words(command: list[str], tmp_path: Path) -> None:
-    process = started([*command, str(tmp_path / "made"), "--steps", "60"], "--json", "--controlled")
+    process = started([*command, str(tmp_path / "made"), "--steps", "19"], "--json", "--controlled")
     assert process.stdin is not None
     process.stdin.write("pause\n")
     process.stdin.flush()
@@ -141,8 +141,8 @@ def test_training_pauses_and_goes_on_by_words(command: list[str], tmp_path: Path
     process.stdin.write("nonsense\nresume\n")
     process.stdin.flush()
     after(process, "resumed", 0)
-    told = after(process, "finished", 60)
-    assert [line["step"] for line in told if line["event"] == "progress"][-1] == 60
+    told = after(process, "finished", 19)
+    assert [line["step"] for line in told if line["event"] == "progress"][-1] == 19
     process.communicate()
     assert process.returncode == 0
 
@@ -151,10 +151,10 @@ def test_log_has_one_object_a_report(command: list[str], tmp_path: Path) -> None
     folder = tmp_path / "made"
     assert main([*command, str(folder)]) == 0
     lines = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-    assert [line["step"] for line in lines] == list(range(2, 31, 2))
+    assert [line["step"] for line in lines] == list(range(2, 19, 2))
     names = {"step", "loss", "lr", "grad_norm", "tokens", "tokens_per_second", "seconds"}
     for line in lines:
-        measured = line["step"] % 4 == 0 or line["step"] == 30
+        measured = line["step"] % 4 == 0 or line["step"] == 18
         assert line.keys() == names | ({"held_out_loss"} if measured else set())
         assert line["tokens"] == line["step"] * 4 * 16
     assert lines[-1]["loss"] < lines[0]["loss"]
@@ -166,7 +166,7 @@ def test_measuring_held_out_text_disturbs_nothing(command: list[str], tmp_path: 
     assert main([*command, str(often), "--measure-every", "2"]) == 0
     assert main([*command, str(never), "--measure-every", "1000"]) == 0
     assert (often / WEIGHTS).read_bytes() == (never / WEIGHTS).read_bytes()
-    assert sum("held_out_loss" in line for line in log(often)) == 15
+    assert sum("held_out_loss" in line for line in log(often)) == 9
     assert sum("held_out_loss" in line for line in log(never)) == 1
 
 
@@ -218,8 +218,8 @@ def test_folder_belongs_to_one_training(
     folder = tmp_path / "made"
     assert main([*command, str(folder)]) == 0
     assert "holds this training, done: name another folder" in refused(capsys, [*command, str(folder)])
-    said = refused(capsys, [*command, str(folder), "--steps", "31"])
-    assert f"{folder} holds another training: its recipe steps is 30, not 31; " in said
+    said = refused(capsys, [*command, str(folder), "--steps", "19"])
+    assert f"{folder} holds another training: its recipe steps is 18, not 19; " in said
     (tmp_path / "text.txt").write_text(TEXT + "More.", encoding="utf-8")
     assert "holds another training: its fingerprint of the text is " in refused(
         capsys, [*command, str(folder)]
