@@ -98,9 +98,7 @@ def run(arguments: argparse.Namespace, every: int) -> None:
         # Measured as it was saved: that is the model which anybody will open.
         saved = open_checkpoint(folder.path, arguments.device)
         found = evaluation(saved, corpus, recipe.held_out, recipe.held_out_share)
-    begun = (
-        "" if plan.source is None else f"{plan.source.name}, which had on the same text {before or 'nothing'}"
-    )
+    begun = "" if plan.source is None else f"{plan.source.name}; held out, before: {before or 'nothing'}"
     facts = facts_of(arguments, plan, saved, state, begun)
     folder.finish(
         card(facts, found),

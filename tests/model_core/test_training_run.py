@@ -286,7 +286,7 @@ def test_fine_tuning_lowers_the_loss_of_text_that_was_held_out(
         losses.append(float(said.split("loss ")[1].split()[0]))
     assert losses[1] < losses[0] - 0.5
     card = (tuned / CARD).read_text(encoding="utf-8")
-    assert "- Begun from: tiny, which had on the same text the last 5% of the text, " in card
+    assert "- Begun from: tiny; held out, before: the last 5% of the text, " in card
     assert f"loss {losses[0]:.4f}" in card
     assert f"loss {losses[1]:.4f}" in card
     assert main(["evaluate", str(tuned), "--data", str(verse)]) == 0
