@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_core.growth import split
+
 from explorer_app.text import tr
 
 UNTRAINED = "untrained:"
@@ -12,7 +14,9 @@ def model_title(model: str) -> str:
     """How a scene's model is called where room is short: a preset's name, or the last part of a path."""
     if model.startswith(UNTRAINED):
         return tr("{name} untrained").format(name=model.removeprefix(UNTRAINED).replace("/", " "))
-    return Path(model).name or model
+    name, step = split(model)
+    title = Path(name).name or name
+    return title if step is None else tr("{name} at step {step}").format(name=title, step=f"{step:,}")
 
 
 def model_tip(model: str, config: Sequence[str]) -> str:

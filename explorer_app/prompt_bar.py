@@ -253,7 +253,7 @@ class PromptBar(QWidget):
         scene, presets = self.session.scene, self.session.greeting.get("presets", {})
         models = [Recent(name) for name in presets]
         models += [recent for recent in self.recent if recent.model not in presets]
-        asked = Recent(scene.model, scene.config)
+        asked = Recent(*scene.shape)
         return models if asked in models else [asked, *models]
 
     def show_models(self) -> None:
@@ -264,7 +264,7 @@ class PromptBar(QWidget):
             for row, choice in enumerate(self.choices):
                 self.model.addItem(model_title(choice.model), choice.model)
                 about = presets.get(choice.model, model_tip(choice.model, choice.config))
-                known = choice.model in presets or choice.model == self.session.scene.model
+                known = choice.model in presets or choice.model == self.session.scene.shape[0]
                 if missing := "" if known else why_missing(choice.model):
                     about = f"{about}\n{missing}"
                     cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)
@@ -299,7 +299,7 @@ class PromptBar(QWidget):
         if self.choices != self.models():
             self.show_models()
         with QSignalBlocker(self.model):
-            self.model.setCurrentIndex(self.choices.index(Recent(scene.model, scene.config)))
+            self.model.setCurrentIndex(self.choices.index(Recent(*scene.shape)))
         for box, value in ((self.device, scene.device), (self.dtype, scene.dtype)):
             with QSignalBlocker(box):
                 box.setCurrentIndex(box.findData(value))

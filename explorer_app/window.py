@@ -44,7 +44,7 @@ from explorer_app.untrained_dialog import UntrainedDialog
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
 WIDTHS = {"left": 21, "centre": 55, "right": 24}
-HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44}
+HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 55, "growth": 45}
 LAYOUT_VERSION = 1
 
 
@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
         """What the window and its visible panels want to know, the most urgent first."""
         panels, session = self.panels.values(), self.session
         wanted = [RUN, SITES, *(asked for panel in panels for asked in panel.wanted())]
-        if session.scene.model == session.shown.model:
+        if session.scene.shape == session.shown.shape:
             wanted += [asked for panel in panels for asked in panel.ahead()]
         return wanted
 
@@ -135,16 +135,18 @@ class MainWindow(QMainWindow):
             self.removeDockWidget(dock)
         for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
             self.setCorner(corner, side.BottomDockWidgetArea)
-        for dock in left:
+        for dock in left[:1]:
             self.addDockWidget(side.LeftDockWidgetArea, dock)
         for dock in (*centre[:1], *right[:1]):
             self.addDockWidget(side.RightDockWidgetArea, dock, Qt.Orientation.Horizontal)
         for before, dock in pairwise(centre):
             self.tabifyDockWidget(before, dock)
-        for before, dock in pairwise(right):
-            self.splitDockWidget(before, dock, Qt.Orientation.Vertical)
+        for stack in (left, right):
+            for before, dock in pairwise(stack):
+                self.splitDockWidget(before, dock, Qt.Orientation.Vertical)
         for dock in bottom:
             self.addDockWidget(side.BottomDockWidgetArea, dock)
+        self._withheld.clear()
         for dock in self.docks.values():
             dock.show()
         for dock in centre[:1]:
@@ -154,11 +156,14 @@ class MainWindow(QMainWindow):
         self._tidy()
 
     def offer_panels(self, _: Any = None) -> None:
-        """A panel that has nothing to show of the model on screen is out of sight until another model is there."""
+        """A panel that has nothing to show of the model on screen is out of sight until another model is there.
+
+        One that then says what it would show can be opened all the same.
+        """
         for name, dock in self.docks.items():
-            applies = dock.panel.applies(self.session.run)
-            dock.toggleViewAction().setVisible(applies)
-            if not applies and not dock.isHidden():
+            applies, offers = dock.panel.applies(self.session.run), dock.panel.offers
+            dock.toggleViewAction().setVisible(applies or offers)
+            if not applies and not dock.isHidden() and not (offers and name in self._withheld):
                 self._withheld.add(name)
                 dock.hide()
             elif applies and name in self._withheld:
@@ -166,12 +171,16 @@ class MainWindow(QMainWindow):
                 dock.show()
 
     def arrange_columns(self) -> None:
-        """Share the width, what is in the middle gets the most, and the height of the stack at the right."""
+        """Share the width, what is in the middle gets the most, and the height of the stacks at both sides."""
         columns = {dock: share for area, share in WIDTHS.items() for dock in self.of_area(area)[:1]}
-        stack = {dock: HEIGHTS.get(dock.objectName(), 20) for dock in self.of_area("right")}
+        left, right = (
+            {dock: HEIGHTS.get(dock.objectName(), 20) for dock in self.of_area(area)}
+            for area in ("left", "right")
+        )
         for shares, whole, way in (
             (columns, self.width(), Qt.Orientation.Horizontal),
-            (stack, self.height(), Qt.Orientation.Vertical),
+            (left, self.height(), Qt.Orientation.Vertical),
+            (right, self.height(), Qt.Orientation.Vertical),
         ):
             sizes = [share * whole // sum(shares.values()) for share in shares.values()]
             self.resizeDocks(list(shares), sizes, way)
@@ -347,9 +356,8 @@ class MainWindow(QMainWindow):
 
     def _note_model(self, _: Any = None) -> None:
         """What could be opened is offered again, now and at the next start."""
-        shown = self.session.shown
-        if shown.model not in self.session.greeting.get("presets", {shown.model: ""}):
-            recent = Recent(shown.model, shown.config)
+        recent = Recent(*self.session.shown.shape)
+        if recent.model not in self.session.greeting.get("presets", {recent.model: ""}):
             self.prompt_bar.remember(recent)
             if self.settings is not None:
                 remember_model(self.settings, recent)
@@ -486,6 +494,8 @@ class MainWindow(QMainWindow):
         restored = self.restoreState(layout, LAYOUT_VERSION)
         if not restored:
             self.arrange()
+        for name in self._withheld:
+            self.docks[name].hide()  # it was there for the model of then
         self.offer_panels()
         self._tidy()
         return restored

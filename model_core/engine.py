@@ -36,16 +36,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core import conventions, derive, describe
+from model_core import conventions, derive, describe, growth, roles
 from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
 from model_core.merges import Split, merges
+from model_core.model import Model
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.position import Rope
-from model_core.presets import PRESETS, open_model
+from model_core.presets import PRESETS, folder_of, grown, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
@@ -53,6 +54,7 @@ from model_core.tokenizer import IdTokenizer
 from model_core.trace import to_array
 
 LOADED_MODELS = 2
+LOADED_BYTES = 64 << 20  # more models are kept while all together are no larger: the steps of a growing one
 KEPT_RUNS = 4
 FEW_IDS = 8
 TELL_SECONDS = 0.05
@@ -189,7 +191,7 @@ class Engine:
                     raise
                 self.forget_models(1)
                 self.models[key] = self.opened(scene, id, other_model)
-            self.forget_models(LOADED_MODELS)
+            self.forget_models(LOADED_MODELS, LOADED_BYTES)
         self.models.move_to_end(key)
         return self.models[key]
 
@@ -205,9 +207,35 @@ class Engine:
             cancelled=other_model,
         )
 
-    def forget_models(self, left: int) -> None:
-        """Let go of the least recently used models, and their runs, until so many are left."""
-        while len(self.models) > left:
+    def load_ahead(self) -> bool:
+        """Load one more step of the growing model that was asked for last, the nearest that is not there yet.
+
+        False where none is left, or all of them together would be too large to keep.
+        """
+        here = next(reversed(self.models), None)
+        if here is None or (found := grown(here[0])) is None:
+            return False
+        name, step, kept = found
+        steps = [moment.step for moment in kept]
+        if bytes_of(self.models[here].model) * len(steps) > LOADED_BYTES:
+            return False
+        index = steps.index(step)
+        for n in sorted(range(len(steps)), key=lambda n: abs(n - index)):
+            model = growth.at(name, n, steps)
+            if n != index and (model, *here[1:]) not in self.models:
+                try:
+                    self.models[model, *here[1:]] = open_model(model, here[2], here[3], config=here[1])
+                except InputError:
+                    return False
+                self.models.move_to_end(here)
+                return True
+        return False
+
+    def forget_models(self, left: int, size: int = 0) -> None:
+        """Let go of the least recently used models, and their runs, until so many are left, or all fit the size."""
+        while (
+            len(self.models) > left and sum(bytes_of(loaded.model) for loaded in self.models.values()) > size
+        ):
             old, _ = self.models.popitem(last=False)
             for run in [scene for scene in self.runs if scene.opened == old]:
                 del self.runs[run]
@@ -304,14 +332,20 @@ def failure(
 
 
 def greeting() -> dict[str, Any]:
-    """What this engine has: devices with their memory, dtypes, presets and families."""
+    """What this engine has: devices with their memory, dtypes, presets and those that can be seen growing, families."""
     return {
         "devices": [device.__dict__ for device in devices()],
         "dtypes": list(DTYPES),
         "presets": {name: preset.about for name, preset in PRESETS.items()},
+        "growing": [name for name in PRESETS if growth.moments(folder_of(name))],
         "families": describe.families(),
         "pid": os.getpid(),
     }
+
+
+def bytes_of(model: Model) -> int:
+    """What the parameters of a model take."""
+    return sum(parameter.nbytes for parameter in model.parameters())
 
 
 def prefix_of(scene: Scene, loaded: Loaded) -> tuple[int, ...]:
@@ -364,7 +398,26 @@ def run_(context: Context) -> Answer:
             "milliseconds": context.milliseconds,
             "kept_bytes": run.trace.nbytes,
             "edits": [str(edit) for edit in run.edits],
+            "grows": grown(context.scene.model) is not None,
         }
+    )
+
+
+@answers("growth")
+def growth_(context: Context) -> Answer:
+    """The steps of the model's training that were kept: tokens seen, and each score of every head there, [N L H].
+
+    name, step  what "growth@16" is made of: the model, and the step of the one on screen
+    scores      the names of the scores; no steps where none were kept
+    """
+    found = grown(context.scene.model)
+    if found is None:
+        return Answer({"name": context.scene.model, "step": 0, "steps": [], "tokens": [], "scores": []})
+    name, step, kept = found
+    scores = {one: np.array([moment.scores[one] for moment in kept], np.float32) for one in kept[0].scores}
+    steps, tokens = [moment.step for moment in kept], [moment.tokens for moment in kept]
+    return Answer(
+        {"name": name, "step": step, "steps": steps, "tokens": tokens, "scores": list(scores)}, scores
     )
 
 
@@ -419,6 +472,34 @@ def kind_named(context: Context, name: str) -> AttentionKind:
         if kind.name == name:
             return kind
     raise InputError(f"this model has no attention of the kind {name!r}")
+
+
+@answers("roles")
+def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
+    """What the heads of a kind of attention do: scores [L H] of each role, NaN where the text has no say in it.
+
+    on     "prompt": the present run, edits included; "probe": distinct random tokens twice, the model as it is
+    roles  the fields of `roles.Role` of each, in order
+    """
+    kind, run = kind_named(context, stack), context.run
+    if on == "probe":
+        found = roles.probe_roles(run.model, cancelled=context.cancelled)
+    elif on == "prompt":
+        queries, keys = (torch.tensor(run.inputs[text]) for text in (kind.queries, kind.keys))
+        layers = []
+        for layer in range(kind.layers):
+            if context.cancelled():
+                raise Cancelled
+            visible = context.value(kind.site(layer, "masked")) > -torch.inf
+            pattern = context.value(kind.site(layer, "pattern"))
+            layers.append(roles.role_scores(pattern, visible, queries, keys, kind))
+        found = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
+    else:
+        raise InputError(f"roles are measured on the prompt or on the probe, not on {on!r}")
+    return Answer(
+        {"roles": [asdict(role) for role in roles.roles_of(kind)]},
+        {name: to_array(scores) for name, scores in found.items()},
+    )
 
 
 @answers("next_token")
@@ -677,6 +758,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             if current.kind == "hello" and waiting.empty():
                 # The first dry run on meta tensors loads this, a second long; better now, while nobody waits.
                 importlib.import_module("torch._dynamo")
+            while waiting.empty() and engine.load_ahead():
+                pass
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_core import untrained
+from model_core import growth, untrained
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.errors import InputError
@@ -98,7 +98,10 @@ def open_model(
 
 
 def path_of(model: str) -> Path:
-    """The path of a preset's weights, or the one that was given. InputError where nothing is there."""
+    """The path of a preset's weights, or the one that was given; of either at a step: "growth@16".
+
+    InputError where nothing is there.
+    """
     if model in PRESETS:
         if (path := folder_of(model)).exists():
             return path
@@ -109,7 +112,22 @@ def path_of(model: str) -> Path:
     with suppress(OSError, RuntimeError):
         if (path := Path(model).expanduser()).exists():
             return path
+    name, step = growth.split(model)
+    if step is not None:
+        return growth.path_at(path_of(name), name, step)
     presets = ", ".join(PRESETS)
     raise InputError(
         f"there is no model '{model}': name a preset ({presets}), a checkpoint's path, or untrained:family/size"
     )
+
+
+def grown(model: str) -> tuple[str, int, list[growth.Moment]] | None:
+    """Whose training a model belongs to, its step, and all steps that were kept; None where none were."""
+    if model.startswith(untrained.PREFIX):
+        return None
+    name, step = growth.split(model)
+    path = path_of(model)
+    if step is None or path == Path(model).expanduser():
+        name, step = model, None
+    kept = growth.moments(path if step is None else path_of(name))
+    return (name, kept[-1].step if step is None else step, kept) if kept else None

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from model_core.growth import split
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -34,6 +36,11 @@ class Scene:
     def opened(self) -> tuple[str, tuple[str, ...], str, str]:
         """What decides which model is loaded, and how: scenes that share it share the loaded model."""
         return self.model, self.config, self.device, self.dtype
+
+    @property
+    def shape(self) -> tuple[str, tuple[str, ...]]:
+        """What decides how many layers and heads there are: a model has them alike at every step of its training."""
+        return split(self.model)[0], self.config
 
     def to_json(self) -> dict[str, Any]:
         """The scene as a frame carries it."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import networkx as nx
 import torch
@@ -126,18 +125,20 @@ class Run:
         return self.trace["logits"][0]
 
 
-_measured: WeakKeyDictionary[Model, nx.DiGraph] = WeakKeyDictionary()
+_measured: dict[Any, nx.DiGraph] = {}
 
 
 def measured(model: Model) -> nx.DiGraph:
-    """The graph of a model, measured once: longer texts change only the sizes of the axes T and S.
+    """The graph of a model, measured once for all of its configuration and dtype: weights have no part in it, and
+    longer texts change only the sizes of the axes T and S.
 
     The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
     """
-    if model not in _measured:
+    key = model.config, next(model.parameters()).dtype
+    if key not in _measured:
         with torch.inference_mode(False):
-            _measured[model] = graph(model, *range(1, len(model.inputs) + 1))
-    return _measured[model]
+            _measured[key] = graph(model, *range(1, len(model.inputs) + 1))
+    return _measured[key]
 
 
 @contextmanager

@@ -35,6 +35,9 @@ class Panel(QWidget):
     follows: ClassVar[tuple[str, ...]] = tuple(Selection.__dataclass_fields__)
     """The fields of the selection that the picture depends on; a change of the others draws nothing."""
 
+    offers: ClassVar[bool] = False
+    """Whether it has something to say of a model that it does not apply to."""
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
@@ -84,8 +87,7 @@ class Panel(QWidget):
         if not self.seen:
             return []
         # Of another model nothing is known yet, not even how many layers it has: first its run.
-        scene, shown = self.session.scene, self.session.shown
-        known = self.session.run is not None and (scene.model, scene.config) == (shown.model, shown.config)
+        known = self.session.run is not None and self.session.scene.shape == self.session.shown.shape
         return [RUN, *self.needs()] if known else [RUN]
 
     def ahead(self) -> list[Query]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from model_core.names import AXES
 from model_core.queries import Answer, Query
-from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QPainter, QPixmap, QPolygonF
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
@@ -14,6 +14,7 @@ from explorer_app.focus import block_of
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
+from explorer_app.widgets.icons import shape_icon
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -240,31 +241,4 @@ class Transport(Panel):
         for button, shape in shapes.items():
             button.setIconSize(QSize(side, side))
             filled = button is self.play
-            button.setIcon(_icon(shape, side, self.devicePixelRatioF(), filled))
-
-
-def _icon(shape: str, side: int, ratio: float, filled: bool) -> QIcon:
-    """Triangles and bars from "<", ">" and "|", side by side in a square."""
-    picture = QPixmap(QSize(side, side) * ratio)
-    picture.setDevicePixelRatio(ratio)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(theme.current().accent if filled else theme.current().text))
-    width = side * (0.8 if len(shape) == 1 else 0.42)
-    left = (side - width * len(shape)) / 2
-    for n, sign in enumerate(shape):
-        box = QRectF(left + n * width, side * 0.14, width, side * 0.72)
-        if sign == "|":
-            bar = side * 0.16
-            painter.drawRect(QRectF(box.center().x() - bar / 2, box.top(), bar, box.height()))
-        else:
-            base, tip = (box.left(), box.right()) if sign == ">" else (box.right(), box.left())
-            painter.drawPolygon(
-                QPolygonF(
-                    [QPointF(base, box.top()), QPointF(tip, box.center().y()), QPointF(base, box.bottom())]
-                )
-            )
-    painter.end()
-    return QIcon(picture)
+            button.setIcon(shape_icon(shape, side, self.devicePixelRatioF(), filled=filled))

@@ -44,6 +44,7 @@ class SeriesPlot(QWidget):
         super().__init__(parent)
         self._series: list[tuple[Series, NDArray[np.float64]]] = []
         self._finite = np.zeros(0)
+        self._limits: tuple[float, float] | None = None
         self._labels: list[str] = []
         self._describe: Callable[[int], str] | None = None
         self._cursor: int | None = None
@@ -90,8 +91,11 @@ class SeriesPlot(QWidget):
         y_title: str = "",
         log: bool | None = None,
         describe: Callable[[int], str] | None = None,
+        limits: tuple[float, float] | None = None,
     ) -> None:
         """Show the series over the labels; `log` sets the scale, None leaves what the user chose.
+
+        `limits` are the ends of the axis for values that have such, which are then shown in no other scale.
 
         `x_role` names the colour of the labels' title: "query" where they are tokens.
         `describe(index)` names a place in the readout; without it, its number and label do.
@@ -107,7 +111,8 @@ class SeriesPlot(QWidget):
         self._labels = list(labels)
         self._describe = describe
         self._finite = np.concatenate([values[np.isfinite(values)] for values in arrays] or [np.zeros(0)])
-        self._log.setVisible(self._finite.size > 0 and bool(self._finite.min() > 0))
+        self._limits = limits
+        self._log.setVisible(limits is None and self._finite.size > 0 and bool(self._finite.min() > 0))
         self._frame.axes["left"].setLabel(y_title)
         self._axis.set_labels(labels, x_title, x_role)
         if y_title:
@@ -215,8 +220,8 @@ class SeriesPlot(QWidget):
 
     def _show_values(self, values: NDArray[np.float64], log: bool) -> None:
         """Stretch the axis over what is drawn, with a little air above and below."""
-        if not values.size:
-            low, high = 0.0, 1.0
+        if self._limits is not None or not values.size:
+            low, high = self._limits or (0.0, 1.0)
         else:
             low, high = float(values.min()), float(values.max())
             if log:

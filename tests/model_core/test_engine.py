@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import derive, engine
+from model_core import derive, engine, roles
 from model_core.devices import configure_threads
 from model_core.engine import QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
@@ -34,6 +34,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "sites": {},
     "value": {"site": "blocks.1.attn.pattern", "at": {"H": 2}},
     "overview": {"side": 4},
+    "roles": {},
+    "growth": {},
     "next_token": {"k": 3},
     "split": {"position": 4},
     "norm": {"module": "blocks.1.norm2"},
@@ -406,6 +408,20 @@ def test_overview_has_every_layer_and_head_in_order(scene: Scene, run: Run) -> N
     assert np.array_equal(small.arrays["maps"], derive.shrink(torch.tensor(maps), 3))
 
 
+def test_roles_are_measured_on_the_run_and_on_the_probe(scene: Scene, run: Run) -> None:
+    (kind,) = run.model.attentions
+    on_prompt, tokens = answer_to(scene, "roles"), torch.tensor(run.tokens)
+    for layer in range(LAYERS):
+        pattern = run.value(f"blocks.{layer}.attn.pattern")[0]
+        visible = run.value(f"blocks.{layer}.attn.masked")[0] > -torch.inf
+        for name, scores in roles.role_scores(pattern, visible, tokens, tokens, kind).items():
+            np.testing.assert_array_equal(on_prompt.arrays[name][layer], scores)
+    told = [role["name"] for role in on_prompt.fields["facts"]["roles"]]
+    assert told == list(on_prompt.arrays) == [role.name for role in roles.ROLES]
+    for name, scores in roles.probe_roles(run.model).items():
+        np.testing.assert_array_equal(answer_to(scene, "roles", on="probe").arrays[name], scores)
+
+
 def test_next_tokens_are_likeliest_first_with_what_they_add_to_the_prompt(scene: Scene, run: Run) -> None:
     answer = answer_to(scene, "next_token", k=5)
     facts, best = answer.fields["facts"], run.logits[-1].softmax(-1).topk(5)
@@ -494,6 +510,7 @@ def test_graph_is_told_as_nodes_and_pairs_of_their_positions(scene: Scene, run: 
         ("value", {"site": "blocks.0.attn.q", "at": {"H": True}}, "H True is not a whole number"),
         ("inspect", {"site": "tokens"}, "there is no site 'tokens' in this model"),
         ("overview", {"word": "patern"}, "there is no site 'blocks.0.attn.patern' in this model"),
+        ("roles", {"on": "moon"}, "roles are measured on the prompt or on the probe, not on 'moon'"),
         ("norm", {"module": "blocks.0.attn"}, "there is no norm 'blocks.0.attn' in this model"),
         ("rope", {"layer": 3, "head": 0}, "query: there is no layer 3; this model has layers 0 to 2"),
         ("rope", {"layer": 0, "head": -1}, "query: there is no head -1; this model has heads 0 to 3"),
@@ -574,7 +591,10 @@ def test_scene_is_run_once_for_all_its_requests(llama: Scene) -> None:
     assert here.runs[llama] is run
 
 
-def test_models_and_runs_used_longest_ago_make_room(models: dict[str, str]) -> None:
+def test_models_and_runs_used_longest_ago_make_room(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOADED_BYTES", 0)
     here = Engine(lambda frame: None)
     scenes = [Scene(models["llama"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
     for scene in (scenes[0], scenes[1], scenes[0], scenes[2]):

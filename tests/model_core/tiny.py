@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from model_core import growth
 from model_core.checkpoint import native
 from model_core.decoder import Decoder
 from model_core.families import family_of
@@ -123,3 +124,25 @@ def save(folder: Path, family: str, *, tokenizer: str | None = "tales-2048", nam
         dtype="float32",
     )
     return str(folder)
+
+
+# The steps of `growing`.
+GROWN = (0, 1, 4, 16)
+
+
+def growing(folder: Path, tokenizer: str | None = "tales-2048") -> Path:
+    """A model that was kept at the steps GROWN of a training that never was: other weights and scores at each."""
+    family, kept = family_of(CONFIGS["llama"]), []
+    for n, step in enumerate(GROWN):
+        model = built(CONFIGS["llama"])
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(1 + n / 8)
+        place = folder if step == GROWN[-1] else growth.step_folder(folder, step)
+        native.save(place, model, family, tokenizer=tokenizer, name=f"grown {step}", about="random weights")
+        scores = torch.rand(2, LAYERS, HEADS, generator=torch.Generator().manual_seed(n)).tolist()
+        kept.append(
+            growth.Moment(step, 1000 * step, dict(zip(("previous", "induction"), scores, strict=True)))
+        )
+        growth.write(folder, kept)
+    return folder

@@ -1,0 +1,113 @@
+"""A model at a step of its training is named like any other, and the steps that were kept tell of themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from model_core import growth
+from model_core.engine import Engine
+from model_core.errors import InputError
+from model_core.presets import grown, open_model
+from model_core.protocol import Frame
+from model_core.queries import Scene
+from tests.model_core.tiny import GROWN, HEADS, LAYERS, growing
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return growing(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("growth@16", ("growth", 16)),
+        ("growth", ("growth", None)),
+        ("/a@b/c", ("/a@b/c", None)),
+        ("/a@1/c", ("/a@1/c", None)),
+        ("/a@1/c@0", ("/a@1/c", 0)),
+        ("@3", ("@3", None)),
+    ],
+)
+def test_a_step_is_what_stands_after_the_last_at_sign(name: str, parts: tuple[str, int | None]) -> None:
+    assert growth.split(name) == parts
+
+
+def test_each_step_opens_as_it_was_and_the_last_is_the_model_itself(folder: Path) -> None:
+    names = [open_model(f"{folder}@{step}").name for step in GROWN]
+    assert names == [f"grown {step}" for step in GROWN]
+    assert open_model(str(folder)).name == f"grown {GROWN[-1]}"
+    assert [growth.at("growth", n, GROWN) for n in range(4)] == ["growth@0", "growth@1", "growth@4", "growth"]
+
+
+def test_a_step_that_was_not_kept_ends_in_one_line_that_lists_those_that_were(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"mine was not kept at step 3: there are 0, 1, 4, 16$"):
+        open_model(f"{folder}@3")
+    with pytest.raises(InputError, match=r"was kept at no step of its training: open it as"):
+        open_model(f"{growth.step_folder(folder, 4)}@4")
+    with pytest.raises(InputError, match="there is no model 'nowhere'"):
+        open_model("nowhere@4")
+
+
+def test_a_folder_whose_own_name_looks_like_a_step_is_opened_as_it_is(folder: Path) -> None:
+    twin = folder.with_name("mine@1")
+    folder.rename(twin)
+    assert open_model(str(twin)).name == "grown 16"
+    assert open_model(f"{twin}@1").name == "grown 1"
+    found = grown(str(twin))
+    assert found is not None
+    assert found[:2] == (str(twin), 16)
+
+
+def test_a_damaged_record_ends_in_one_line(folder: Path) -> None:
+    for damage in ("", "{", "[1]", '[{"step": 1}]', '[{"step": 1, "tokens": 2, "scores": 3}]'):
+        (folder / growth.FILE).write_text(damage)
+        with pytest.raises(InputError, match="cannot be read"):
+            growth.moments(folder)
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    kept = [growth.Moment(step, 10 * step, {"previous": [[step / 7]]}) for step in (0, 3, 5)]
+    growth.write(tmp_path, kept)
+    assert growth.moments(tmp_path) == [
+        growth.Moment(step, 10 * step, {"previous": [[round(step / 7, 4)]]}) for step in (0, 3, 5)
+    ]
+    assert growth.moments(tmp_path / "elsewhere") == []
+
+
+def test_an_idle_engine_loads_the_other_steps_the_nearest_first(folder: Path) -> None:
+    engine = Engine(lambda frame: None)
+    scene = Scene(f"{folder}@4", "The cat")
+    fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
+    engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+    loaded = []
+    while engine.load_ahead():
+        loaded += [model for model, *_ in engine.models if model not in loaded]
+    assert list(dict.fromkeys(loaded)) == [f"{folder}@1", f"{folder}@4", str(folder), f"{folder}@0"]
+    assert next(reversed(engine.models)) == scene.opened
+
+
+def test_steps_that_are_too_large_together_are_loaded_when_they_are_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_core.engine.LOADED_BYTES", 1000)
+    engine = Engine(lambda frame: None)
+    scene = Scene(str(folder), "The cat")
+    fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
+    engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+    assert not engine.load_ahead()
+
+
+def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:
+    told: list[Frame] = []
+    engine = Engine(told.append)
+    for model in (f"{folder}@4", str(growth.step_folder(folder, 4))):
+        scene = Scene(model, "The cat")
+        fields = {"scene": scene.to_json(), "queries": [{"kind": "growth", "arguments": {}}]}
+        engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+    growing_, alone = (frame for frame in told if frame.kind == "answer")
+    facts = growing_.fields["facts"]
+    assert (facts["name"], facts["step"], facts["steps"]) == (str(folder), 4, list(GROWN))
+    assert facts["tokens"] == [1000 * step for step in GROWN]
+    assert growing_.arrays["previous"].shape == (len(GROWN), LAYERS, HEADS)
+    assert alone.fields["facts"]["steps"] == []
