@@ -8,6 +8,7 @@ from typing import Any
 
 from model_core import devices
 from model_core.evaluation import Evaluation
+from model_core.growth import Moment
 from model_core.guidance import guided_sites
 from model_core.recipe import Recipe
 
@@ -27,6 +28,7 @@ class Facts:
     training  what the steps were, by `text_training` or `dates_training`
     begun     what a fine-tuned model was, and how good on the same text
     evaluate  the command whose output the card holds
+    grown     the steps that were kept, with what the heads did then
     """
 
     name: str
@@ -46,6 +48,7 @@ class Facts:
     command: str
     evaluate: str
     begun: str = ""
+    grown: Sequence[Moment] = ()
 
 
 def card(facts: Facts, measured: Evaluation) -> str:
@@ -77,6 +80,27 @@ Made by
 {DATES if measured.answers is not None else HEADS}
 
 {indented(str(measured))}
+{growth_table(facts)}"""
+
+
+def growth_table(facts: Facts) -> str:
+    """The best score of any head at each step that was kept; "" where none was."""
+    if not facts.grown:
+        return ""
+    names = list(facts.grown[0].scores)
+    rows = [
+        f"{moment.step:>8,}{moment.tokens:>14,}"
+        + "".join(f"{max(map(max, moment.scores[name])):>12.3f}" for name in names)
+        for moment in facts.grown
+    ]
+    head = f"{'step':>8}{'tokens seen':>14}" + "".join(f"{name:>12}" for name in names)
+    table = "\n".join([head, *rows])
+    return f"""
+## Growth
+
+Kept at these steps, to be opened as {facts.name}@STEP, the last as {facts.name}; the best score of any head at each.
+
+{indented(table)}
 """
 
 

@@ -440,6 +440,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def held_out_of(loaded: Loaded, arguments: argparse.Namespace) -> tuple[tuple[int, ...], float]:
     """What of the text to measure: what was said, what the training held out, or what the preset does."""
+    from model_core.growth import split
     from model_core.presets import PRESETS
     from model_core.run_folder import held_out_in
 
@@ -448,9 +449,10 @@ def held_out_of(loaded: Loaded, arguments: argparse.Namespace) -> tuple[tuple[in
         return said
     if loaded.path is not None and (found := held_out_in(loaded.path)) is not None:
         return found
-    if loaded.name not in PRESETS:
+    name, _ = split(loaded.name)
+    if name not in PRESETS:
         raise InputError(f"{loaded.name} is no preset: say with --held-out which documents to measure")
-    recipe = PRESETS[loaded.name].recipe
+    recipe = PRESETS[name].recipe
     return recipe.held_out, recipe.held_out_share
 
 

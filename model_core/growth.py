@@ -53,7 +53,8 @@ def path_at(folder: Path, name: str, step: int) -> Path:
         raise InputError(f"{name} was kept at no step of its training: open it as {name}")
     if step not in kept:
         raise InputError(f"{name} was not kept at step {step}: there are {', '.join(map(str, kept))}")
-    return folder if step == kept[-1] else step_folder(folder, step)
+    place = step_folder(folder, step)
+    return place if place.exists() else folder
 
 
 def moments(folder: Path) -> list[Moment]:

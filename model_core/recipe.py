@@ -27,6 +27,7 @@ class Recipe:
     accumulate      in how many parts the rows of a step are computed, one after the other: the same step in less memory
     held_out_share  share of the text, from its end, that is never trained on
     embedding       standard deviation of the first embedding
+    kept            steps at which the model is kept as it is then, to be opened later beside the last (growth.py)
     """
 
     steps: int
@@ -44,6 +45,7 @@ class Recipe:
     accumulate: int = 1
     held_out_share: float = 0.0
     embedding: float = EMBEDDING
+    kept: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch", 1), ("length", 2), ("accumulate", 1)):

@@ -82,6 +82,7 @@ def train(
     state: State | None = None,
     keep: Callable[[State], None] = lambda state: None,
     keep_every: int = 0,
+    grown: Callable[[State], None] = lambda state: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train in place. The same model, task and recipe give the same weights, bit for bit, on the same machine.
@@ -90,6 +91,7 @@ def train(
     measure     after how many steps the held-out loss is measured with the report, 0 for never; nothing else changes
     state       where to go on, the model having its weights of then; it moves with the training
     keep        given the state after every `keep_every` steps, at the end, and when training is stopped
+    grown       given the state at each of the recipe's `kept` steps, 0 being before the first, and at the end
     cancelled   asked between two steps; True raises Cancelled. It may take its time: a pause
 
     InputError where the model's context is too short for the rows.
@@ -113,6 +115,8 @@ def train(
     model.train()
     while state.step < recipe.steps:
         asked = time.monotonic()
+        if state.step in recipe.kept:
+            grown(state)
         if cancelled():
             kept()
             raise Cancelled
@@ -155,6 +159,8 @@ def train(
         if is_due(state.step, keep_every, recipe.steps):
             kept()
     model.eval()
+    if recipe.kept:
+        grown(state)
 
 
 def losses(

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from model_core import devices
+from model_core import devices, growth
 from model_core.card import Facts, card, dates_training, files, hardware, text_training
 from model_core.checkpoint import Loaded, native, open_checkpoint
 from model_core.control import Control
@@ -25,6 +25,7 @@ from model_core.pairs import DatesTask
 from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_folder import CARD, RunFolder, logged
+from model_core.scores import head_scores
 from model_core.task import Task
 from model_core.text_file import read_text
 from model_core.tokenizer import END_OF_TEXT
@@ -72,6 +73,24 @@ def run(arguments: argparse.Namespace, every: int) -> None:
             folder.keep(model, state)
             said.event("saved", step=state.step)
 
+        def grown(state: State) -> None:
+            """Keep the model of this step beside the newest, and what its heads do."""
+            place = folder.path
+            if state.step < recipe.steps:
+                place = growth.step_folder(folder.path, state.step)
+                native.save(
+                    place,
+                    model,
+                    plan.family,
+                    tokenizer=plan.tokenizer.origin,
+                    name=f"{plan.name}@{state.step}",
+                    about=plan.about,
+                )
+            scores = head_scores(open_checkpoint(place).model)
+            before = [moment for moment in growth.moments(folder.path) if moment.step < state.step]
+            tables = {name: values.tolist() for name, values in scores.items()}
+            growth.write(folder.path, [*before, growth.Moment(state.step, state.tokens, tables)])
+
         def report(progress: Progress) -> None:
             said.progress(progress)
             folder.log(progress)
@@ -90,6 +109,7 @@ def run(arguments: argparse.Namespace, every: int) -> None:
                     state=state,
                     keep=keep,
                     keep_every=arguments.save_every or every,
+                    grown=grown,
                     cancelled=control.cancelled,
                 )
         except Cancelled:
@@ -232,6 +252,7 @@ def facts_of(arguments: argparse.Namespace, plan: Plan, saved: Loaded, state: St
         command=command_of(arguments, plan.recipe),
         evaluate=evaluate_command(arguments, plan),
         begun=begun,
+        grown=growth.moments(saved.path) if saved.path is not None else [],
     )
 
 

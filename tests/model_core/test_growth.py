@@ -1,15 +1,23 @@
 """A model at a step of its training is named like any other, and the steps that were kept tell of themselves."""
 
+import json
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from model_core import growth
+from model_core.cli import main
 from model_core.engine import Engine
 from model_core.errors import InputError
+from model_core.plan import of_file
 from model_core.presets import grown, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
+from model_core.run_folder import CARD
+from model_core.scores import head_scores
 from tests.model_core.tiny import GROWN, HEADS, LAYERS, growing
 
 
@@ -111,3 +119,41 @@ def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:
     assert facts["tokens"] == [1000 * step for step in GROWN]
     assert growing_.arrays["previous"].shape == (len(GROWN), LAYERS, HEADS)
     assert alone.fields["facts"]["steps"] == []
+
+
+def test_training_keeps_the_model_at_the_steps_of_its_recipe(tmp_path: Path) -> None:
+    described = {
+        "family": "llama",
+        "tokenizer": "tales-2048",
+        "config": {"width": 16, "layers": 2, "heads": 2, "hidden": 24, "context": 16, "head_dim": 8},
+        "recipe": {
+            "steps": 6,
+            "batch": 4,
+            "length": 16,
+            "warmup": 2,
+            "kept": [0, 1, 4],
+            "held_out_share": 0.2,
+        },
+    }
+    (tmp_path / "tiny.json").write_text(json.dumps(described))
+    (tmp_path / "text.txt").write_text("Once upon a time there was a king who had three sons. " * 40)
+    folder = tmp_path / "out"
+    words = ["train", "--config", str(tmp_path / "tiny.json"), "--data", str(tmp_path / "text.txt")]
+    assert main([*words, "--out", str(folder)]) == 0
+
+    kept = growth.moments(folder)
+    assert [moment.step for moment in kept] == [0, 1, 4, 6]
+    assert [moment.tokens for moment in kept] == [64 * moment.step for moment in kept]
+    weights = []
+    for moment in kept:
+        loaded = open_model(f"{folder}@{moment.step}")
+        weights.append(loaded.model.get_parameter("embed.weight"))
+        for name, scores in head_scores(loaded.model).items():
+            np.testing.assert_allclose(moment.scores[name], scores, atol=1e-4)
+    first = of_file(tmp_path / "tiny.json").model().get_parameter("embed.weight")
+    assert torch.equal(weights[0], first.half().float())
+    assert not any(torch.equal(one, other) for one, other in pairwise(weights))
+    assert torch.equal(weights[-1], open_model(str(folder)).model.get_parameter("embed.weight"))
+    card = (folder / CARD).read_text()
+    assert "## Growth" in card
+    assert f"{kept[-1].tokens:>14,}" in card
