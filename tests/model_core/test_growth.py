@@ -123,9 +123,9 @@ def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:
 
 def test_training_keeps_the_model_at_the_steps_of_its_recipe(tmp_path: Path) -> None:
     described = {
-        "family": "llama",
+        "family": "mini",
         "tokenizer": "tales-2048",
-        "config": {"width": 16, "layers": 2, "heads": 2, "hidden": 24, "context": 16, "head_dim": 8},
+        "config": {"width": 16, "layers": 2, "heads": 2, "hidden": 24, "context": 16},
         "recipe": {
             "steps": 6,
             "batch": 4,
