@@ -44,7 +44,7 @@ from explorer_app.untrained_dialog import UntrainedDialog
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
 WIDTHS = {"left": 21, "centre": 55, "right": 24}
-HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 55, "growth": 45}
+HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 50, "growth": 50}
 LAYOUT_VERSION = 1
 
 

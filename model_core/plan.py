@@ -51,7 +51,7 @@ class Plan:
         if self.source is not None:
             return self.source.model.requires_grad_(True)
         model: Model = self.family.build(self.config)
-        initialise(model, self.recipe.seed, self.recipe.embedding)
+        initialise(model, self.recipe.seed, self.recipe.embedding, self.recipe.gain)
         return model
 
 

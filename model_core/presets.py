@@ -49,6 +49,35 @@ PRESETS: Mapping[str, Preset] = {
         # Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
         recipe=Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16"),
     ),
+    "growth": Preset(
+        about="LLaMA of 0.3 M parameters, kept at 14 steps of its training: see its heads appear; 2 layers of 3 heads",
+        family="llama",
+        config=LlamaConfig(
+            vocab_size=2048,
+            width=96,
+            layers=2,
+            heads=3,
+            kv_heads=3,
+            hidden=128,
+            context=64,
+            head_dim=32,
+            tied=True,
+            theta=500.0,
+        ),
+        tokenizer="tales-2048",
+        # No guidance: the heads come by themselves, of rows that repeat, and of an embedding that keeps tokens apart.
+        recipe=Recipe(
+            steps=4000,
+            length=64,
+            lr=3e-3,
+            weight_decay=0.01,
+            repeats=0.75,
+            held_out=(14, 15),
+            embedding=1.0,
+            gain=0.05,
+            kept=(0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 3072),
+        ),
+    ),
     "dates": Preset(
         about="Encoder-decoder of 0.5 M parameters that reads dates written in many ways and writes them in ISO 8601",
         family="seq2seq",

@@ -27,6 +27,7 @@ class Recipe:
     accumulate      in how many parts the rows of a step are computed, one after the other: the same step in less memory
     held_out_share  share of the text, from its end, that is never trained on
     embedding       standard deviation of the first embedding
+    gain            first gain of the last norm
     kept            steps at which the model is kept as it is then, to be opened later beside the last (growth.py)
     """
 
@@ -45,13 +46,14 @@ class Recipe:
     accumulate: int = 1
     held_out_share: float = 0.0
     embedding: float = EMBEDDING
+    gain: float = 1.0
     kept: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch", 1), ("length", 2), ("accumulate", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"the recipe's {name} is {getattr(self, name)}: it is to be {least} or more")
-        for name in ("lr", "clip", "embedding"):
+        for name in ("lr", "clip", "embedding", "gain"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"the recipe's {name} is {getattr(self, name)}, not a positive number")
         for name in ("warmup", "guided", "seed", "weight_decay"):

@@ -35,6 +35,7 @@ from explorer_app.attention_text import (
 )
 from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
+from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
@@ -127,7 +128,10 @@ class Attention(HeadPanel):
         self.word = "pattern"
         self._followed = session.selection.site
         self._sides = Sides([], [])
-        self._drawn_overview: Answer | None = None
+        self._drawn_overview: list[object] = []
+        self._heads: Heads = []
+        """The heads in the order in which the overview shows them, `_across` in a row."""
+        self._across = 1
 
         self._stages = QButtonGroup(self)
         row = QHBoxLayout()
@@ -151,8 +155,10 @@ class Attention(HeadPanel):
             row.addWidget(button)
 
         self._overview_title = line()
+        self.roles = RoleBar()
+        self.roles.changed.connect(self._choose_role)
         self.grid = ThumbnailGrid()
-        self.grid.clicked.connect(self._focus_head)
+        self.grid.clicked.connect(self._focus_cell)
         self.grid.double_clicked.connect(self._solo.toggle)
         self._row_title = line()
         self._row_title.setTextFormat(Qt.TextFormat.PlainText)
@@ -162,7 +168,9 @@ class Attention(HeadPanel):
         self._row_keys: list[int] = []
         self._about = line(wrap=True)
         self._about.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._overview = column(self._overview_title, self.grid, self._row_title, self.row, self._about)
+        self._overview = column(
+            self._overview_title, self.roles, self.grid, self._row_title, self.row, self._about
+        )
         self._title = line()
         self.heatmap.double_clicked.connect(self._double_click)
         self.heatmap.installEventFilter(self)
@@ -187,7 +195,9 @@ class Attention(HeadPanel):
         wanted, attention = super().wanted(), self.session.attention
         if attention is None or len(wanted) < 2 or self._solo.isChecked():
             return wanted
-        return [*wanted, overview_query(self.word, attention)]
+        roles = self.roles.query(attention)
+        # Scores come before the maps that they colour.
+        return [*wanted, *([roles] if roles else []), overview_query(self.word, attention)]
 
     def ahead(self) -> list[Query]:
         """The layers above and below, where an arrow key leads."""
@@ -203,11 +213,17 @@ class Attention(HeadPanel):
         assert attention is not None
         self.draw_map(run, answer)
         self._draw_row()
+        self.roles.offer(attention)
         overview = self.session.answer(overview_query(self.word, attention))
-        if overview is not None and overview is not self._drawn_overview:
-            self._drawn_overview = overview
-            self._draw_overview(overview)
-        self.grid.set_focus(self.session.selection.layer, self.session.selection.head)
+        asked = self.roles.query(attention)
+        roles = self.session.answer(asked) if asked else None
+        new = [overview, roles, self.roles.name, self.roles.sort.isChecked()]
+        if overview is not None and new != self._drawn_overview:
+            self._drawn_overview = new
+            self._draw_overview(overview, roles, attention)
+        focus = self.session.selection.layer, self.session.selection.head
+        if focus in self._heads:
+            self.grid.set_focus(*self._cell(*focus))
         self._say_edits()
 
     def preview(self, query: int | None, key: int | None) -> None:
@@ -262,20 +278,38 @@ class Attention(HeadPanel):
             ]
         )
 
-    def _draw_overview(self, overview: Answer) -> None:
-        stage, maps = self.stages[self.word], overview["maps"]
-        limits = colour_limits(maps, "sequential" if stage.word == "pattern" else "symmetric", None)
-        layers, heads = maps.shape[:2]
+    def _draw_overview(self, overview: Answer, roles: Answer | None, kind: AttentionKind) -> None:
+        stage = self.stages[self.word]
+        limits = colour_limits(
+            overview["maps"], "sequential" if stage.word == "pattern" else "symmetric", None
+        )
+        scores = None if roles is None else roles[self.roles.name]
+        self._heads, self._across = self.roles.heads(scores, kind), kind.heads
+        ordered = self._heads == sorted(self._heads)
         self.grid.show_maps(
-            maps,
-            [tr("layer {n}").format(n=n) for n in range(layers)],
-            [tr("head {n}").format(n=n) for n in range(heads)],
+            arranged(overview["maps"], self._heads),
+            [
+                tr("layer {n}").format(n=n) if ordered else f"{n * kind.heads + 1}."
+                for n in range(kind.layers)
+            ],
+            [tr("head {n}").format(n=n) if ordered else "" for n in range(kind.heads)],
             limits=limits,
             signed=stage.word != "pattern",
             size=(overview["size"][0], overview["size"][1]),
         )
+        if roles is None or scores is None:
+            self.grid.set_scores(None)
+        else:
+            self.roles.show_source(roles)
+            names = [] if ordered else [head_name(head) for head in self._heads]
+            title, placed = role_title(self.roles.name), arranged(scores, self._heads)
+            self.grid.set_scores(placed, names, title, score_words)
         low, high = (short_number(limit) for limit in limits)
         self._overview_title.setText(tr("All heads, one scale: {low} to {high}").format(low=low, high=high))
+
+    def _cell(self, layer: int, head: int) -> tuple[int, int]:
+        """Where the overview shows a head."""
+        return divmod(self._heads.index((layer, head)), self._across)
 
     # Following and leading the selection
 
@@ -303,7 +337,13 @@ class Attention(HeadPanel):
         self.asks.emit()
         self.refresh()
 
-    def _focus_head(self, layer: int, head: int) -> None:
+    def _choose_role(self) -> None:
+        self.asks.emit()
+        self.refresh()
+
+    def _focus_cell(self, row: int, col: int) -> None:
+        """Choose the head that the overview shows there."""
+        layer, head = self._heads[row * self._across + col]
         self.session.select(layer=layer, head=head)
 
     def _lock_key(self, index: int) -> None:
@@ -382,12 +422,18 @@ class Attention(HeadPanel):
             )
         )
         if kind is not None:
-            self.grid.set_marks(*head_marks(known_edits(self.session.shown.edits), kind))
+            signs, notes = head_marks(known_edits(self.session.shown.edits), kind)
+            self.grid.set_marks(
+                *(
+                    {self._cell(*head): says for head, says in marks.items() if head in self._heads}
+                    for marks in (signs, notes)
+                )
+            )
 
     def _open_menu(self, place: QPoint) -> None:
         view = self.sender()
         if isinstance(view, ThumbnailGrid) and (cell := view.map_at(place.toPointF())) is not None:
-            self._focus_head(*cell)
+            self._focus_cell(*cell)
         self._say_edits()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -44,7 +44,7 @@ def best(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[tuple[i
 
 def curve_words(name: str) -> str:
     """What a curve is called."""
-    return {"previous": tr("previous token"), "induction": tr("induction")}[name]
+    return {"previous": tr("previous"), "induction": tr("induction")}[name]
 
 
 def step_words(growth: Answer, index: int) -> str:
@@ -61,7 +61,7 @@ def heads_words(growth: Answer, index: int) -> str:
         scores, heads = best(growth[name])
         layer, head = heads[index]
         parts.append(
-            tr("{name} {score:.2f}, by <a href='{layer} {head}'>layer {layer} head {head}</a>").format(
+            tr("{name} {score:.2f} in <a href='{layer} {head}'>layer {layer} head {head}</a>").format(
                 name=curve_words(name), score=scores[index], layer=layer, head=head
             )
         )
@@ -176,10 +176,12 @@ class Growth(Panel):
             return
         steps, index = growth["steps"], growth["steps"].index(growth["step"])
         self.plot.show_series(
-            [Series(curve_words(name), best(growth[name])[0], role) for name, role in CURVES.items()],
+            [
+                Series(curve_words(name), best(growth[name])[0].round(2), role)
+                for name, role in CURVES.items()
+            ],
             [f"{step:,}" for step in steps],
-            x_title=tr("step of training"),
-            describe=lambda n: tr("step {step:,}").format(step=steps[n]),
+            describe=lambda n: f"{steps[n]:,}",
             limits=(0.0, 1.0),
         )
         self.plot.set_cursor(index)
@@ -229,7 +231,6 @@ class Growth(Panel):
             self.pause()
 
     def _open(self) -> None:
-        """From its first step on, so that there is something to see coming."""
         growing = self.session.greeting.get("growing", [])
         if growing:
             self.session.change(model=growing[0], config=())

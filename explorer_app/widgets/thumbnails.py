@@ -1,7 +1,7 @@
 """Every head of every layer at a glance: layers down, heads across, one small map each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,10 @@ class ThumbnailGrid(QWidget):
         self._size = (1, 1)
         self._marks: dict[Cell, str] = {}
         self._notes: dict[Cell, str] = {}
+        self._scores: NDArray[np.float32] | None = None
+        self._names: list[str] = []
+        self._score_title = ""
+        self._score_words: Callable[[float], str] = str
         self._caption = ""
         self._image: QImage | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
@@ -111,6 +115,20 @@ class ThumbnailGrid(QWidget):
         if (marks, notes or {}) != (self._marks, self._notes):
             self._marks, self._notes = dict(marks), dict(notes or {})
             self.update()
+
+    def set_scores(
+        self,
+        scores: NDArray[np.float32] | None,
+        names: Sequence[str] = (),
+        title: str = "",
+        words: Callable[[float], str] = str,
+    ) -> None:
+        """Scores [layers, heads] between 0 and 1: a frame around each map, the stronger the higher, and the number.
+
+        `names` say which maps these are where rows and columns do not; `title` is what is scored. None takes them away.
+        """
+        self._scores, self._names, self._score_title, self._score_words = scores, list(names), title, words
+        self.update()
 
     def caption(self) -> str:
         """What the line below says, the reduction for the screen included."""
@@ -250,6 +268,8 @@ class ThumbnailGrid(QWidget):
         first = self.map_rect(0, 0)
         painter.drawImage(first.topLeft(), self._image)
         self._paint_labels(painter, line)
+        if self._scores is not None and self._scores.shape == (layers, heads):
+            self._paint_scores(painter, self._scores)
         for (layer, head), sign in self._marks.items():
             if layer < layers and head < heads:
                 self._paint_mark(painter, self.map_rect(layer, head), sign)
@@ -291,6 +311,38 @@ class ThumbnailGrid(QWidget):
             column = QRectF(middle - widest / 2, 0, widest, box.top() - line * 0.1)
             painter.drawText(column, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, label)
 
+    def _paint_scores(self, painter: QPainter, scores: NDArray[np.float32]) -> None:
+        """A frame and, where there is room, a number in the corner that a causal mask leaves empty."""
+        colours = theme.current()
+        painter.save()
+        font = self.font()
+        font.setPointSizeF(font.pointSizeF() * 0.8)
+        metrics = QFontMetricsF(font)
+        thick = metrics.height() * 0.2
+        painter.setFont(font)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for (layer, head), score in np.ndenumerate(scores):
+            box = self.map_rect(layer, head)
+            frame = QColor(colours.output)
+            frame.setAlphaF(0.0 if np.isnan(score) else float(score))
+            painter.setPen(QPen(frame, thick))
+            painter.drawRect(box.adjusted(thick / 2, thick / 2, -thick / 2, -thick / 2))
+            name = self._names[layer * scores.shape[1] + head] if self._names else ""
+            lines = [line for line in (name, self._score_words(float(score))) if line]
+            width = max(map(metrics.horizontalAdvance, lines)) + thick
+            if width > box.width() - thick or metrics.height() > box.height() / 2:
+                continue
+            lines = lines[: max(1, int(box.height() / metrics.height() / 2))]
+            room = QRectF(
+                box.right() - width - thick, box.top() + thick, width, metrics.height() * len(lines)
+            )
+            ground = QColor(colours.panel)
+            ground.setAlphaF(0.8)
+            painter.fillRect(room, ground)
+            painter.setPen(QColor(colours.text))
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, "\n".join(lines))
+        painter.restore()
+
     def _paint_mark(self, painter: QPainter, box: QRectF, sign: str) -> None:
         colours = theme.current()
         painter.save()
@@ -319,6 +371,11 @@ class ThumbnailGrid(QWidget):
     def describe(self, layer: int, head: int) -> str:
         """The tooltip of a map."""
         text = tr("{layer}, {head}").format(layer=self._rows[layer], head=self._cols[head])
+        if self._names:
+            text = self._names[layer * len(self._cols) + head]
+        if self._scores is not None:
+            score = self._score_words(float(self._scores[layer, head]))
+            text = tr("{head}: {role} {score}").format(head=text, role=self._score_title, score=score)
         note = self._notes.get((layer, head), self._marks.get((layer, head)))
         return f"{text}: {note}" if note else text
 

@@ -1,0 +1,145 @@
+"""The roles of heads above their overview: which one colours it, measured on what, and whether it sorts the heads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from model_core.names import AttentionKind
+from model_core.queries import Answer, Query, query
+from numpy.typing import NDArray
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from explorer_app.text import tr
+
+Heads = list[tuple[int, int]]
+
+ROLES = ("previous", "induction", "duplicate", "first", "local", "uniform")
+
+
+def role_title(name: str) -> str:
+    """What a role is called."""
+    return {
+        "previous": tr("previous token"),
+        "induction": tr("induction"),
+        "duplicate": tr("same token"),
+        "first": tr("first token (sink)"),
+        "local": tr("local"),
+        "uniform": tr("uniform"),
+    }.get(name, name)
+
+
+def ranked(scores: NDArray[np.float32]) -> Heads:
+    """The heads of scores [L H], the highest first; equal ones in their order, those without a score at the end."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-1).ravel(), kind="stable")
+    return [divmod(int(n), scores.shape[1]) for n in order]
+
+
+def arranged(maps: NDArray[Any], heads: Heads) -> NDArray[Any]:
+    """Maps [L H ...] in the order of the heads, in as many rows and columns."""
+    layers, across = zip(*heads, strict=True)
+    moved: NDArray[Any] = maps[list(layers), list(across)].reshape(maps.shape)
+    return moved
+
+
+class RoleBar(QWidget):
+    """Chooses a role. `changed` tells of another choice; what it asks for is `query`."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.role = QComboBox()
+        self.role.setAccessibleName(tr("Role of the heads"))
+        self.role.setToolTip(tr("Colour the heads by what they do, each scored from 0 to 1"))
+        self.on = QComboBox()
+        self.on.setAccessibleName(tr("Measured on"))
+        self.on.addItem(tr("prompt"), "prompt")
+        self.on.setItemData(0, tr("Measured on this prompt, edits included"), Qt.ItemDataRole.ToolTipRole)
+        self.on.addItem(tr("probe"), "probe")
+        self.on.setItemData(
+            1,
+            tr(
+                "Measured on random tokens, repeated once, that nothing but a rule can foresee; without edits"
+            ),
+            Qt.ItemDataRole.ToolTipRole,
+        )
+        self.sort = QToolButton()
+        self.sort.setText(tr("Sort"))
+        self.sort.setCheckable(True)
+        self.sort.setToolTip(tr("The highest score first, row by row"))
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.setTextFormat(Qt.TextFormat.RichText)
+        self.about.setOpenExternalLinks(True)
+        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        for box in (self.role, self.on):
+            box.activated.connect(self._choose)
+        self.role.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.role.setMinimumContentsLength(5)
+        self.role.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.sort.clicked.connect(self.changed)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for widget in (self.role, self.on, self.sort):
+            row.addWidget(widget, int(widget is self.role))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(row)
+        column.addWidget(self.about)
+        self.offer(None)
+
+    @property
+    def name(self) -> str:
+        """The role that is chosen; "" for none."""
+        return str(self.role.currentData() or "")
+
+    def offer(self, kind: AttentionKind | None) -> None:
+        """The roles that make sense for the attention in focus; across two texts fewer do, and there is no probe."""
+        within = kind is None or kind.queries == kind.keys
+        names = ["", *ROLES] if within else ["", "duplicate", "first", "uniform"]
+        if names != [self.role.itemData(n) for n in range(self.role.count())]:
+            chosen = self.name
+            with QSignalBlocker(self.role):
+                self.role.clear()
+                for name in names:
+                    self.role.addItem(role_title(name) if name else tr("no role"), name)
+                self.role.setCurrentIndex(max(0, self.role.findData(chosen)))
+        if kind is not None and kind.name:
+            self.on.setCurrentIndex(0)
+        self.on.setVisible(bool(self.name) and (kind is None or not kind.name))
+        self.sort.setVisible(bool(self.name))
+        self.about.setVisible(bool(self.name))
+
+    def query(self, kind: AttentionKind) -> Query | None:
+        """What is to be asked for; None where no role is chosen."""
+        return query("roles", on=self.on.currentData(), stack=kind.name) if self.name else None
+
+    def heads(self, scores: NDArray[np.float32] | None, kind: AttentionKind) -> Heads:
+        """The heads in the order in which they are drawn."""
+        if scores is not None and self.sort.isChecked():
+            return ranked(scores)
+        return list(np.ndindex(kind.layers, kind.heads))  # type: ignore[arg-type]
+
+    def show_source(self, answer: Answer) -> None:
+        """Say what the chosen role measures, and who described it."""
+        for role in answer["roles"]:
+            if role["name"] == self.name:
+                self.about.setText(f"{role['about']} <a href='{role['link']}'>{role['source']}</a>")
+                self.about.setToolTip(role["link"])
+
+    def _choose(self, _: int) -> None:
+        self.sort.setVisible(bool(self.name))
+        self.changed.emit()
+
+
+def score_words(score: float) -> str:
+    """ ".93", "1", "–" where the text has no say."""
+    if np.isnan(score):
+        return "–"
+    return f"{score:.2f}".replace("0.", ".", 1) if score < 0.995 else "1"
+
+
+def head_name(head: Sequence[int]) -> str:
+    return f"L{head[0]}H{head[1]}"
