@@ -104,7 +104,7 @@ class RoleBar(QWidget):
             with QSignalBlocker(self.role):
                 self.role.clear()
                 for name in names:
-                    self.role.addItem(role_title(name) if name else tr("no role"), name)
+                    self.role.addItem(role_title(name) if name else tr("colour by role"), name)
                 self.role.setCurrentIndex(max(0, self.role.findData(chosen)))
         if kind is not None and kind.name:
             self.on.setCurrentIndex(0)

@@ -44,7 +44,7 @@ from explorer_app.untrained_dialog import UntrainedDialog
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
 WIDTHS = {"left": 21, "centre": 55, "right": 24}
-HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 50, "growth": 50}
+HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 42, "growth": 58}
 LAYOUT_VERSION = 1
 
 
@@ -161,9 +161,9 @@ class MainWindow(QMainWindow):
         One that then says what it would show can be opened all the same.
         """
         for name, dock in self.docks.items():
-            applies, offers = dock.panel.applies(self.session.run), dock.panel.offers
-            dock.toggleViewAction().setVisible(applies or offers)
-            if not applies and not dock.isHidden() and not (offers and name in self._withheld):
+            applies, explains = dock.panel.applies(self.session.run), dock.panel.explains
+            dock.toggleViewAction().setVisible(applies or explains)
+            if not applies and not dock.isHidden() and not (explains and name in self._withheld):
                 self._withheld.add(name)
                 dock.hide()
             elif applies and name in self._withheld:

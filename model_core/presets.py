@@ -67,7 +67,7 @@ PRESETS: Mapping[str, Preset] = {
         tokenizer="tales-2048",
         # No guidance: the heads come by themselves, of rows that repeat, and of an embedding that keeps tokens apart.
         recipe=Recipe(
-            steps=4000,
+            steps=3000,
             length=64,
             lr=3e-3,
             weight_decay=0.01,
@@ -75,7 +75,7 @@ PRESETS: Mapping[str, Preset] = {
             held_out=(14, 15),
             embedding=1.0,
             gain=0.05,
-            kept=(0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 3072),
+            kept=(0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560),
         ),
     ),
     "dates": Preset(

@@ -35,7 +35,7 @@ class Panel(QWidget):
     follows: ClassVar[tuple[str, ...]] = tuple(Selection.__dataclass_fields__)
     """The fields of the selection that the picture depends on; a change of the others draws nothing."""
 
-    offers: ClassVar[bool] = False
+    explains: ClassVar[bool] = False
     """Whether it has something to say of a model that it does not apply to."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

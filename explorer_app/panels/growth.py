@@ -73,7 +73,7 @@ class Growth(Panel):
     """Drag, click the curve, use the arrow keys, or play: every panel shows the same prompt at that step."""
 
     follows = ()
-    offers = True
+    explains = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)

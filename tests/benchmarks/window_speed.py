@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from explorer_app import theme
 from explorer_app.panels.attention import Attention
+from explorer_app.panels.growth import Growth
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
 from model_core.queries import Scene
@@ -160,6 +161,30 @@ def walk(bench: Bench, keys: list[Qt.Key], repeats: int, fresh: bool) -> list[fl
     return times
 
 
+def training_slider(bench: Bench, rounds: int, fresh: bool) -> list[float]:
+    """A key on the slider through the steps of the growing model, until the new map is painted.
+
+    `fresh`: the step was never asked for with this prompt; its model was loaded while nobody waited.
+    """
+    panel = bench.window.panels["growth"]
+    assert isinstance(panel, Growth)
+    times = []
+    for n in range(rounds):
+        if fresh:
+            bench.session.change(prompt=PROMPT[: -n - 1])
+        key = Qt.Key.Key_Left if n % 2 == 0 else Qt.Key.Key_Right
+        for _ in range(panel.slider.maximum()):
+            bench.settle()
+            before = bench.attention.heatmap.image_values()
+            times.append(
+                bench.until_painted(
+                    lambda key=key: QTest.keyClick(panel.slider, key),
+                    lambda before=before: bench.attention.heatmap.image_values() is not before,
+                )
+            )
+    return times
+
+
 def longest_stalls(bench: Bench) -> tuple[float, float]:
     """While a model of 124 M parameters loads and runs; while thirty keys are typed at 60 a second."""
     stalls = Stalls()
@@ -262,6 +287,13 @@ def main(repeats: int) -> None:
     report(
         "layer change to painted, layer asked for the first time", walk(bench, down_up, repeats, fresh=True)
     )
+    bench.session.change(model="growth")
+    bench.settle()
+    QTest.qWait(2000)  # the engine loads the other steps
+    report("training slider to painted, step never shown before", training_slider(bench, 4, fresh=True))
+    report("training slider to painted, step shown before", training_slider(bench, 4, fresh=False))
+    bench.session.change(model="tales-llama")
+    bench.settle()
     loaded, typed = longest_stalls(bench)
     report("longest stall of the event loop while a 124 M model loads", [loaded])
     report("longest stall of the event loop while typing fast", [typed])

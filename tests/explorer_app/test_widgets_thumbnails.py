@@ -198,3 +198,25 @@ def test_without_maps_the_grid_says_so_and_takes_no_keys(qtbot: QtBot) -> None:
 def test_maps_that_do_not_match_their_labels_are_refused(grid: ThumbnailGrid) -> None:
     with pytest.raises(ValueError, match="labels"):
         grid.show_maps(maps(), ["L0"], ["H0"])
+
+
+def test_a_score_frames_its_map_and_is_named(grid: ThumbnailGrid) -> None:
+    scores = np.zeros((LAYERS, HEADS), np.float32)
+    scores[1, 3] = 1
+    plain = grid.grab().toImage()
+    grid.set_scores(scores, title="previous token", words=lambda score: f"{score:g}")
+    framed = grid.grab().toImage()
+    box, inside = grid.map_rect(1, 3), QPointF(1, 1)
+    assert framed.pixelColor((box.topLeft() + inside).toPoint()).name() == theme.current().output
+    other = (grid.map_rect(2, 3).topLeft() + inside).toPoint()
+    assert framed.pixelColor(other) == plain.pixelColor(other)
+    assert grid.describe(1, 3) == "L1, H3: previous token 1"
+    grid.set_scores(None)
+    assert grid.describe(1, 3) == "L1, H3"
+    assert grid.grab().toImage() == plain
+
+
+def test_maps_in_another_order_are_known_by_their_names(grid: ThumbnailGrid) -> None:
+    names = [f"head {n}" for n in range(LAYERS * HEADS)]
+    grid.set_scores(np.full((LAYERS, HEADS), np.nan, np.float32), names, "local", lambda score: "–")
+    assert grid.describe(2, 1) == "head 13: local –"
