@@ -120,7 +120,7 @@ class RoleBar(QWidget):
         """The heads in the order in which they are drawn."""
         if scores is not None and self.sort.isChecked():
             return ranked(scores)
-        return list(np.ndindex(kind.layers, kind.heads))  # type: ignore[arg-type]
+        return list(np.ndindex(kind.layers, kind.heads))
 
     def show_source(self, answer: Answer) -> None:
         """Say what the chosen role measures, and who described it."""

@@ -151,12 +151,18 @@ def path_of(model: str) -> Path:
 
 
 def grown(model: str) -> tuple[str, int, list[growth.Moment]] | None:
-    """Whose training a model belongs to, its step, and all steps that were kept; None where none were."""
+    """Whose training a model belongs to, its step, and all steps that were kept.
+
+    None where none were, or nobody can tell any more: a model that is open stays so whatever becomes of its files.
+    """
     if model.startswith(untrained.PREFIX):
         return None
     name, step = growth.split(model)
-    path = path_of(model)
-    if step is None or path == Path(model).expanduser():
-        name, step = model, None
-    kept = growth.moments(path if step is None else path_of(name))
+    try:
+        path = path_of(model)
+        if step is None or path == Path(model).expanduser():
+            name, step = model, None
+        kept = growth.moments(path if step is None else path_of(name))
+    except InputError:
+        return None
     return (name, kept[-1].step if step is None else step, kept) if kept else None

@@ -217,7 +217,7 @@ class Attention(HeadPanel):
         overview = self.session.answer(overview_query(self.word, attention))
         asked = self.roles.query(attention)
         roles = self.session.answer(asked) if asked else None
-        new = [overview, roles, self.roles.name, self.roles.sort.isChecked()]
+        new: list[object] = [overview, roles, self.roles.name, self.roles.sort.isChecked()]
         if overview is not None and new != self._drawn_overview:
             self._drawn_overview = new
             self._draw_overview(overview, roles, attention)

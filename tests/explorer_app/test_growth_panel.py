@@ -10,9 +10,13 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.growth import GROWTH, Growth, best
+from explorer_app.session import Session
+from explorer_app.snapshot import closing, settle
+from explorer_app.window import MainWindow
 from model_core import growth
 from model_core.presets import open_model
-from model_core.queries import query
+from model_core.queries import Scene, query
+from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.model_core.tiny import GROWN, HEADS, growing
 
@@ -134,3 +138,34 @@ def test_what_is_wanted_of_a_step_is_asked_for_at_once(shown: OnScreen[Growth], 
     shown.session.change(model=f"{folder}@1")
     assert panel.wanted() != [query("run")]
     assert GROWTH in panel.wanted()
+
+
+def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
+    qtbot: QtBot, model: str, folder: str
+) -> None:
+    window = MainWindow(Session(Scene(model, PROMPT)), connect=LocalEngine)
+    with closing(window):
+        window.show()
+        window.client.start()
+        settle(window.client)
+        dock, panel = window.docks["growth"], window.panels["growth"]
+        assert isinstance(panel, Growth)
+        assert dock.isHidden()
+        assert dock.toggleViewAction().isVisible()
+        dock.show()
+        settle(window.client)
+        assert not dock.isHidden()
+        assert panel.sentence.isVisible()
+        window.open(folder)
+        settle(window.client)
+        assert panel.slider.isVisible()
+        panel.go_to(1)
+        settle(window.client)
+        assert window.windowTitle().startswith("mine at step 1 ")
+        # A step is no model of its own to choose.
+        names = [window.prompt_bar.model.itemData(n) for n in range(window.prompt_bar.model.count())]
+        assert names.count(folder) == 1
+        assert not any("@" in name for name in names if name)
+        window.open(model)
+        settle(window.client)
+        assert dock.isHidden()

@@ -42,6 +42,14 @@ def test_the_drawn_values_are_the_given_ones_and_the_axis_holds_them_all(plot: S
     assert high == pytest.approx(4.0 + 0.06 * 3.5, abs=0.01)
 
 
+def test_values_with_limits_of_their_own_are_drawn_between_these(plot: SeriesPlot) -> None:
+    show(plot, Series("score", [0.2, 0.4, 0.3, 0.2, 0.5, 0.4]), limits=(0.0, 1.0))
+    low, high = plot.painted_limits()
+    assert low == pytest.approx(-0.06, abs=0.01)
+    assert high == pytest.approx(1.06, abs=0.01)
+    assert not any(switch.isVisible() for switch in plot.findChildren(QCheckBox))
+
+
 def test_a_value_that_is_no_number_leaves_a_gap(plot: SeriesPlot) -> None:
     show(plot, Series("a", [1.0, np.nan, np.inf, -np.inf, -2.0, 0.0]))
     np.testing.assert_array_equal(plot.drawn_values("a"), [1.0, np.nan, np.nan, np.nan, -2.0, 0.0])

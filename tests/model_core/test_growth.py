@@ -72,6 +72,8 @@ def test_a_damaged_record_ends_in_one_line(folder: Path) -> None:
         (folder / growth.FILE).write_text(damage)
         with pytest.raises(InputError, match="cannot be read"):
             growth.moments(folder)
+        assert grown(str(folder)) is None
+        assert open_model(str(folder)).name == "grown 16"
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
