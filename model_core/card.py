@@ -8,6 +8,7 @@ from typing import Any
 
 from model_core import devices
 from model_core.evaluation import Evaluation
+from model_core.first_weights import EMBEDDING
 from model_core.growth import Moment
 from model_core.guidance import guided_sites
 from model_core.recipe import Recipe
@@ -142,11 +143,21 @@ def dates_training(recipe: Recipe, layers: int) -> str:
 
 
 def rates(recipe: Recipe) -> str:
-    return (
+    return first_words(recipe) + (
         f"AdamW, learning rate {recipe.lr:g} after {recipe.warmup} steps of warm-up, by half a cosine to a tenth, "
         f"weight decay {recipe.weight_decay:g}, gradients clipped at {recipe.clip:g}; "
         f"matrix products in {recipe.autocast}"
     )
+
+
+def first_words(recipe: Recipe) -> str:
+    """What training began from, where that is not the rule."""
+    words = []
+    if recipe.embedding != EMBEDDING:
+        words.append(f"the embedding began as normal(0, {recipe.embedding:g})")
+    if recipe.gain != 1:
+        words.append(f"the gain of the last norm as {recipe.gain:g}")
+    return " and ".join(words) + "; " * bool(words)
 
 
 def guided_words(recipe: Recipe, layers: int) -> str:

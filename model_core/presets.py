@@ -50,7 +50,7 @@ PRESETS: Mapping[str, Preset] = {
         recipe=Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16"),
     ),
     "growth": Preset(
-        about="LLaMA of 0.3 M parameters, kept at 14 steps of its training: see its heads appear; 2 layers of 3 heads",
+        about="LLaMA of 0.3 M parameters, kept at 14 steps of its training, in which its heads appear by themselves",
         family="llama",
         config=LlamaConfig(
             vocab_size=2048,
