@@ -8,16 +8,14 @@ An engine that dies is started again and gets the last request once more; if it 
 request is given up with a message, and the window goes on as it was.
 """
 
-import os
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, query
-from PySide6.QtCore import QByteArray, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
 
+from explorer_app.child import core_command, core_process, end
 from explorer_app.model_words import model_title
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -27,8 +25,6 @@ OBEY_MS = 3000
 END_MS = 500
 LOG_CHARACTERS = 1 << 20
 MOST_DEATHS = 3
-
-PACKAGES = Path(__file__).resolve().parent.parent
 
 Wanted = Callable[[], list[Query]]
 Connect = Callable[[Session, Wanted], "EngineClient"]
@@ -142,30 +138,18 @@ class EngineClient(QObject):
             self.log_grew.emit(text)
 
     def _launch(self) -> None:
-        process = QProcess(self)
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONUNBUFFERED", "1")
-        # The packages are found wherever the window was started, and nothing that lies in that folder is imported.
-        paths = [str(PACKAGES), environment.value("PYTHONPATH")]
-        environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
-        process.setProcessEnvironment(environment)
+        process = core_process(self)
         process.readyReadStandardOutput.connect(self._read)
         process.readyReadStandardError.connect(self._read_log)
         process.finished.connect(self._died)
         process.errorOccurred.connect(self._did_not_start)
-        process.start(sys.executable, ["-P", "-m", "model_core.cli", "engine"])
+        process.start(*core_command("engine"))
         self._process = process
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.blockSignals(True)
-        process.closeWriteChannel()
-        if process.state() != QProcess.ProcessState.NotRunning and not process.waitForFinished(END_MS):
-            process.kill()
-            process.waitForFinished(5000)
-        process.deleteLater()
+        if process is not None:
+            end(process, END_MS)
 
     def _send(self, frame: Frame) -> None:
         if self._process is not None:
@@ -238,7 +222,8 @@ class EngineClient(QObject):
         else:
             self._failed.add((scene, _query(asked)))
         message, asks = frame.fields["message"], frame.fields.get("asks")
-        if frame.fields.get("opening") and not asks and scene.opened == self.session.scene.opened:
+        helped = asks or frame.fields["fix"]
+        if frame.fields.get("opening") and not helped and scene.opened == self.session.scene.opened:
             self.session.go_back(message)
         else:
             self.session.tell(message, frame.fields["fix"], asks)

@@ -1,7 +1,8 @@
 """How a model is called, where it is short of room and where it is not, and whether it can still be found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from model_core.growth import split
 
@@ -22,6 +23,25 @@ def model_title(model: str) -> str:
 def model_tip(model: str, config: Sequence[str]) -> str:
     """The whole of what was opened: the path, and what was said beside it."""
     return "\n".join([model, *config])
+
+
+def preset_line(facts: Mapping[str, Any]) -> str:
+    """What a preset is, in a line: size, family, what it was trained on, how good it was measured to be."""
+    size = tr("{count} parameters").format(count=count_text(facts["parameters"]))
+    words = [facts["title"], size, facts["data"], facts["quality"]]
+    if not facts["bytes"]:
+        words.append(tr("not trained yet"))
+    return " · ".join(word for word in words if word)
+
+
+def preset_tip(facts: Mapping[str, Any]) -> str:
+    """The whole of what is known of a preset, in lines."""
+    lines = [facts["about"], tr("{size} on disk").format(size=memory_text(facts["bytes"] or None))]
+    if facts["data"]:
+        lines.append(tr("trained on {data} ({licence})").format(data=facts["data"], licence=facts["licence"]))
+    if facts["quality"]:
+        lines.append(tr("measured: {quality}").format(quality=facts["quality"]))
+    return "\n".join(lines if facts["bytes"] else [facts["about"], tr("not trained yet")])
 
 
 def why_missing(model: str) -> str:

@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
 from explorer_app import theme
 from explorer_app.text import tr
 
+TEXTS = (".txt", ".text", ".md")
+
 
 def choose_file(parent: QWidget, start: str) -> str:
     """Ask for a checkpoint's file; "" where the person chose none."""
@@ -50,14 +52,22 @@ def dropped(data: QMimeData) -> tuple[str, str]:
     return urls[0].toLocalFile(), ""
 
 
+def dropped_texts(data: QMimeData) -> tuple[str, ...]:
+    """The paths of what was dropped where all of it is text on this machine, else none."""
+    paths = [url.toLocalFile() for url in data.urls()]
+    return tuple(paths) if all(Path(path).suffix.lower() in TEXTS for path in paths) else ()
+
+
 class DropVeil(QWidget):
     """Lies over the window while a file is dragged over it, and says what dropping it would do.
 
     opened   a path was dropped
+    texts    texts were dropped, which nobody takes for models: they are to be learned from
     refused  what was dropped is no model, in a sentence
     """
 
     opened = Signal(str)
+    texts = Signal(tuple)
     refused = Signal(str)
 
     def __init__(self, window: QWidget) -> None:
@@ -96,8 +106,12 @@ class DropVeil(QWidget):
 
     def _begin(self, data: QMimeData) -> None:
         path, wrong = dropped(data)
-        self.wrong = bool(wrong)
+        texts = dropped_texts(data)
+        self.wrong = bool(wrong) and not texts
         self.words = wrong or tr("Drop to open {name}").format(name=Path(path).name or path)
+        if texts:
+            names = ", ".join(Path(path).name for path in texts)
+            self.words = tr("Drop to train on {names}").format(names=names)
         self._entered = False
         self.setGeometry(self.covered.rect())
         self.show()
@@ -111,7 +125,9 @@ class DropVeil(QWidget):
     def _drop(self, data: QMimeData) -> None:
         self.hide()
         path, wrong = dropped(data)
-        if path:
+        if texts := dropped_texts(data):
+            self.texts.emit(texts)
+        elif path:
             self.opened.emit(path)
         elif wrong:
             self.refused.emit(wrong)

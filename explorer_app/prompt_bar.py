@@ -21,12 +21,20 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.model_words import memory_text, model_tip, model_title, why_missing
+from explorer_app.model_words import (
+    memory_text,
+    model_tip,
+    model_title,
+    preset_line,
+    preset_tip,
+    why_missing,
+)
 from explorer_app.session import RUN, Session
 from explorer_app.settings import Recent
 from explorer_app.text import tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
+from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -121,6 +129,7 @@ class PromptBar(QWidget):
             tr("The model that reads the prompt: a preset, a checkpoint, or one without training."),
             9,
         )
+        self.model.setItemDelegate(TwoLines(self.model))
         self.device = self._chooser(tr("Device"), tr("Where the model computes."), 9)
         self.dtype = self._chooser(
             tr("Number type"), tr("The number type of weights and activations (dtype)."), 6
@@ -151,8 +160,6 @@ class PromptBar(QWidget):
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.fix = QToolButton()
-        self.fix.setText(tr("Cut to fit"))
-        self.fix.setToolTip(tr("Change the prompt to what the model can read"))
         self.strips = TextStrips(session)
         self._lay_out()
         self._connect()
@@ -263,7 +270,10 @@ class PromptBar(QWidget):
             self.model.clear()
             for row, choice in enumerate(self.choices):
                 self.model.addItem(model_title(choice.model), choice.model)
-                about = presets.get(choice.model, model_tip(choice.model, choice.config))
+                about = model_tip(choice.model, choice.config)
+                if facts := presets.get(choice.model):
+                    about = preset_tip(facts)
+                    self.model.setItemData(row, preset_line(facts), DETAIL)
                 known = choice.model in presets or choice.model == self.session.scene.shape[0]
                 if missing := "" if known else why_missing(choice.model):
                     about = f"{about}\n{missing}"
@@ -272,6 +282,8 @@ class PromptBar(QWidget):
             self.model.insertSeparator(self.model.count())
             for text in (tr("Open file…"), tr("Open folder…"), tr("New untrained model…")):
                 self.model.addItem(text)
+        # The list is as wide as what it says, whatever room the closed box has.
+        self.model.view().setMinimumWidth(self.model.view().sizeHintForColumn(0))
 
     def show_choices(self, _: Any = None) -> None:
         """Fill the choosers with what the engine has; until it has greeted, with what the scene says."""
@@ -321,7 +333,7 @@ class PromptBar(QWidget):
     def _choose_model(self, row: int) -> None:
         if row < len(self.choices):
             choice = self.choices[row]
-            self.session.change(model=choice.model, config=choice.config)
+            self.session.open(choice.model, choice.config)
         else:
             self.show_scene()
             # A separator stands between.
@@ -337,8 +349,7 @@ class PromptBar(QWidget):
         self.stop.setVisible(busy)
         self.fix.setVisible(bool(self.session.message and self.session.fix))
         for field, text in self.session.fix.items():
-            cut = getattr(self.session.scene, field).startswith(text)
-            self.fix.setText(tr("Cut to fit") if cut else tr("Use “{text}”").format(text=text))
+            self._offer(field, text)
         self.bar.setRange(0, 1000 if share > 0 else 0)
         self.bar.setValue(round(share * 1000))
         colours = theme.current()
@@ -358,6 +369,16 @@ class PromptBar(QWidget):
         self.line.setText(text)
         self.line.setMaximumWidth(round(QFontMetricsF(self.line.font()).horizontalAdvance(text)) + 4)
         self.line.setToolTip(text)
+
+    def _offer(self, field: str, text: str) -> None:
+        """Say on the button what it would change."""
+        if field == "version":
+            self.fix.setText(tr("Open what is there now"))
+            self.fix.setToolTip(tr("Load the model again, as its files are now"))
+            return
+        cut = getattr(self.session.scene, field).startswith(text)
+        self.fix.setText(tr("Cut to fit") if cut else tr("Use “{text}”").format(text=text))
+        self.fix.setToolTip(tr("Change the prompt to what the model can read"))
 
     def _doing(self, what: str) -> str:
         if self.session.engine == "starting":

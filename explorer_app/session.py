@@ -8,16 +8,18 @@ Panels write to it and read from it, never to each other:
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from model_core.edits import toggled
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, Scene, layer_of, query
+from model_core.stamp import stamp
 from psygnal import Signal
 
 from explorer_app.focus import Cursor, Role, cursor_at, kind_named, kinds_of, seen_from, stack_at, token_of
+from explorer_app.training import Training
 
 STORE_BYTES = 512 << 20
 
@@ -78,6 +80,7 @@ class Session:
     scene   what the person asked for
     shown   the newest scene whose run has been answered: what every picture on screen shows
     engine  "starting", "ready", "running" or "stopped"
+    training  the one that runs beside the window
     """
 
     scene_changed = Signal(Scene)
@@ -104,6 +107,7 @@ class Session:
         self.progress: tuple[str, float] = ("", 1.0)
         self.needs = ""
         self.greeting: dict[str, Any] = {}
+        self.training = Training()
 
     def change(self, **fields: Any) -> None:
         """Ask for another scene: `change(prompt="...")`, `change(edits=("mask off",))`."""
@@ -113,6 +117,10 @@ class Session:
             self.tell("")
             self.scene_changed.emit(scene)
             self.reveal()
+
+    def open(self, model: str, config: Sequence[str] = ()) -> None:
+        """Ask for a model, as its files are now; the present one stays on screen until the new one works."""
+        self.change(model=model, config=tuple(config), version=stamp(model))
 
     def toggle_edit(self, edit: str) -> None:
         """Add an edit to the scene, or remove it."""
@@ -262,7 +270,8 @@ class Session:
         """The model that was asked for cannot be had: ask for the one on screen again, and say why."""
         shown = self.shown
         if self.run is not None:
-            self.change(model=shown.model, config=shown.config, device=shown.device, dtype=shown.dtype)
+            model, config, device, dtype, version = shown.opened
+            self.change(model=model, config=config, device=device, dtype=dtype, version=version)
         self.tell(message)
 
     def tell(

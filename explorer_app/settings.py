@@ -1,6 +1,7 @@
 """What is remembered between two starts: the layout, the theme, the models that were opened. One ini file."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -8,8 +9,10 @@ from platformdirs import user_config_path
 from PySide6.QtCore import QSettings
 
 from explorer_app import theme
+from explorer_app.training import Spec, spec_of
 
 RECENT = 8
+TRAININGS = 16
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,20 @@ def remember_model(settings: QSettings, recent: Recent) -> None:
     others = (other for other in recent_models(settings) if other.model != recent.model)
     entries = [recent, *others][:RECENT]
     settings.setValue("models/recent", [json.dumps([entry.model, *entry.config]) for entry in entries])
+
+
+def remembered_trainings(settings: QSettings) -> list[Spec]:
+    """The trainings that were started, the latest first."""
+    found = settings.value("training/specs", [])
+    entries = [found] if isinstance(found, str) else found
+    if not isinstance(entries, list):
+        return []
+    return [spec for entry in entries if isinstance(entry, str) and (spec := spec_of(entry))]
+
+
+def remember_trainings(settings: QSettings, specs: Iterable[Spec]) -> None:
+    """Keep the latest of the trainings that were started, the latest first."""
+    settings.setValue("training/specs", [spec.to_json() for spec in specs][:TRAININGS])
 
 
 def forget_models(settings: QSettings) -> None:

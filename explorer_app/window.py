@@ -37,8 +37,17 @@ from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import Recent, forget_models, recent_models, remember_model, saved_theme
+from explorer_app.settings import (
+    Recent,
+    forget_models,
+    recent_models,
+    remember_model,
+    remember_trainings,
+    remembered_trainings,
+    saved_theme,
+)
 from explorer_app.text import tr
+from explorer_app.trainer import Trainer
 from explorer_app.untrained_dialog import UntrainedDialog
 
 MASK_OFF = "mask off"
@@ -58,6 +67,11 @@ class MainWindow(QMainWindow):
         self.session = session
         self.settings = settings
         self.client = connect(session, self.wanted)
+        self.trainer = Trainer(session.training)
+        if settings is not None:
+            specs = remembered_trainings(settings)
+            session.training.specs = {spec.out: spec for spec in specs}
+            session.training.texts = next((spec.data for spec in specs if spec.data), ())
         self.registered = load_panels()
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, PanelDock] = {}
@@ -83,6 +97,7 @@ class MainWindow(QMainWindow):
         self.show_mask()
         self.veil = DropVeil(self)
         self.veil.opened.connect(self.open)
+        self.veil.texts.connect(self.train_on)
         self.veil.refused.connect(session.tell)
         self.prompt_bar.prompt.setFocus()
 
@@ -313,6 +328,9 @@ class MainWindow(QMainWindow):
         self.prompt_bar.opening_folder.connect(self.open_folder)
         self.prompt_bar.creating.connect(self.new_untrained)
         session.message_changed.connect(self.ask_what_is_unsaid)
+        session.training.changed.connect(self.show_facts)
+        session.training.asked.connect(self._note_training)
+        self.trainer.log_grew.connect(self.client.note)
         self.prompt_bar.cancelled.connect(self.client.cancel)
         session.shown_changed.connect(self.show_facts)
         session.answered.connect(self.show_facts)
@@ -336,6 +354,10 @@ class MainWindow(QMainWindow):
             stored = (scene, RUN) in self.session.store.stored
             parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
             parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))
+        training = self.session.training
+        if training.active and training.steps:
+            step = f"{training.step / training.steps:.0%}"
+            parts.append(tr("training: {share}").format(share=step))
         parts.append(self.prompt_bar.light.text())
         self.status.setText(" · ".join(parts))
 
@@ -362,6 +384,11 @@ class MainWindow(QMainWindow):
             if self.settings is not None:
                 remember_model(self.settings, recent)
 
+    def _note_training(self, word: str) -> None:
+        """What was started can be gone on with at the next start."""
+        if word == "start" and self.settings is not None:
+            remember_trainings(self.settings, self.session.training.specs.values())
+
     def fault(self, story: str, error: BaseException) -> None:
         """A fault of ours: its story for the log, one line for the person."""
         self.client.note(story)
@@ -376,7 +403,13 @@ class MainWindow(QMainWindow):
 
     def open(self, model: str, config: Sequence[str] = ()) -> None:
         """Ask for a model; the present one stays on screen until the new one works."""
-        self.session.change(model=model, config=tuple(config))
+        self.session.open(model, config)
+
+    def train_on(self, texts: tuple[str, ...]) -> None:
+        """Texts to learn from were dropped: the form that takes them comes to the front."""
+        self.session.training.offer(texts)
+        self.docks["train"].show()
+        self.docks["train"].raise_()
 
     def open_file(self) -> None:
         self._open_chosen(choose_file)
@@ -500,7 +533,26 @@ class MainWindow(QMainWindow):
         self._tidy()
         return restored
 
+    def _may_close(self) -> bool:
+        """Whether a training, if there is one, is to end with the window."""
+        if not self.session.training.active:
+            return True
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Layerscope"))
+        box.setText(tr("A training is running. Stop it and close the window?"))
+        box.setInformativeText(tr("It keeps a checkpoint, and Resume in the Train panel goes on with it."))
+        stop = box.addButton(tr("Stop and close"), QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(stop)
+        box.exec()
+        box.deleteLater()
+        return box.clickedButton() == stop
+
     def closeEvent(self, event: QCloseEvent) -> None:
+        if not self._may_close():
+            event.ignore()
+            return
         if self.settings is not None:
             self.settings.setValue("window/geometry", self.saveGeometry())
             self.settings.setValue("window/layout", self.saveState(LAYOUT_VERSION))
@@ -509,6 +561,9 @@ class MainWindow(QMainWindow):
         self.hide()
         self.client.close()
         session = self.session
+        session.training.changed.disconnect(self.show_facts)
+        session.training.asked.disconnect(self._note_training)
+        self.trainer.close()
         for signal in (session.shown_changed, session.answered, session.engine_changed):
             signal.disconnect(self.show_facts)
         for signal in (session.scene_changed, session.shown_changed):

@@ -294,19 +294,22 @@ def whole_number(text: str, first: int) -> int:
 
 def models(arguments: argparse.Namespace) -> None:
     """The presets, one paragraph each."""
-    from model_core.checkpoint import READERS, either, empty_model
+    from model_core import describe, presets
+    from model_core.checkpoint import READERS, either
     from model_core.families import FAMILIES
-    from model_core.presets import PRESETS, folder_of
     from model_core.untrained import PREFIX
 
-    for name, preset in PRESETS.items():
-        family, folder = FAMILIES[preset.family], folder_of(name)
-        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        parameters = empty_model(family, preset.config).parameter_count
-        weights = f"{size / 1e6:.1f} MB in {folder}"
-        if not size:
+    for name, preset in describe.presets().items():
+        weights = f"{preset['bytes'] / 1e6:.1f} MB in {presets.folder_of(name)}"
+        if not preset["bytes"]:
             weights = f"no weights yet: layerscope train --preset {name}"
-        print(f"{name}\n    {preset.about}\n    {family.title}, {parameters:,} parameters, {weights}")
+        print(
+            f"{name}\n    {preset['about']}\n    {preset['title']}, {preset['parameters']:,} parameters, {weights}"
+        )
+        if preset["data"]:
+            print(f"    trained on {preset['data']} ({preset['licence']})")
+        if preset["quality"]:
+            print(f"    measured: {preset['quality']}")
     folders, files = (
         either(reader.what for reader in READERS if reader.file == file) for file in (False, True)
     )

@@ -1,24 +1,29 @@
 """What forms and panels are told of families, configurations and models, as plain JSON.
 
 families()        each family's text, the fields of its configuration and its published sizes
+presets()         each preset's size, what it was trained on, how good it was measured to be, and how it is trained
 size(...)         what a model of a configuration would take: counted on a model without memory
 architecture(...) what a loaded model is made of, and where it came from
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from model_core import presets as shipped
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, empty_model
 from model_core.checkpoint.said import changed, parse
 from model_core.devices import DTYPES, find
 from model_core.errors import InputError, spelled
 from model_core.families import FAMILIES, Family
+from model_core.run_folder import done_in
 from model_core.untrained import PREFIX, SEED, published_of, seed_of
 
 # A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
@@ -36,6 +41,55 @@ def families() -> dict[str, dict[str, Any]]:
         }
         for name, family in FAMILIES.items()
     }
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """name -> what a list of models shows, and what a form to train it begins with.
+
+    about, title, parameters  the preset's text, its family's name and how many numbers it learned
+    bytes                     of its weights on disk; 0 where it was not trained yet
+    data, licence             what it was trained on; "" where its folder does not say
+    quality                   what was measured of it, in words; "" where its folder does not say
+    task, recipe              how it is trained: the fields of a Recipe
+    """
+    return {name: preset_facts(name) for name in shipped.PRESETS}
+
+
+def preset_facts(name: str) -> dict[str, Any]:
+    preset, folder = shipped.PRESETS[name], shipped.folder_of(name)
+    done = done_in(folder)
+    return {
+        "about": preset.about,
+        "title": FAMILIES[preset.family].title,
+        "parameters": parameter_count(preset.family, preset.config),
+        "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        "data": re.sub(r" \([\d,]+ bytes\)", "", str(done.get("data", ""))),
+        "licence": str(done.get("licence", "")),
+        "quality": quality(done.get("measured", {})),
+        "task": preset.task,
+        "recipe": asdict(preset.recipe),
+    }
+
+
+@cache
+def parameter_count(family: str, config: Any) -> int:
+    """How many numbers such a model learns, counted on one without memory."""
+    return empty_model(FAMILIES[family], config).parameter_count
+
+
+def quality(measured: Mapping[str, float]) -> str:
+    """What the last evaluation of a training found, in words: "1.78 bits per byte, induction 0.98"."""
+    words = {
+        "bits_per_byte": "{:.2f} bits per byte",
+        "exact": "{:.2%} of unseen dates right",
+        "alignment": "alignment {:.1%}",
+        "previous": "previous {:.2f}",
+        "induction": "induction {:.2f}",
+    }
+    try:
+        return ", ".join(said.format(measured[name]) for name, said in words.items() if name in measured)
+    except (TypeError, ValueError):
+        return ""
 
 
 def form_fields(family: Family) -> list[dict[str, Any]]:

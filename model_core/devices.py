@@ -117,13 +117,14 @@ def memory_errors(
         raise InputError(f"{what} needs more memory than is free: use {instead}") from None
 
 
-def configure_threads() -> None:
+def configure_threads(spare: int = 0) -> None:
     """One thread a physical core, in every entry point: how sums are split decides their last bits.
 
+    spare  cores that are left to whoever works beside it, where there are more than these
     OMP_NUM_THREADS, which torch has read by now, takes precedence: the person asked for it.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(physical_cores())
+        torch.set_num_threads(max(1, physical_cores() - spare))
 
 
 def physical_cores() -> int:

@@ -45,11 +45,13 @@ from model_core.merges import Split, merges
 from model_core.model import Model
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
+from model_core.plan import FINE_TUNING
 from model_core.position import Rope
 from model_core.presets import PRESETS, folder_of, grown, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
+from model_core.stamp import stamp
 from model_core.tokenizer import IdTokenizer
 from model_core.trace import to_array
 
@@ -107,7 +109,7 @@ class Engine:
 
     def __init__(self, send: Callable[[Frame], None]) -> None:
         self.send = send
-        self.models: OrderedDict[tuple[str, tuple[str, ...], str, str], Loaded] = OrderedDict()
+        self.models: OrderedDict[tuple[str, tuple[str, ...], str, str, str], Loaded] = OrderedDict()
         self.runs: OrderedDict[Scene, tuple[Run, float]] = OrderedDict()
         self.told = 0.0
 
@@ -141,7 +143,7 @@ class Engine:
             with memory_errors(f"opening {scene.model}", "a smaller dtype or another device"):
                 loaded = self.loaded(scene, request.id, other_model)
         except InputError as error:
-            self.fail(request.id, str(error), asks=error.asks, opening=True)
+            self.fail(request.id, str(error), asks=error.asks, fix=error.fix, opening=True)
             return
         with memory_errors("this run"):
             context = self.context(scene, loaded, request.id, cancelled)
@@ -196,8 +198,9 @@ class Engine:
         return self.models[key]
 
     def opened(self, scene: Scene, id: int, other_model: Callable[[], bool]) -> Loaded:
-        """The model of a scene, loaded."""
-        return open_model(
+        """The model of a scene, loaded. InputError, with the version to ask for, where its files were replaced."""
+        check_version(scene)
+        loaded = open_model(
             scene.model,
             scene.device,
             scene.dtype,
@@ -206,6 +209,8 @@ class Engine:
             needs=lambda words: self.progress(id, "loading", 0.0, words),
             cancelled=other_model,
         )
+        check_version(scene)
+        return loaded
 
     def load_ahead(self) -> bool:
         """Load one more step of the growing model that was asked for last, the nearest that is not there yet.
@@ -332,12 +337,16 @@ def failure(
 
 
 def greeting() -> dict[str, Any]:
-    """What this engine has: devices with their memory, dtypes, presets and those that can be seen growing, families."""
+    """What this engine has: devices with their memory, dtypes, presets and those that can be seen growing, families.
+
+    fine_tuning  the recipe by which a model on screen is trained further
+    """
     return {
         "devices": [device.__dict__ for device in devices()],
         "dtypes": list(DTYPES),
-        "presets": {name: preset.about for name, preset in PRESETS.items()},
+        "presets": describe.presets(),
         "growing": [name for name in PRESETS if growth.moments(folder_of(name))],
+        "fine_tuning": asdict(FINE_TUNING),
         "families": describe.families(),
         "pid": os.getpid(),
     }
@@ -346,6 +355,14 @@ def greeting() -> dict[str, Any]:
 def bytes_of(model: Model) -> int:
     """What the parameters of a model take."""
     return sum(parameter.nbytes for parameter in model.parameters())
+
+
+def check_version(scene: Scene) -> None:
+    """InputError where the files of the model are not those that the scene was made for."""
+    if scene.version and scene.version != (now := stamp(scene.model)):
+        error = InputError("the files of this model were replaced since it was opened")
+        error.fix = {"version": now}
+        raise error
 
 
 def prefix_of(scene: Scene, loaded: Loaded) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ class Scene:
              for the prompt that its encoder reads
     config   what is said of the model beside its files, "heads=8" each
     special  whether the tokens that the model's own configuration puts before a prompt (BOS) are put there
+    version  the stamp (stamp.py) of the model's files when they were opened, "" for whatever is there
 
     Equal scenes give equal answers, whoever asks and whenever.
     """
@@ -31,11 +32,12 @@ class Scene:
     edits: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
     special: bool = True
+    version: str = ""
 
     @property
-    def opened(self) -> tuple[str, tuple[str, ...], str, str]:
+    def opened(self) -> tuple[str, tuple[str, ...], str, str, str]:
         """What decides which model is loaded, and how: scenes that share it share the loaded model."""
-        return self.model, self.config, self.device, self.dtype
+        return self.model, self.config, self.device, self.dtype, self.version
 
     @property
     def shape(self) -> tuple[str, tuple[str, ...]]:
@@ -50,6 +52,8 @@ class Scene:
     def from_json(cls, fields: Mapping[str, Any]) -> "Scene":
         """The scene of a frame. Raises TypeError or KeyError where it is none."""
         words = {name: fields[name] for name in ("model", "prompt", "target", "device", "dtype")}
+        # What was stored before there were versions says none.
+        words["version"] = fields.get("version", "")
         edits, config, special = tuple(fields["edits"]), tuple(fields["config"]), fields["special"]
         if not all(isinstance(value, str) for value in (*words.values(), *edits, *config)):
             raise TypeError("a scene is made of strings")

@@ -134,6 +134,15 @@ def held_out_in(folder: Path) -> tuple[tuple[int, ...], float] | None:
         return None
 
 
+def done_in(folder: Path) -> dict[str, Any]:
+    """What a training that is done left to be known of it: data, licence, seconds, measured ...; else nothing."""
+    try:
+        done = read_json(folder / DESCRIPTION).get("done", {})
+    except InputError:
+        return {}
+    return done if isinstance(done, dict) else {}
+
+
 def logged(progress: Progress) -> dict[str, Any]:
     """What the log says of a report; the held-out loss only where it was measured."""
     return {

@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace, every: int) -> None:
     """
     plan = plan_of(arguments)
     recipe = plan.recipe
-    devices.configure_threads()
+    # Who controls a training is another program, which has its own work to do.
+    devices.configure_threads(spare=int(arguments.controlled))
     device, _ = devices.check(arguments.device, recipe.autocast)
     corpus = corpus_of(plan, arguments.data)
     task: Task = DatesTask(plan.tokenizer, recipe)

@@ -233,7 +233,7 @@ class Growth(Panel):
     def _open(self) -> None:
         growing = self.session.greeting.get("growing", [])
         if growing:
-            self.session.change(model=growing[0], config=())
+            self.session.open(growing[0])
 
     def _focus_head(self, place: str) -> None:
         layer, head = map(int, place.split())

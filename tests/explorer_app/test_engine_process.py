@@ -13,7 +13,7 @@ from PySide6.QtCore import QProcess
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from explorer_app import engine_client
+from explorer_app import child
 from explorer_app.engine_client import EngineClient, Wanted
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.snapshot import closing
@@ -227,7 +227,7 @@ def broken_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho 'no module named torch' >&2\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setattr(engine_client.sys, "executable", str(script))
+    monkeypatch.setattr(child.sys, "executable", str(script))
     return script
 
 
@@ -251,7 +251,7 @@ def test_an_engine_that_cannot_run_is_not_started_forever(
 def test_an_engine_that_is_not_there_is_said_so(
     small: str, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_client.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(child.sys, "executable", "/nonexistent/python")
     client = Watched(Session(Scene(small, PROMPT)), lambda: [RUN])
     client.start()
     qtbot.waitUntil(lambda: client.session.engine == "stopped", timeout=MINUTE)
@@ -327,7 +327,7 @@ def test_the_window_process_never_loads_torch_to_answer(small: str, tmp_path: Pa
         f"assert main(['snapshot', '--model', {small!r}, '--prompt', 'The cat', '--out', 'out.png']) == 0\n"
         "assert 'torch' not in sys.modules\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(engine_client.PACKAGES)}
+    environment = os.environ | {"PYTHONPATH": str(child.PACKAGES)}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

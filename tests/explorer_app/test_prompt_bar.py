@@ -8,10 +8,18 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from explorer_app.model_words import count_text, memory_text, model_title, why_missing
+from explorer_app.model_words import (
+    count_text,
+    memory_text,
+    model_title,
+    preset_line,
+    preset_tip,
+    why_missing,
+)
 from explorer_app.prompt_bar import PromptBar, sentence
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Recent
+from explorer_app.widgets.two_lines import DETAIL
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
@@ -23,7 +31,17 @@ GREETING = {
         {"name": "cuda:0", "title": "NVIDIA H200", "memory_bytes": None},
     ],
     "dtypes": ["float32", "bfloat16"],
-    "presets": {"tales-llama": "writes fairy tales"},
+    "presets": {
+        "tales-llama": {
+            "about": "writes fairy tales",
+            "title": "LLaMA",
+            "parameters": 2_755_008,
+            "bytes": 5_515_072,
+            "data": "children_tales.txt",
+            "licence": "public domain",
+            "quality": "1.78 bits per byte, induction 0.98",
+        },
+    },
 }
 
 
@@ -137,7 +155,35 @@ def test_the_greeting_fills_the_choosers(alone: PromptBar) -> None:
     assert [alone.device.itemText(row) for row in range(2)] == ["cpu · 16.0 GB", "cuda:0"]
     assert alone.device.itemData(1, Qt.ItemDataRole.ToolTipRole) == "NVIDIA H200"
     assert [alone.dtype.itemText(row) for row in range(2)] == ["float32", "bfloat16"]
-    assert alone.model.itemData(0, Qt.ItemDataRole.ToolTipRole) == "writes fairy tales"
+    assert alone.model.itemData(0, Qt.ItemDataRole.ToolTipRole).splitlines() == [
+        "writes fairy tales",
+        "5.5 MB on disk",
+        "trained on children_tales.txt (public domain)",
+        "measured: 1.78 bits per byte, induction 0.98",
+    ]
+
+
+def test_a_preset_says_in_the_list_what_it_is_and_how_good(alone: PromptBar, qtbot: QtBot) -> None:
+    alone.session.greet(GREETING)
+    line = "LLaMA · 2.755 M parameters · children_tales.txt · 1.78 bits per byte, induction 0.98"
+    assert alone.model.itemData(0, DETAIL) == line
+    assert alone.model.itemData(1, DETAIL) is None
+    view = alone.model.view()
+    assert view.sizeHintForRow(0) > view.sizeHintForRow(1)
+    assert view.minimumWidth() > view.fontMetrics().horizontalAdvance(line)
+
+
+def test_a_preset_without_weights_says_so() -> None:
+    facts = {
+        "about": "dates",
+        "title": "Encoder-decoder",
+        "parameters": 531_840,
+        "bytes": 0,
+        "data": "",
+        "quality": "",
+    }
+    assert preset_line(facts) == "Encoder-decoder · 531.8 k parameters · not trained yet"
+    assert preset_tip(facts) == "dates\nnot trained yet"
 
 
 def test_the_prompt_does_not_move_when_the_engine_greets(alone: PromptBar) -> None:

@@ -7,9 +7,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from model_core import describe
-from model_core.checkpoint import said
+from model_core.checkpoint import empty_model, said
 from model_core.families import FAMILIES
-from model_core.presets import open_model
+from model_core.presets import PRESETS, folder_of, open_model
+from model_core.run_folder import done_in
 from tests.model_core.tiny import save
 
 SIZES = [(name, size) for name, family in FAMILIES.items() for size in family.published]
@@ -101,3 +102,35 @@ def test_a_bundled_model_is_placed_among_the_bundled_files_and_on_no_machine() -
 def test_a_checkpoint_is_placed_where_it_lies(tmp_path: Path) -> None:
     told = describe.architecture(open_model(save(tmp_path / "model", "llama")))
     assert (told["bundled"], told["path"]) == (False, str(tmp_path / "model"))
+
+
+def test_presets_say_what_they_are_and_how_good() -> None:
+    facts = describe.presets()
+    assert json.loads(json.dumps(facts)).keys() == PRESETS.keys()
+    for name, preset in PRESETS.items():
+        known = facts[name]
+        assert known["about"] == preset.about
+        assert known["recipe"]["steps"] == preset.recipe.steps
+        assert known["parameters"] == empty_model(FAMILIES[preset.family], preset.config).parameter_count
+        done = done_in(folder_of(name))
+        assert bool(known["quality"]) == bool(known["data"]) == bool(done)
+        if "bits_per_byte" in done.get("measured", {}):
+            assert known["quality"].startswith(f"{done['measured']['bits_per_byte']:.2f} bits per byte")
+
+
+def test_measures_are_words_and_those_that_are_none_say_nothing() -> None:
+    assert describe.quality({"bits_per_byte": 1.7789, "induction": 0.98, "other": 3}) == (
+        "1.78 bits per byte, induction 0.98"
+    )
+    assert (
+        describe.quality({"exact": 0.998, "alignment": 0.957})
+        == "99.80% of unseen dates right, alignment 95.7%"
+    )
+    assert describe.quality({}) == describe.quality({"exact": None}) == ""  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"done": 3}', '{"run": {}}'])
+def test_a_folder_that_says_nothing_of_its_training_has_nothing_to_show(text: str, tmp_path: Path) -> None:
+    assert done_in(tmp_path) == {}
+    (tmp_path / "training.json").write_text(text)
+    assert done_in(tmp_path) == {}

@@ -599,7 +599,7 @@ def test_models_and_runs_used_longest_ago_make_room(
     scenes = [Scene(models["llama"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
     for scene in (scenes[0], scenes[1], scenes[0], scenes[2]):
         local(ask(1, scene, ("run", {})), engine=here)
-    assert [dtype for *_, dtype in here.models] == ["float32", "bfloat16"]
+    assert [dtype for *_, dtype, _ in here.models] == ["float32", "bfloat16"]
     assert list(here.runs) == [scenes[0], scenes[2]]
     for n in range(engine.KEPT_RUNS):
         local(ask(2, Scene(models["llama"], f"{PROMPT} {n}"), ("run", {})), engine=here)

@@ -1,0 +1,38 @@
+"""Child processes that run a command of the core beside the window, and never outlive it."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment
+
+PACKAGES = Path(__file__).resolve().parent.parent
+
+
+def core_process(parent: QObject, environment: Mapping[str, str] | None = None) -> QProcess:
+    """A process that is still to be started, with `core_command`; `environment` is put into what it inherits."""
+    process = QProcess(parent)
+    variables = QProcessEnvironment.systemEnvironment()
+    # The packages are found wherever the window was started, and nothing that lies in that folder is imported.
+    paths = [str(PACKAGES), variables.value("PYTHONPATH")]
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    for name, value in (own | dict(environment or {})).items():
+        variables.insert(name, value)
+    process.setProcessEnvironment(variables)
+    return process
+
+
+def core_command(*words: str) -> tuple[str, Sequence[str]]:
+    """Program and arguments of `layerscope WORDS`."""
+    return sys.executable, ["-P", "-m", "model_core.cli", *words]
+
+
+def end(process: QProcess, patience_ms: int) -> None:
+    """Have a process end, by the end of its stdin or else by force, and wait until it is gone. It tells no more."""
+    process.blockSignals(True)
+    process.closeWriteChannel()
+    if process.state() != QProcess.ProcessState.NotRunning and not process.waitForFinished(patience_ms):
+        process.kill()
+        process.waitForFinished(5000)
+    process.deleteLater()

@@ -1,0 +1,310 @@
+"""Train: begin, pause, go on with and stop a training, see its losses fall, and look into its newest checkpoint."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from explorer_app import theme
+from explorer_app.model_words import model_title
+from explorer_app.panels import Panel, panel
+from explorer_app.prompt_bar import sentence
+from explorer_app.session import Session
+from explorer_app.text import tr
+from explorer_app.train_form import TrainForm
+from explorer_app.training import Point, Spec, Training
+from explorer_app.widgets.curves import Curve, CurvePlot
+from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.readout import Readout
+
+
+@panel("train", "Train", area="centre", order=100)
+class Train(Panel):
+    """The form while nothing runs, one line of it while something does; curves and the newest checkpoint below."""
+
+    follows = ()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.training = session.training
+        self._state = self.training.state
+        self._blamed = False  # the failure is said at a field of the form
+        self._drawn_points: list[Point] | None = None
+        self._opened: dict[str, int] = {}  # version of the files -> step
+        self.form = TrainForm(session)
+        self.summary = Readout(tr("What is trained"))
+        self.start, self.pause, self.stop = QPushButton(), QPushButton(), QPushButton()
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName(tr("Steps done"))
+        self.numbers = Readout(tr("Numbers of the training"))
+        self.plot = CurvePlot()
+        self.hint = QLabel(
+            tr(
+                "The losses are drawn here while training runs, and the newest checkpoint can be opened in the window: "
+                "every panel then shows how far the model has come."
+            )
+        )
+        self.hint.setWordWrap(True)
+        self.hint.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.open = QPushButton(tr("Open newest checkpoint"))
+        self.follow = QCheckBox(tr("Follow"))
+        self.follow.setToolTip(
+            tr("Open each checkpoint as soon as it is written, until another model is chosen.")
+        )
+        self.on_screen = Readout(tr("Which checkpoint is on screen"))
+        self._lay_out()
+        self._connect()
+        self.show_training()
+
+    def _lay_out(self) -> None:
+        line = self.fontMetrics().height()
+        buttons = QHBoxLayout()
+        for button in (self.start, self.pause, self.stop):
+            buttons.addWidget(button)
+        buttons.addSpacing(round(line * 0.5))
+        buttons.addWidget(self.words, 1)
+        self.bar.setFixedHeight(round(line * 0.4))
+        last = QHBoxLayout()
+        for widget in (self.open, self.follow):
+            last.addWidget(widget)
+        last.addSpacing(round(line * 0.5))
+        last.addWidget(self.on_screen, 1)
+        column = QVBoxLayout(self)
+        column.setSpacing(round(line * 0.4))
+        column.addWidget(self.form)
+        column.addWidget(self.summary)
+        column.addLayout(buttons)
+        column.addWidget(self.bar)
+        column.addWidget(self.numbers)
+        column.addWidget(self.plot, 100)
+        column.addWidget(self.hint)
+        column.addLayout(last)
+        column.addStretch()
+
+    def _connect(self) -> None:
+        self.start.clicked.connect(self._start)
+        self.pause.clicked.connect(self._pause)
+        self.stop.clicked.connect(self.training.stop)
+        self.open.clicked.connect(self.open_newest)
+        self.follow.toggled.connect(self._follow)
+        self.form.changed.connect(self.show_training)
+        self.training.changed.connect(self._changed_training)
+        self.session.shown_changed.connect(self._follow)
+        self.session.scene_changed.connect(self._leave)
+
+    def detach(self) -> None:
+        self.training.changed.disconnect(self._changed_training)
+        self.session.shown_changed.disconnect(self._follow)
+        self.session.scene_changed.disconnect(self._leave)
+        self.form.detach()
+        super().detach()
+
+    def refresh(self, _: Any = None) -> None:
+        super().refresh()
+        if self.seen:
+            self._drawn_points = None
+            self.show_training()
+
+    # Doing
+
+    def _start(self) -> None:
+        if spec := self.form.spec():
+            self.training.start(spec)
+
+    def _pause(self) -> None:
+        if self.training.state == "running":
+            self.training.pause()
+        else:
+            self.training.resume()
+
+    def open_newest(self) -> None:
+        """Show the newest checkpoint in the window, whatever was there before."""
+        spec, saved = self.training.spec, self.training.saved
+        if spec is not None and saved is not None:
+            self.session.open(spec.out)
+            self._opened[self.session.scene.version] = saved
+            self._show_opened()
+
+    def _follow(self, _: Any = None) -> None:
+        """Open what was written since the last one was opened, once that one is on screen."""
+        session = self.session
+        arrived = session.scene.opened == session.shown.opened or bool(session.message)
+        newest = self._opened.get(session.scene.version) == self.training.saved
+        if self.follow.isChecked() and arrived and not newest:
+            self.open_newest()
+        self._show_opened()
+
+    def _leave(self, _: Any = None) -> None:
+        """Another model was chosen: what is trained is not to take its place."""
+        spec = self.training.spec
+        if self.follow.isChecked() and (spec is None or self.session.scene.model != spec.out):
+            self.follow.setChecked(False)
+
+    # Showing
+
+    def _changed_training(self) -> None:
+        training, before = self.training, self._state
+        self._state = training.state
+        if training.texts != self.form.data and not training.active:
+            self.form.offer(training.texts)
+        if before != training.state and not training.active:
+            self._ended(training)
+        self._follow()
+        if self.seen:
+            self.show_training()
+
+    def _ended(self, training: Training) -> None:
+        spec = training.spec
+        if spec is None:
+            return
+        if training.state == "finished":
+            self.form.propose()
+        else:
+            self.form.out.setText(spec.out)
+            self.form.look()
+        # Said once: what is at a field goes when the field is changed.
+        self._blamed = training.state == "failed" and self.form.blame(training.message, spec)
+
+    def show_training(self) -> None:
+        """Everything, as it is now."""
+        training, spec, active = self.training, self.training.spec, self.training.active
+        self.form.setVisible(not active)
+        self.summary.setVisible(active)
+        self.summary.say(summary(spec) if spec else "")
+        self.start.setVisible(not active)
+        self.start.setText(tr("Resume") if self.form.found else tr("Start"))
+        for button in (self.pause, self.stop):
+            button.setVisible(active)
+        held = training.state in ("pausing", "paused")
+        self.pause.setText(tr("Resume") if held else tr("Pause"))
+        self.pause.setEnabled(held or training.state == "running")
+        stopping = training.state == "stopping"
+        self.stop.setText(tr("Stop now") if stopping else tr("Stop"))
+        self.stop.setToolTip(
+            tr("Do not wait: the last checkpoint that was written stays.")
+            if stopping
+            else tr("Stop after this step, keeping a checkpoint that can be gone on with.")
+        )
+        self._show_words(training)
+        self.bar.setVisible(active)
+        self.bar.setRange(0, training.steps if training.points or training.step else 0)
+        self.bar.setValue(training.step)
+        self.numbers.setVisible(bool(training.points))
+        self.numbers.say(numbers(training))
+        self.plot.setVisible(bool(training.points))
+        self.hint.setVisible(not training.points)
+        if training.points is not self._drawn_points and training.points:
+            self._drawn_points = training.points
+            self._draw_points(training.points)
+        for widget in (self.open, self.follow, self.on_screen):
+            widget.setVisible(bool(training.points) or training.saved is not None)
+        self.open.setEnabled(training.saved is not None)
+        self.follow.setEnabled(training.active or self.follow.isChecked())
+        self._show_opened()
+
+    def _show_words(self, training: Training) -> None:
+        text, colour = state_words(training), theme.current().muted
+        if training.state == "failed":
+            colour = theme.current().error
+            text = "" if self._blamed else text
+        self.words.setText(text)
+        self.words.setStyleSheet(f"color: {colour}")
+
+    def _draw_points(self, points: list[Point]) -> None:
+        held_out = [point for point in points if point.held_out is not None]
+        curves = [Curve(tr("training"), [p.step for p in points], [p.loss for p in points], "query")]
+        if held_out:
+            curves.append(
+                Curve(
+                    tr("held out"), [p.step for p in held_out], [p.held_out or 0.0 for p in held_out], "key"
+                )
+            )
+        at = {float(point.step): point for point in points}
+        self.plot.show_curves(
+            curves,
+            x_title=tr("steps"),
+            y_title=tr("loss, nats a token"),
+            describe=lambda x: point_words(at[x]) if x in at else "",
+        )
+
+    def _show_opened(self) -> None:
+        spec, session = self.training.spec, self.session
+        step = self._opened.get(session.shown.version) if spec and session.shown.model == spec.out else None
+        words = [] if step is None else [tr("step {step} is on screen").format(step=f"{step:,}")]
+        if self.training.saved is not None:
+            words.append(tr("newest: step {step}").format(step=f"{self.training.saved:,}"))
+        self.on_screen.say(" · ".join(words), hint=True)
+
+
+def summary(spec: Spec) -> str:
+    """What is trained, in a line."""
+    what = spec.preset or tr("{model}, further").format(model=model_title(spec.source))
+    words = [what, *([", ".join(Path(path).name for path in spec.data)] if spec.data else [])]
+    how = tr("{steps} steps, batch {rows}, on {device} in {dtype}")
+    words.append(how.format(steps=f"{spec.steps:,}", rows=spec.batch, device=spec.device, dtype=spec.dtype))
+    return " · ".join([*words, spec.out])
+
+
+def state_words(training: Training) -> str:
+    """What the training does, where its numbers do not say so."""
+    step = f"{training.step:,}"
+    words = {
+        "starting": tr("Starting: the text is read, and the model made."),
+        "pausing": tr("Pausing after this step…"),
+        "paused": tr("Paused after step {step}."),
+        "stopping": tr("Stopping: a checkpoint is written…"),
+        "stopped": tr("Stopped after step {step}."),
+        "finished": tr("Done: {step} steps. The model and its card are in {folder}."),
+    }
+    if training.state == "failed":
+        return sentence(training.message) if training.message else death_words(training)
+    if training.measuring:
+        return tr("All steps are done; what came out is measured.")
+    folder = Path(training.spec.out).name if training.spec else ""
+    return words.get(training.state, "").format(step=step, folder=folder)
+
+
+def death_words(training: Training) -> str:
+    """What is left of a training whose process is gone without a word."""
+    if training.saved is None:
+        return tr("The training process ended unexpectedly before its first checkpoint; see Help > Log.")
+    return tr("The training process ended unexpectedly; step {step} is kept, Resume goes on.").format(
+        step=f"{training.saved:,}"
+    )
+
+
+def numbers(training: Training) -> str:
+    """Step, losses, speed and time left, in a line."""
+    if not training.points:
+        return ""
+    last = training.points[-1]
+    held_out = next((point for point in reversed(training.points) if point.held_out is not None), None)
+    words = [
+        tr("step {step} of {steps}").format(step=f"{training.step:,}", steps=f"{training.steps:,}"),
+        tr("loss {loss}").format(loss=f"{last.loss:.3f}"),
+    ]
+    if held_out is not None and held_out.held_out is not None:
+        words.append(
+            tr("held out {loss} at step {step}").format(
+                loss=f"{held_out.held_out:.3f}", step=f"{held_out.step:,}"
+            )
+        )
+    words.append(tr("{count} tokens/s").format(count=f"{last.tokens_per_second:,.0f}"))
+    if training.active and training.seconds_left is not None and training.step < training.steps:
+        words.append(tr("{time} left").format(time=timedelta(seconds=round(training.seconds_left))))
+    return " · ".join(words)
+
+
+def point_words(point: Point) -> str:
+    """A place of the curves: its step, and what they do not show."""
+    return tr("step {step}: rate {lr}, gradient norm {norm}, {count} tokens/s;").format(
+        step=f"{point.step:,}",
+        lr=short_number(point.lr),
+        norm=short_number(point.grad_norm),
+        count=f"{point.tokens_per_second:,.0f}",
+    )

@@ -1,0 +1,410 @@
+"""What is to be trained, on what, where to and how: a form that makes the spec of a training."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_core.queries import Scene
+from platformdirs import user_data_path
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from explorer_app import theme
+from explorer_app.model_words import model_title
+from explorer_app.session import Session
+from explorer_app.text import tr
+from explorer_app.training import Spec, Unfinished, is_free, unfinished
+
+MOST_STEPS, MOST_ROWS, MOST_SEED = 10_000_000, 65_536, 2**31 - 1
+AUTOCAST = ("float32", "bfloat16", "float16")
+ROWS = ("what", "data", "out", "numbers")
+MOST_FOLDERS = 1000
+FURTHER = re.compile(r"-further(-\d+)?$")  # what was trained further is not called so twice
+
+
+class TrainForm(QWidget):
+    """Filled in with what the recipe of the chosen model says, or with what a folder's unfinished training says.
+
+    changed  something was filled in, chosen or found
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.data: tuple[str, ...] = session.training.texts
+        self.found: Unfinished | None = None
+        self._own_folder = True  # proposed here, and not by the person
+        self.what = QComboBox()
+        self.what.setAccessibleName(tr("Train"))
+        self.what.setToolTip(
+            tr(
+                "A preset, from first weights; or the model on screen, further: "
+                "open any checkpoint first, or make a model with File > New untrained model."
+            )
+        )
+        self.texts = QLineEdit()
+        self.texts.setReadOnly(True)
+        self.texts.setAccessibleName(tr("Text to learn from"))
+        self.choose_data = QPushButton(tr("Choose…"))
+        self.choose_data.setAccessibleName(tr("Choose texts"))
+        self.out = QLineEdit()
+        self.out.setAccessibleName(tr("Folder to write to"))
+        self.out.setToolTip(tr("Checkpoints, the log and in the end a model card are written there."))
+        self.choose_out = QPushButton(tr("Choose…"))
+        self.choose_out.setAccessibleName(tr("Choose a folder"))
+        self.new_folder = QPushButton(tr("New folder"))
+        self.new_folder.setToolTip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        self.steps = self._number(tr("Steps"), 1, MOST_STEPS, tr("How many steps the training has in all."))
+        self.batch = self._number(
+            tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
+        )
+        self.lr = QLineEdit()
+        self.lr.setToolTip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
+        self.device, self.dtype = QComboBox(), QComboBox()
+        self.device.setToolTip(tr("Where the training computes."))
+        self.dtype.setToolTip(tr("The number type of the matrix products; weights are float32."))
+        self.dtype.addItems(AUTOCAST)
+        self.said = {row: QLabel() for row in ROWS}
+        self._lay_out()
+        self._connect()
+        self.show_choices()
+
+    def _number(self, name: str, least: int, most: int, meaning: str) -> QSpinBox:
+        box = QSpinBox()
+        box.setRange(least, most)
+        box.setGroupSeparatorShown(True)
+        box.setAccessibleName(name)
+        box.setToolTip(meaning)
+        return box
+
+    def _lay_out(self) -> None:
+        line = self.fontMetrics().height()
+        numbers = QHBoxLayout()
+        numbers.setSpacing(round(line * 0.4))
+        named = (
+            (tr("Steps"), self.steps, 6.5),
+            (tr("Rows"), self.batch, 4.5),
+            (tr("Rate"), self.lr, 4.5),
+            (tr("Seed"), self.seed, 4.5),
+            (tr("on"), self.device, 5.5),
+            (tr("in"), self.dtype, 6.5),
+        )
+        for place, (name, field, width) in enumerate(named):
+            label = QLabel(name)
+            label.setBuddy(field)
+            field.setAccessibleName(name)
+            field.setMinimumWidth(round(line * width * 0.8))
+            field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            if place:
+                numbers.addWidget(label)
+            numbers.addWidget(field, round(width * 10))
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(round(line * 0.6))
+        grid.setVerticalSpacing(round(line * 0.25))
+        grid.setColumnStretch(1, 1)
+        rows: list[tuple[str, QWidget | QHBoxLayout, list[QWidget]]] = [
+            (tr("Train"), self.what, []),
+            (tr("on"), self.texts, [self.choose_data]),
+            (tr("into"), self.out, [self.choose_out, self.new_folder]),
+            (tr("Steps"), numbers, []),
+        ]
+        for number, (name, held, buttons) in enumerate(rows):
+            row = 2 * number
+            label = QLabel(name)
+            grid.addWidget(label, row, 0)
+            wide = 3 - len(buttons)
+            if isinstance(held, QWidget):
+                label.setBuddy(held)
+                grid.addWidget(held, row, 1, 1, wide)
+            else:
+                label.setBuddy(self.steps)
+                grid.addLayout(held, row, 1, 1, wide)
+            for place, button in enumerate(buttons):
+                grid.addWidget(button, row, 1 + wide + place)
+            said = self.said[ROWS[number]]
+            said.setWordWrap(True)
+            said.hide()
+            grid.addWidget(said, row + 1, 1, 1, 3)
+
+    def _connect(self) -> None:
+        session = self.session
+        self.what.activated.connect(self._choose_what)
+        self.choose_data.clicked.connect(self._choose_texts)
+        self.choose_out.clicked.connect(self._choose_folder)
+        self.new_folder.clicked.connect(lambda: self.propose(anew=True))
+        self.out.textEdited.connect(self._edit_folder)
+        for box in (self.steps, self.batch, self.seed):
+            box.valueChanged.connect(lambda _: self._quiet("numbers"))
+        self.lr.textEdited.connect(lambda _: self._quiet("numbers"))
+        session.greeted.connect(self.show_choices)
+        session.shown_changed.connect(self.show_choices)
+        theme.notifier.changed.connect(self._colour)
+
+    def detach(self) -> None:
+        """Stop listening, before the widgets are gone."""
+        self.session.greeted.disconnect(self.show_choices)
+        self.session.shown_changed.disconnect(self.show_choices)
+        theme.notifier.changed.disconnect(self._colour)
+
+    # What there is to choose from
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """What the engine knows of each preset; nothing until it has greeted."""
+        return dict(self.session.greeting.get("presets", {}))
+
+    @property
+    def preset(self) -> str:
+        """The chosen preset, "" for the model on screen."""
+        return self.what.currentData() or ""
+
+    @property
+    def source(self) -> Scene:
+        """The model on screen."""
+        return self.session.shown
+
+    @property
+    def makes_its_own(self) -> bool:
+        """Needs it no text?"""
+        return bool(self.preset) and self.presets[self.preset]["task"] != "text"
+
+    def show_choices(self, _: Any = None) -> None:
+        """Presets, and the model on screen; what was chosen stays chosen."""
+        chosen, before = self.preset, self.what.currentText()
+        with QSignalBlocker(self.what):
+            self.what.clear()
+            for name in self.presets:
+                self.what.addItem(tr("{name}, from first weights").format(name=name), name)
+            if self.presets:
+                self.what.addItem(self._further(), "")
+            index = self.what.findData(chosen) if before else 0
+            self.what.setCurrentIndex(max(0, index))
+        with QSignalBlocker(self.device):
+            now = self.device.currentText() or self.source.device
+            self.device.clear()
+            self.device.addItems([device["name"] for device in self.session.greeting.get("devices", [])])
+            self.device.setCurrentIndex(max(0, self.device.findText(now)))
+        if self.what.currentText() != before and self.found is None:
+            self._choose_what()
+
+    def _further(self) -> str:
+        """What is trained further: the model on screen, or what the folder's training began from."""
+        if self.found is not None and "checkpoint" in self.found.run:
+            return tr("{model}, further").format(model=self.found.run["checkpoint"])
+        return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
+
+    def _choose_what(self, _: int = 0) -> None:
+        """Fill in its recipe, and a folder unless the person has chosen one."""
+        self._quiet(*ROWS)
+        if self.presets:
+            self._fill(self._recipe())
+            if self._own_folder:
+                self.propose()
+            else:
+                self.look()
+        self.show_texts()
+
+    def _recipe(self) -> Mapping[str, Any]:
+        """How what is chosen is trained."""
+        recipe: Mapping[str, Any] = self.session.greeting["fine_tuning"]
+        if self.preset:
+            recipe = self.presets[self.preset]["recipe"]
+        return recipe
+
+    def _fill(self, recipe: Mapping[str, Any]) -> None:
+        for name, box in (("steps", self.steps), ("batch", self.batch), ("seed", self.seed)):
+            with QSignalBlocker(box):
+                box.setValue(recipe[name])
+        self.lr.setText(f"{recipe['lr']:g}")
+        self.dtype.setCurrentText(recipe["autocast"])
+
+    # Text
+
+    def offer(self, texts: tuple[str, ...]) -> None:
+        """Texts to learn from."""
+        self.data = texts
+        self._quiet("data")
+        self.show_texts()
+
+    def show_texts(self) -> None:
+        own = self.makes_its_own
+        self.texts.setText("" if own else ", ".join(Path(path).name for path in self.data))
+        self.texts.setPlaceholderText(
+            tr("it makes its own data") if own else tr("choose UTF-8 text files, or drop them on the window")
+        )
+        self.texts.setToolTip("\n".join(self.data))
+        self.texts.setEnabled(not own)
+        self.choose_data.setEnabled(not own)
+
+    def _choose_texts(self) -> None:
+        start = str(Path(self.data[0]).parent) if self.data else ""
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, tr("Texts to learn from"), start, f"{tr('Texts')} (*.txt *.md);;{tr('All files')} (*)"
+        )
+        if paths:
+            self.offer(tuple(paths))
+
+    # Folder
+
+    def folder(self) -> Path:
+        return Path(self.out.text().strip()).expanduser()
+
+    def propose(self, *, anew: bool = False) -> None:
+        """A folder of its own: the first that is free, or unless `anew` has an unfinished training of the same."""
+        title = model_title(self.source.model).replace(" ", "-")
+        name = self.preset or f"{FURTHER.sub('', title)}-further"
+        for folder in folders(name):
+            spec = self.session.training.specs.get(str(folder))
+            same = spec is not None and (spec.preset, spec.source) == (self.preset, self._source_name())
+            if is_free(folder) or (same and not anew and unfinished(folder) is not None):
+                break
+        self._own_folder = True
+        self.out.setText(str(folder))
+        self.look()
+
+    def _source_name(self) -> str:
+        return "" if self.preset else self.source.model
+
+    def _edit_folder(self, _: str) -> None:
+        self._own_folder = False
+        self.look()
+
+    def _choose_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, tr("Folder to write to"), str(self.folder().parent))
+        if path:
+            self.out.setText(path)
+            self._edit_folder(path)
+
+    def look(self) -> None:
+        """See whether the folder has a training that can be gone on with; its numbers are then those of the form."""
+        self._quiet("out")
+        before, self.found = self.found, unfinished(self.folder()) if self.out.text().strip() else None
+        for field in (self.what, self.steps, self.batch, self.lr, self.seed, self.dtype):
+            field.setEnabled(self.found is None)
+        self.new_folder.setVisible(self.found is not None)
+        if self.found is not None:
+            self._adopt(self.found)
+        elif before is not None and self.presets:
+            self._fill(self._recipe())
+        if self.presets:
+            self.what.setItemText(self.what.count() - 1, self._further())
+        self.changed.emit()
+
+    def _adopt(self, found: Unfinished) -> None:
+        """Fill in what the unfinished training says of itself."""
+        recipe, run = found.run["recipe"], found.run
+        spec = self.session.training.specs.get(str(self.folder()))
+        self._fill(recipe)
+        preset = "" if "checkpoint" in run else str(run.get("name"))
+        with QSignalBlocker(self.what):
+            self.what.setCurrentIndex(max(0, self.what.findData(preset)))
+        if spec is not None:
+            self.data = spec.data
+            self.device.setCurrentIndex(max(0, self.device.findText(spec.device)))
+        self.show_texts()
+        self.say(
+            "out",
+            tr("{step} of {steps} steps are kept there: Resume goes on with them.").format(
+                step=f"{found.step:,}", steps=f"{recipe['steps']:,}"
+            ),
+            wrong=False,
+        )
+
+    # The spec
+
+    def spec(self) -> Spec | None:
+        """What is filled in; None where something is missing, which is then said at its field."""
+        self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
+        for row, wrong in self._missing():
+            if wrong:
+                self.say(row, wrong)
+                return None
+        known = self.session.training.specs.get(str(self.folder())) if self.found else None
+        model, config = (known.source, known.config) if known else (self.source.model, self.source.config)
+        return Spec(
+            out=str(self.folder()),
+            preset=self.preset,
+            source="" if self.preset else model,
+            config=() if self.preset else config,
+            data=() if self.makes_its_own else tuple(map(absolute, self.data)),
+            steps=self.steps.value(),
+            batch=self.batch.value(),
+            lr=self._rate(),
+            dtype=self.dtype.currentText(),
+            device=self.device.currentText(),
+            seed=self.seed.value(),
+        )
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        """Each row with what is missing or wrong there, "" where nothing is."""
+        yield "what", "" if self.presets else tr("The engine is starting; it knows what can be trained.")
+        if not self.makes_its_own:
+            gone = next((path for path in self.data if not Path(path).is_file()), "")
+            yield "data", "" if self.data else tr("Choose a text to learn from.")
+            yield "data", tr("{path} is not there any more.").format(path=gone) if gone else ""
+        yield "out", "" if self.out.text().strip() else tr("Say which folder to write to.")
+        yield "numbers", "" if 0 < self._rate() < 1e3 else tr("The rate is a positive number such as 0.001.")
+
+    def _rate(self) -> float:
+        """The learning rate, 0 where none is said."""
+        try:
+            return float(self.lr.text())
+        except ValueError:
+            return 0.0
+
+    def blame(self, message: str, spec: Spec) -> bool:
+        """Say at its field what the command refused; False where it is about no field."""
+        if any(path in message for path in spec.data):
+            self.say("data", message)
+        elif spec.out in message:
+            self.say("out", message)
+        elif spec.source and spec.source in message:
+            self.say("what", message)
+        else:
+            return False
+        return True
+
+    def say(self, row: str, text: str, *, wrong: bool = True) -> None:
+        """A line below a row."""
+        label = self.said[row]
+        label.setText(text)
+        label.setProperty("wrong", wrong)
+        label.setVisible(bool(text))
+        self._colour()
+
+    def _quiet(self, *rows: str) -> None:
+        for row in rows:
+            self.say(row, "")
+
+    def _colour(self, _: Any = None) -> None:
+        colours = theme.current()
+        for label in self.said.values():
+            label.setStyleSheet(f"color: {colours.error if label.property('wrong') else colours.muted}")
+
+
+def absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def folders(name: str) -> Iterator[Path]:
+    """Where a training of that name may go: a folder with other data of the person's, or one of a higher number."""
+    home = user_data_path("Layerscope", appauthor=False) / "trainings"
+    yield home / name
+    for number in range(2, MOST_FOLDERS):
+        yield home / f"{name}-{number}"

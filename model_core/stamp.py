@@ -1,0 +1,29 @@
+"""Which of the checkpoints that lie at a path one after the other is meant: files are written anew, and replaced."""
+
+import hashlib
+from pathlib import Path
+
+from model_core.growth import split
+
+WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".model", ".json")
+OF_THE_TRAINING = "training."  # what a training goes on from, beside the model that it made
+
+
+def stamp(model: str) -> str:
+    """A word that changes whenever the files of a checkpoint do; "" for a preset and whatever else has none of its own.
+
+    Only names, sizes and times are looked at. Each step of a growing model has the word of its folder.
+    """
+    try:
+        path = Path(model).expanduser()
+        path = path if path.exists() else Path(split(model)[0]).expanduser()
+        files = [path] if path.is_file() else sorted(file for file in path.iterdir() if is_part(file))
+        found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+
+
+def is_part(file: Path) -> bool:
+    """Is it a file that a model is read from? What is still being written begins with a dot."""
+    return file.suffix in WEIGHTS and not file.name.startswith((OF_THE_TRAINING, "."))
