@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from model_core.stamp import stamp
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -32,7 +34,10 @@ class Train(Panel):
         self._state = self.training.state
         self._blamed = False  # the failure is said at a field of the form
         self._drawn_points: list[Point] | None = None
-        self._opened: dict[str, int] = {}  # version of the files -> step
+        self._steps: dict[str, int] = {}  # version of the files -> step
+        self._saved: int | None = None
+        self._again = QTimer(self, interval=0, singleShot=True)
+        self._again.timeout.connect(self.open_newest)
         self.form = TrainForm(session)
         self.summary = Readout(tr("What is trained"))
         self.start, self.pause, self.stop = QPushButton(), QPushButton(), QPushButton()
@@ -96,11 +101,14 @@ class Train(Panel):
         self.training.changed.connect(self._changed_training)
         self.session.shown_changed.connect(self._follow)
         self.session.scene_changed.connect(self._leave)
+        self.session.message_changed.connect(self._reopen)
 
     def detach(self) -> None:
         self.training.changed.disconnect(self._changed_training)
         self.session.shown_changed.disconnect(self._follow)
         self.session.scene_changed.disconnect(self._leave)
+        self.session.message_changed.disconnect(self._reopen)
+        self._again.stop()
         self.form.detach()
         super().detach()
 
@@ -124,20 +132,26 @@ class Train(Panel):
 
     def open_newest(self) -> None:
         """Show the newest checkpoint in the window, whatever was there before."""
-        spec, saved = self.training.spec, self.training.saved
-        if spec is not None and saved is not None:
+        spec = self.training.spec
+        if spec is not None and self.training.saved is not None:
             self.session.open(spec.out)
-            self._opened[self.session.scene.version] = saved
             self._show_opened()
 
     def _follow(self, _: Any = None) -> None:
         """Open what was written since the last one was opened, once that one is on screen."""
         session = self.session
         arrived = session.scene.opened == session.shown.opened or bool(session.message)
-        newest = self._opened.get(session.scene.version) == self.training.saved
+        newest = self._steps.get(session.scene.version) == self.training.saved
         if self.follow.isChecked() and arrived and not newest:
             self.open_newest()
         self._show_opened()
+
+    def _reopen(self, _: Any = None) -> None:
+        """A checkpoint was replaced before it was read: open the one that took its place."""
+        session, spec = self.session, self.training.spec
+        arriving = session.scene.version != session.shown.version
+        if "version" in session.fix and arriving and spec is not None and session.scene.model == spec.out:
+            self._again.start()
 
     def _leave(self, _: Any = None) -> None:
         """Another model was chosen: what is trained is not to take its place."""
@@ -150,6 +164,10 @@ class Train(Panel):
     def _changed_training(self) -> None:
         training, before = self.training, self._state
         self._state = training.state
+        if training.saved != self._saved:
+            self._saved = training.saved
+            if training.spec is not None and training.saved is not None:
+                self._steps[stamp(training.spec.out)] = training.saved
         if training.texts != self.form.data and not training.active:
             self.form.offer(training.texts)
         if before != training.state and not training.active:
@@ -234,7 +252,7 @@ class Train(Panel):
 
     def _show_opened(self) -> None:
         spec, session = self.training.spec, self.session
-        step = self._opened.get(session.shown.version) if spec and session.shown.model == spec.out else None
+        step = self._steps.get(session.shown.version) if spec and session.shown.model == spec.out else None
         words = [] if step is None else [tr("step {step} is on screen").format(step=f"{step:,}")]
         if self.training.saved is not None:
             words.append(tr("newest: step {step}").format(step=f"{self.training.saved:,}"))

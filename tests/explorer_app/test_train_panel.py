@@ -18,6 +18,7 @@ from explorer_app.settings import open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import MainWindow
 from model_core.queries import Scene
+from model_core.stamp import stamp
 from tests.explorer_app import fake_training
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_open_model import data_of, drag_over, drop
@@ -203,17 +204,31 @@ def test_a_text_that_is_refused_is_said_at_its_field(studio: Studio) -> None:
 def test_the_newest_checkpoint_is_opened_while_training_goes_on(studio: Studio) -> None:
     studio.begin()
     panel, session = studio.panel, studio.session
-    first = studio.training.saved
     panel.open.click()
     studio.until(lambda: Path(session.shown.model).name.endswith("-further"))
     assert studio.training.active
     version = session.shown.version
-    assert f"step {first} is on screen" in panel.on_screen.text()
-    studio.until(lambda: (studio.training.saved or 0) > (first or 0))
+    studio.until(lambda: "is on screen" in panel.on_screen.text())
+    saved = studio.training.saved
+    studio.until(lambda: (studio.training.saved or 0) > (saved or 0))
     panel.open.click()
     studio.until(lambda: session.shown.version != version)
     assert session.message == ""
     studio.end()
+
+
+def test_a_checkpoint_that_is_replaced_before_it_is_read_gives_way_to_the_next(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.begin()
+    studio.end()
+    assert studio.training.spec is not None
+    folder, session = Path(studio.training.spec.out), studio.session
+    studio.panel.open.click()
+    os.utime(folder / "model.safetensors", (1, 1))
+    studio.until(lambda: session.shown.model == str(folder))
+    assert session.shown.version == stamp(str(folder))
+    assert session.message == ""
 
 
 def test_following_opens_each_checkpoint_until_another_model_is_chosen(studio: Studio) -> None:
