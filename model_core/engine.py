@@ -736,7 +736,6 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                     waiting.put(frame)
         stopped = newest.id
         waiting.put(None)
-        counting.put(None)
 
     def count() -> None:
         """Sizes are counted while a model loads or runs; only the newest is of interest."""
@@ -754,8 +753,10 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         return json.dumps(wanted)
 
     engine = Engine(send)
-    for thread in (read, count):
-        threading.Thread(target=thread, name=thread.__name__, daemon=True).start()
+    threading.Thread(target=read, name="read", daemon=True).start()
+    # It is waited for at the end: torch aborts a process that leaves while another thread is inside it.
+    counter = threading.Thread(target=count, name="count", daemon=True)
+    counter.start()
     with contextlib.suppress(BrokenPipeError):
         while (request := waiting.get()) is not None:
             current = request
@@ -777,6 +778,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 importlib.import_module("torch._dynamo")
             while waiting.empty() and engine.load_ahead():
                 pass
+    counting.put(None)
+    counter.join()
 
 
 def main() -> int:
