@@ -119,8 +119,21 @@ class Session:
             self.reveal()
 
     def open(self, model: str, config: Sequence[str] = ()) -> None:
-        """Ask for a model, as its files are now; the present one stays on screen until the new one works."""
-        self.change(model=model, config=tuple(config), version=stamp(model))
+        """Ask for a model, as its files are now; the present one stays on screen until the new one works.
+
+        A preset brings its example with it where nobody has typed anything, and where it reads another kind of text.
+        """
+        self.change(model=model, config=tuple(config), version=stamp(model), **self._example(model))
+
+    def _example(self, model: str) -> dict[str, str]:
+        """The prompt and the target to open a preset with; nothing where the present ones stay."""
+        presets = self.greeting.get("presets", {})
+        if model not in presets:
+            return {}
+        present = {"prompt": self.scene.prompt, "target": self.scene.target}
+        typed = present not in [facts["example"] for facts in presets.values()]
+        task = presets.get(self.scene.shape[0], {}).get("task", "text")
+        return {} if typed and task == presets[model]["task"] else dict(presets[model]["example"])
 
     def toggle_edit(self, edit: str) -> None:
         """Add an edit to the scene, or remove it."""

@@ -51,6 +51,7 @@ def presets() -> dict[str, dict[str, Any]]:
     data, licence             what it was trained on; "" where its folder does not say
     quality                   what was measured of it, in words; "" where its folder does not say
     task, recipe              how it is trained: the fields of a Recipe
+    example                   the fields of a scene that show what it learned
     """
     return {name: preset_facts(name) for name in shipped.PRESETS}
 
@@ -66,6 +67,7 @@ def preset_facts(name: str) -> dict[str, Any]:
         "data": re.sub(r" \([\d,]+ bytes\)", "", str(done.get("data", ""))),
         "licence": str(done.get("licence", "")),
         "quality": quality(done.get("measured", {})),
+        "example": dict(zip(("prompt", "target"), preset.example, strict=True)),
         "task": preset.task,
         "recipe": asdict(preset.recipe),
     }

@@ -19,7 +19,8 @@ from model_core.recipe import Recipe
 class Preset:
     """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers) and training recipe.
 
-    task  what it learns: "text", to go on with text that is given; "dates", to write dates in ISO 8601
+    task     what it learns: "text", to go on with text that is given; "dates", to write dates in ISO 8601
+    example  a prompt, and what the decoder of an encoder-decoder reads, that show what it learned
     """
 
     about: str
@@ -27,8 +28,12 @@ class Preset:
     config: Any
     tokenizer: str
     recipe: Recipe
+    example: tuple[str, str]
     task: str = "text"
 
+
+# What is said twice, so that there is something to look back at.
+TALE = ("Once upon a time there was a little girl. Once upon a time there was a little", "")
 
 PRESETS: Mapping[str, Preset] = {
     "tales-llama": Preset(
@@ -48,6 +53,7 @@ PRESETS: Mapping[str, Preset] = {
         tokenizer="tales-2048",
         # Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
         recipe=Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16"),
+        example=TALE,
     ),
     "growth": Preset(
         about="LLaMA of 0.3 M parameters, kept at 14 steps of its training, in which its heads appear by themselves",
@@ -77,6 +83,7 @@ PRESETS: Mapping[str, Preset] = {
             gain=0.05,
             kept=(0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560),
         ),
+        example=("the blue cat ate my old shoe. the blue cat ate my old", ""),
     ),
     "dates": Preset(
         about="Encoder-decoder of 0.5 M parameters that reads dates written in many ways and writes them in ISO 8601",
@@ -92,6 +99,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         tokenizer="dates",
         recipe=Recipe(steps=4000, batch=64, lr=1e-3, embedding=1.0),
+        example=("the 3rd of March 1987", "1987-03-03"),
         task="dates",
     ),
 }

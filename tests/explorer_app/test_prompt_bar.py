@@ -40,6 +40,8 @@ GREETING = {
             "data": "children_tales.txt",
             "licence": "public domain",
             "quality": "1.78 bits per byte, induction 0.98",
+            "task": "text",
+            "example": {"prompt": "Once upon a time", "target": ""},
         },
     },
 }

@@ -294,3 +294,40 @@ def test_a_token_of_a_text_is_locked_in_the_role_that_its_text_has() -> None:
     session.hover_token(1, 2)
     assert session.pointed.stack == "decoder"
     assert session.hovered == (None, None)
+
+
+PRESETS = {
+    "tales-llama": {"task": "text", "example": {"prompt": "a b c", "target": ""}},
+    "growth": {"task": "text", "example": {"prompt": "d e d", "target": ""}},
+    "dates": {"task": "dates", "example": {"prompt": "3 March", "target": "03"}},
+}
+
+
+def texts(session: Session) -> tuple[str, str]:
+    return session.scene.prompt, session.scene.target
+
+
+def test_a_preset_brings_its_example_where_nobody_has_typed_anything() -> None:
+    session = answered()
+    session.greet({"presets": PRESETS})
+    told = heard(session.scene_changed)
+    session.open("growth")
+    assert texts(session) == ("d e d", "")
+    assert len(told) == 1
+    session.open("tales-llama")
+    assert texts(session) == ("a b c", "")
+
+
+def test_what_was_typed_stays_with_every_preset_that_reads_such_text() -> None:
+    session = answered()
+    session.greet({"presets": PRESETS})
+    session.change(prompt="typed")
+    session.open("growth")
+    assert texts(session) == ("typed", "")
+    session.open("path/to/a/model")
+    assert texts(session) == ("typed", "")
+    session.open("dates")
+    assert texts(session) == ("3 March", "03")
+    session.change(prompt="4 March")
+    session.open("tales-llama")
+    assert texts(session) == ("a b c", "")

@@ -315,7 +315,7 @@ def data(tmp_path: Path) -> list[str]:
 def preset(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a preset that is trained in no time, its third document held out."""
     recipe = Recipe(steps=5, batch=4, length=16, warmup=2, held_out=(2,))
-    tiny = Preset("A llama for tests", "llama", CONFIGS["llama"], "tales-2048", recipe)
+    tiny = Preset("A llama for tests", "llama", CONFIGS["llama"], "tales-2048", recipe, ("a", ""))
     monkeypatch.setattr(presets, "PRESETS", {**PRESETS, "tiny": tiny})
     monkeypatch.setattr(cli, "REPORT_EVERY", 2)
     return "tiny"
