@@ -153,7 +153,7 @@ class Growth(Panel):
         return run is not None and run["grows"]
 
     def needs(self) -> list[Query]:
-        return [GROWTH]
+        return [GROWTH] if self.applies(self.session.run) else []
 
     @property
     def growth(self) -> Answer | None:
