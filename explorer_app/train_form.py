@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -94,35 +93,34 @@ class TrainForm(QWidget):
 
     def _lay_out(self) -> None:
         line = self.fontMetrics().height()
-        numbers = QHBoxLayout()
-        numbers.setSpacing(round(line * 0.4))
-        named = (
-            (tr("Steps"), self.steps, 6.5),
-            (tr("Rows"), self.batch, 4.5),
-            (tr("Rate"), self.lr, 4.5),
-            (tr("Seed"), self.seed, 4.5),
-            (tr("on"), self.device, 5.5),
-            (tr("in"), self.dtype, 6.5),
+        # Two lines of them, so that the window can be made narrow.
+        numbers = QGridLayout()
+        numbers.setHorizontalSpacing(round(line * 0.4))
+        numbers.setVerticalSpacing(round(line * 0.25))
+        named: tuple[tuple[tuple[str, QWidget], ...], ...] = (
+            ((tr("Steps"), self.steps), (tr("Rows"), self.batch), (tr("Rate"), self.lr)),
+            ((tr("Seed"), self.seed), (tr("on"), self.device), (tr("in"), self.dtype)),
         )
-        for place, (name, field, width) in enumerate(named):
-            label = QLabel(name)
-            label.setBuddy(field)
-            field.setAccessibleName(name)
-            field.setMinimumWidth(round(line * width * 0.8))
-            field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-            if place:
-                numbers.addWidget(label)
-            numbers.addWidget(field, round(width * 10))
+        for number, fields in enumerate(named):
+            for place, (name, field) in enumerate(fields):
+                label = QLabel(name)
+                label.setBuddy(field)
+                field.setAccessibleName(name)
+                field.setMinimumWidth(line * 4)
+                field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+                numbers.addWidget(label, number, 2 * place)
+                numbers.addWidget(field, number, 2 * place + 1)
+                numbers.setColumnStretch(2 * place + 1, 1)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(round(line * 0.6))
         grid.setVerticalSpacing(round(line * 0.25))
         grid.setColumnStretch(1, 1)
-        rows: list[tuple[str, QWidget | QHBoxLayout, list[QWidget]]] = [
+        rows: list[tuple[str, QWidget | QGridLayout, list[QWidget]]] = [
             (tr("Train"), self.what, []),
             (tr("on"), self.texts, [self.choose_data]),
             (tr("into"), self.out, [self.choose_out, self.new_folder]),
-            (tr("Steps"), numbers, []),
+            ("", numbers, []),
         ]
         for number, (name, held, buttons) in enumerate(rows):
             row = 2 * number
@@ -133,7 +131,6 @@ class TrainForm(QWidget):
                 label.setBuddy(held)
                 grid.addWidget(held, row, 1, 1, wide)
             else:
-                label.setBuddy(self.steps)
                 grid.addLayout(held, row, 1, 1, wide)
             for place, button in enumerate(buttons):
                 grid.addWidget(button, row, 1 + wide + place)
