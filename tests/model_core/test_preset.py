@@ -1,4 +1,4 @@
-"""The bundled model is what its card says: it writes words, and its heads look where they are said to look."""
+"""The models that write tales are what their cards say: they write words, and their heads look where they should."""
 
 import re
 from collections import Counter
@@ -14,14 +14,23 @@ from model_core.presets import PRESETS, folder_of, open_model
 from model_core.scores import head_scores
 
 
-@pytest.fixture(scope="module")
-def tales() -> Loaded:
-    return open_model("tales-llama")
+TALES = [name for name in PRESETS if name.startswith("tales-")]
+TEXTS = ("Once upon a time", "", "naïve – 3 kings & a <|endoftext|>", "  two\n\nlines\t", "\U0001f409 roared")
+
+
+@pytest.fixture(scope="module", params=TALES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def card() -> str:
-    return (folder_of("tales-llama") / "README.md").read_text(encoding="utf-8")
+def tales(name: str) -> Loaded:
+    return open_model(name)
+
+
+@pytest.fixture(scope="module")
+def card(name: str) -> str:
+    return (folder_of(name) / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +71,26 @@ def test_what_it_writes_is_made_of_words(tales: Loaded, text: str) -> None:
 
 
 def test_text_that_was_never_trained_on_is_foreseen_as_the_card_says(
-    tales: Loaded, text: str, card: str
+    name: str, tales: Loaded, text: str, card: str
 ) -> None:
-    corpus = read_corpus(text, tales.tokenizer, PRESETS["tales-llama"].recipe.held_out)
+    corpus = read_corpus(text, tales.tokenizer, PRESETS[name].recipe.held_out)
     part = corpus.held_out[:10_000]
     bits = bits_per_byte(tales.model, part, len(tales.tokenizer.decode(part.tolist()).encode()))
     said = re.search(r"([\d.]+) bits per byte", card)
     assert said is not None
     assert bits == pytest.approx(float(said[1]), rel=0.1)
+
+
+def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_long(
+    tales: Loaded, name: str
+) -> None:
+    first = open_model(TALES[0])
+    for text in TEXTS:
+        assert tales.tokenizer.encode(text) == first.tokenizer.encode(text)
+    assert tales.tokenizer.prefix == first.tokenizer.prefix
+    assert PRESETS[name].recipe == PRESETS[TALES[0]].recipe
+
+
+def test_no_preset_is_large() -> None:
+    weights = [file.stat().st_size for name in PRESETS for file in folder_of(name).rglob("*.safetensors")]
+    assert sum(weights) <= 40e6
