@@ -10,7 +10,9 @@ from model_core import growth, untrained
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.errors import InputError
+from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.qwen2 import Qwen2Config
 from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.recipe import Recipe
 
@@ -35,6 +37,11 @@ class Preset:
 # What is said twice, so that there is something to look back at.
 TALE = ("Once upon a time there was a little girl. Once upon a time there was a little", "")
 
+# Several families learn the same text in the same vocabulary for as many steps, so that they can be compared. Held out are
+# Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
+TALES = Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16")
+
+
 PRESETS: Mapping[str, Preset] = {
     "tales-llama": Preset(
         about="LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
@@ -51,8 +58,33 @@ PRESETS: Mapping[str, Preset] = {
             tied=True,
         ),
         tokenizer="tales-2048",
-        # Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
-        recipe=Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16"),
+        recipe=TALES,
+        example=TALE,
+    ),
+    "tales-gpt2": Preset(
+        about="GPT-2 of 3.1 M parameters that writes fairy tales; 6 layers, 6 heads",
+        family="gpt2",
+        config=GPT2Config(vocab_size=2048, width=192, layers=6, heads=6, hidden=768, context=256),
+        tokenizer="tales-2048",
+        recipe=TALES,
+        example=TALE,
+    ),
+    "tales-qwen2": Preset(
+        about="Qwen2 of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
+        family="qwen2",
+        config=Qwen2Config(
+            vocab_size=2048,
+            width=192,
+            layers=6,
+            heads=6,
+            kv_heads=2,
+            hidden=512,
+            context=256,
+            head_dim=32,
+            tied=True,
+        ),
+        tokenizer="tales-2048",
+        recipe=TALES,
         example=TALE,
     ),
     "growth": Preset(
