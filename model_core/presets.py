@@ -37,8 +37,8 @@ class Preset:
 # What is said twice, so that there is something to look back at.
 TALE = ("Once upon a time there was a little girl. Once upon a time there was a little", "")
 
-# Several families learn the same text in the same vocabulary for as many steps, so that they can be compared. Held out are
-# Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
+# Several families learn the same text in the same vocabulary for as many steps, so that they can be compared. Held
+# out are Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
 TALES = Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16")
 
 
