@@ -164,8 +164,8 @@ def render(
         if panel is not None and panel not in window.docks:
             raise InputError(f"there is no panel '{panel}'; there are {', '.join(window.docks)}")
         window.resize(size)
-        for name, dock in window.docks.items():
-            dock.setVisible(panel in (None, name))
+        for name, dock in window.docks.items() if panel is not None else ():
+            dock.setVisible(name == panel)
         window.show()
         window.arrange_columns()
         window.client.start()

@@ -107,11 +107,12 @@ def check(edits: Sequence[AnyEdit], attentions: Sequence[AttentionKind]) -> None
     """InputError where an edit names a kind of attention, a layer or a head that the model does not have."""
     kinds = {kind.name: kind for kind in attentions}
     for edit in edits:
-        if edit.stack not in kinds and not (edit.layer is None and not edit.stack):
+        if edit == MaskOff():
+            continue  # everywhere, whatever kinds there are
+        if edit.stack not in kinds:
             raise InputError(f"{edit}: {unknown_stack(edit, kinds)}")
-        for kind in [kinds[edit.stack]] if edit.stack in kinds else []:
-            within(edit.layer, kind.layers, "layer", str(edit))
-            within(edit.head, kind.heads, "head", str(edit))
+        within(edit.layer, kinds[edit.stack].layers, "layer", str(edit))
+        within(edit.head, kinds[edit.stack].heads, "head", str(edit))
 
 
 def unknown_stack(edit: AnyEdit, kinds: Iterable[str]) -> str:

@@ -16,7 +16,6 @@ request wants the same one. What it can answer is a registry of small functions:
 
 import contextlib
 import importlib
-import json
 import math
 import os
 import queue
@@ -743,14 +742,12 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             if counting.empty():
                 engine.handle(request, lambda: False, lambda: False)
 
-    def model_of(frame: Frame) -> str:
-        scene = frame.fields.get("scene")
-        wanted = (
-            [scene.get(name) for name in ("model", "config", "device", "dtype")]
-            if isinstance(scene, dict)
-            else None
-        )
-        return json.dumps(wanted)
+    def model_of(frame: Frame) -> object:
+        """What decides which model a request needs; None where its scene cannot be read."""
+        try:
+            return Scene.from_json(frame.fields["scene"]).opened
+        except (KeyError, TypeError):
+            return None
 
     engine = Engine(send)
     threading.Thread(target=read, name="read", daemon=True).start()

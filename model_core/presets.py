@@ -42,21 +42,23 @@ TALE = ("Once upon a time there was a little girl. Once upon a time there was a 
 TALES = Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16")
 
 
+LLAMA_SIZES: dict[str, Any] = {
+    "vocab_size": 2048,
+    "width": 192,
+    "layers": 6,
+    "heads": 6,
+    "kv_heads": 2,
+    "hidden": 512,
+    "context": 256,
+    "head_dim": 32,
+    "tied": True,
+}
+
 PRESETS: Mapping[str, Preset] = {
     "tales-llama": Preset(
         about="LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
         family="llama",
-        config=LlamaConfig(
-            vocab_size=2048,
-            width=192,
-            layers=6,
-            heads=6,
-            kv_heads=2,
-            hidden=512,
-            context=256,
-            head_dim=32,
-            tied=True,
-        ),
+        config=LlamaConfig(**LLAMA_SIZES),
         tokenizer="tales-2048",
         recipe=TALES,
         example=TALE,
@@ -72,17 +74,7 @@ PRESETS: Mapping[str, Preset] = {
     "tales-qwen2": Preset(
         about="Qwen2 of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
         family="qwen2",
-        config=Qwen2Config(
-            vocab_size=2048,
-            width=192,
-            layers=6,
-            heads=6,
-            kv_heads=2,
-            hidden=512,
-            context=256,
-            head_dim=32,
-            tied=True,
-        ),
+        config=Qwen2Config(**LLAMA_SIZES),
         tokenizer="tales-2048",
         recipe=TALES,
         example=TALE,
