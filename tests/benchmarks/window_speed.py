@@ -26,6 +26,7 @@ from explorer_app.window import MainWindow
 from model_core.queries import Scene
 
 PROMPT = "Once upon a time there was a little girl who had a cat. The cat had a hat, and the girl had a "
+DECODERS = "tales-gpt2", "tales-llama", "tales-qwen2", "tales-mini"
 
 
 def milliseconds(action: Callable[[], None]) -> float:
@@ -60,9 +61,9 @@ class Paints(QObject):
 class Bench:
     """A window with a live engine, and the moments at which its attention panel has painted."""
 
-    def __init__(self, app: QApplication) -> None:
+    def __init__(self, app: QApplication, model: str = "tales-llama") -> None:
         self.app = app
-        self.window = MainWindow(Session(Scene("tales-llama", PROMPT)))
+        self.window = MainWindow(Session(Scene(model, PROMPT)))
         self.window.resize(1280, 800)
         self.window.show()
         panel = self.window.panels["attention"]
@@ -185,6 +186,28 @@ def training_slider(bench: Bench, rounds: int, fresh: bool) -> list[float]:
     return times
 
 
+def choosing(app: QApplication, rounds: int) -> dict[str, list[float]]:
+    """Another preset chosen, until its first map is painted: an engine with torch up, that never loaded this preset."""
+    times: dict[str, list[float]] = {name: [] for name in DECODERS}
+    for _ in range(rounds):
+        bench = Bench(app, "growth")
+        for name in times:
+            bench.settle()
+            before = bench.attention.heatmap.image_values()
+            times[name].append(
+                bench.until_painted(
+                    lambda bench=bench, name=name: bench.session.change(model=name),
+                    lambda bench=bench, name=name, before=before: (
+                        bench.session.shown.model == name
+                        and bench.attention.heatmap.image_values() is not before
+                    ),
+                )
+            )
+        bench.settle()
+        bench.window.close()
+    return times
+
+
 def longest_stalls(bench: Bench) -> tuple[float, float]:
     """While a model of 124 M parameters loads and runs; while thirty keys are typed at 60 a second."""
     stalls = Stalls()
@@ -298,6 +321,8 @@ def main(repeats: int) -> None:
     report("longest stall of the event loop while a 124 M model loads", [loaded])
     report("longest stall of the event loop while typing fast", [typed])
     bench.window.close()
+    for name, times in choosing(app, 5).items():
+        report(f"{name} chosen to its first map painted", times)
 
 
 if __name__ == "__main__":
