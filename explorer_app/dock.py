@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
-from explorer_app.panels import Panel
+from explorer_app.panels import Panel, Registered
+from explorer_app.session import Session
 from explorer_app.text import tr
 
 
@@ -45,30 +46,50 @@ class DockTitle(QWidget):
 
 
 class PanelDock(QDockWidget):
-    """A dock named `name`, so that its place can be saved and restored."""
+    """The dock of a panel, under its name, so that its place can be saved and restored.
 
-    def __init__(
-        self, name: str, title: str, panel: Panel, window: QMainWindow, *, flat: bool = False
-    ) -> None:
-        """`flat`: low and wide, so that the title stands beside the panel and not above it."""
-        super().__init__(title, window)
-        if flat:
+    The panel is built when it is first asked for or seen: the window is on screen before the tabs behind are built.
+    """
+
+    built = Signal(Panel)
+
+    def __init__(self, registered: Registered, session: Session, window: QMainWindow) -> None:
+        super().__init__(tr(registered.title), window)
+        # Low and wide: the title stands beside the panel and not above it.
+        if registered.area == "bottom":
             self.setFeatures(self.features() | QDockWidget.DockWidgetFeature.DockWidgetVerticalTitleBar)
-        self.setObjectName(name)
-        self.setWidget(panel)
+        self.setObjectName(registered.name)
+        self.registered = registered
+        self.panel_if_built: Panel | None = None
+        self._session, self._window = session, window
+        self._in_front = False
         # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
-        self.visibilityChanged.connect(panel.set_seen)
-        self.panel = panel
-        self._window = window
+        self.visibilityChanged.connect(self._set_seen)
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
+
+    @property
+    def panel(self) -> Panel:
+        return self.panel_if_built or self.build()
+
+    def build(self) -> Panel:
+        panel = self.panel_if_built = self.registered.build(self._session)
+        panel.set_seen(self._in_front)
+        self.setWidget(panel)
+        self.built.emit(panel)
+        return panel
+
+    def _set_seen(self, seen: bool) -> None:
+        self._in_front = seen
+        if seen or self.panel_if_built is not None:
+            self.panel.set_seen(seen)
 
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""
         self.setFloating(True)
         self.move(self._window.geometry().center() - self.rect().center())
-        self.panel.set_seen(True)
+        self._set_seen(True)
 
     def tidy(self, _: Any = None) -> None:
         """Show the title, or none where a tab says the same."""

@@ -171,12 +171,12 @@ def render(
         window.client.start()
         settle(window.client)
         select(session, stack, layer, head)
-        if panel is not None and not window.panels[panel].applies(session.run):
+        if panel is not None and not window.docks[panel].panel.applies(session.run):
             raise InputError(f"panel '{panel}' has nothing to show of this model")
         for name, dock in window.docks.items():
             if panel is not None:
                 dock.setVisible(name == panel)
-        target = window if panel is None else window.panels[panel]
+        target = window if panel is None else window.docks[panel].panel
         window.resize(size + window.size() - target.size())
         settle(window.client)
         if not target.grab().save(str(out), "PNG"):

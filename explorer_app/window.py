@@ -8,7 +8,16 @@ from typing import Any, cast
 
 from model_core.queries import Query
 from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, QTimer
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeyEvent, QKeySequence, QPalette, QShowEvent
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QKeyEvent,
+    QKeySequence,
+    QPaintEvent,
+    QPalette,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -55,6 +64,7 @@ SIZE = (1280, 800)
 WIDTHS = {"left": 21, "centre": 55, "right": 24}
 HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 42, "growth": 58}
 LAYOUT_VERSION = 1
+AFTER_PAINT_MS = 50
 
 
 class MainWindow(QMainWindow):
@@ -73,13 +83,12 @@ class MainWindow(QMainWindow):
             session.training.specs = {spec.out: spec for spec in specs}
             session.training.texts = next((spec.data for spec in specs if spec.data), ())
         self.registered = load_panels()
-        self.panels: dict[str, Panel] = {}
         self.docks: dict[str, PanelDock] = {}
         self.prompt_bar = PromptBar(session, recent_models(settings) if settings is not None else [])
         self.status = QLabel()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
-        self._shown_once = False
+        self._shown_once = self._painted_once = False
         self._withheld: set[str] = set()
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
@@ -103,7 +112,7 @@ class MainWindow(QMainWindow):
 
     def wanted(self) -> list[Query]:
         """What the window and its visible panels want to know, the most urgent first."""
-        panels, session = self.panels.values(), self.session
+        panels, session = self.built_panels(), self.session
         wanted = [RUN, SITES, *(asked for panel in panels for asked in panel.wanted())]
         if session.scene.shape == session.shown.shape:
             wanted += [asked for panel in panels for asked in panel.ahead()]
@@ -121,14 +130,24 @@ class MainWindow(QMainWindow):
 
     def _build_docks(self) -> None:
         for registered in self.registered:
-            panel = registered.build(self.session)
-            panel.asks.connect(self.client.ask)
-            flat = registered.area == "bottom"
-            dock = PanelDock(registered.name, tr(registered.title), panel, self, flat=flat)
+            dock = PanelDock(registered, self.session, self)
+            dock.built.connect(self._listen)
             for signal in (dock.topLevelChanged, dock.dockLocationChanged, dock.visibilityChanged):
                 signal.connect(self._tidy)
-            self.panels[registered.name] = panel
             self.docks[registered.name] = dock
+
+    def _listen(self, panel: Panel) -> None:
+        panel.asks.connect(self.client.ask)
+
+    def built_panels(self) -> list[Panel]:
+        return [dock.panel_if_built for dock in self.docks.values() if dock.panel_if_built is not None]
+
+    def _build_next(self) -> None:
+        """Build a panel that nobody has seen yet, and the next one when the event loop is free again."""
+        dock = next((dock for dock in self.docks.values() if dock.panel_if_built is None), None)
+        if dock is not None:
+            dock.build()
+            QTimer.singleShot(0, self, self._build_next)
 
     def _build_status(self) -> None:
         self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -167,6 +186,9 @@ class MainWindow(QMainWindow):
         for dock in centre[:1]:
             dock.raise_()
         self.offer_panels()
+        for dock in (*left, *centre[:1], *right, *bottom):
+            if dock.panel_if_built is None and not dock.isHidden():
+                dock.build()
         self.arrange_columns()
         self._tidy()
 
@@ -176,7 +198,8 @@ class MainWindow(QMainWindow):
         One that then says what it would show can be opened all the same.
         """
         for name, dock in self.docks.items():
-            applies, explains = dock.panel.applies(self.session.run), dock.panel.explains
+            kind = dock.registered.build
+            applies, explains = kind.applies(self.session.run), kind.explains
             dock.toggleViewAction().setVisible(applies or explains)
             if not applies and not dock.isHidden() and not (explains and name in self._withheld):
                 self._withheld.add(name)
@@ -484,7 +507,7 @@ class MainWindow(QMainWindow):
 
     @property
     def transport(self) -> Transport:
-        return cast(Transport, self.panels["transport"])
+        return cast(Transport, self.docks["transport"].panel)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -514,6 +537,12 @@ class MainWindow(QMainWindow):
             if not self._restore():
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted_once:
+            self._painted_once = True
+            QTimer.singleShot(AFTER_PAINT_MS, self, self._build_next)
 
     def _restore(self) -> bool:
         """The layout of the last time. False where there is none, or it cannot be read: the default it is."""
@@ -573,7 +602,7 @@ class MainWindow(QMainWindow):
             signal.disconnect(self.offer_panels)
         session.message_changed.disconnect(self.ask_what_is_unsaid)
         self.prompt_bar.detach()
-        for panel in self.panels.values():
+        for panel in self.built_panels():
             panel.detach()
         super().closeEvent(event)
 

@@ -141,7 +141,7 @@ class Registered:
     title: str
     area: str
     order: int
-    build: Callable[[Session], Panel]
+    build: type[Panel]
 
 
 PANELS: dict[str, Registered] = {}

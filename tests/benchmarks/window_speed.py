@@ -66,7 +66,7 @@ class Bench:
         self.window = MainWindow(Session(Scene(model, PROMPT)))
         self.window.resize(1280, 800)
         self.window.show()
-        panel = self.window.panels["attention"]
+        panel = self.window.docks["attention"].panel
         assert isinstance(panel, Attention)
         self.attention, self.session = panel, self.window.session
         self.paints = Paints(panel.heatmap.findChildren(QGraphicsView)[0].viewport())
@@ -167,7 +167,7 @@ def training_slider(bench: Bench, rounds: int, fresh: bool) -> list[float]:
 
     `fresh`: the step was never asked for with this prompt; its model was loaded while nobody waited.
     """
-    panel = bench.window.panels["growth"]
+    panel = bench.window.docks["growth"].panel
     assert isinstance(panel, Growth)
     times = []
     for n in range(rounds):
@@ -273,7 +273,7 @@ from explorer_app.window import MainWindow
 theme.load_fonts()
 theme.apply(app, None)
 window = MainWindow(first_screen.load())
-target = window.panels["attention"].grid
+target = window.docks["attention"].panel.grid
 """
 
 

@@ -94,7 +94,7 @@ def main(folder: Path) -> None:
     assert QTest.qWaitForWindowExposed(window)
     window.client.start()
     session = window.session
-    attention, next_token = window.panels["attention"], window.panels["next_token"]
+    attention, next_token = window.docks["attention"].panel, window.docks["next_token"].panel
     assert isinstance(attention, Attention)
     site = f"blocks.{LAYER}.attn.pattern"
 

@@ -44,7 +44,7 @@ class Good:
 
     @property
     def picture(self) -> Any:
-        attention = self.window.panels["attention"]
+        attention = self.window.docks["attention"].panel
         assert isinstance(attention, Attention)
         return attention.heatmap.image_values()
 
@@ -176,7 +176,7 @@ def test_edit_that_the_model_cannot_make(good: Good, edit: str, words: str) -> N
 
 
 def test_unknown_site_typed_into_the_inspector(good: Good) -> None:
-    chooser = good.window.panels["inspector"].findChild(QComboBox)
+    chooser = good.window.docks["inspector"].panel.findChild(QComboBox)
     assert chooser is not None
     site = good.session.selection.site
     chooser.lineEdit().selectAll()

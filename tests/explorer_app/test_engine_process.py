@@ -291,7 +291,7 @@ def test_closing_leaves_no_process_behind(when: str, small: str, slow: str, qtbo
 
 
 def picture(window: MainWindow) -> dict[str, QImage]:
-    return {name: panel.grab().toImage() for name, panel in window.panels.items() if panel.seen}
+    return {name: dock.panel.grab().toImage() for name, dock in window.docks.items() if dock.panel.seen}
 
 
 def test_a_killed_engine_leaves_the_window_as_it_was(small: str, qtbot: QtBot) -> None:

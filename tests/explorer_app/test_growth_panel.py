@@ -148,7 +148,8 @@ def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
         window.show()
         window.client.start()
         settle(window.client)
-        dock, panel = window.docks["growth"], window.panels["growth"]
+        dock = window.docks["growth"]
+        panel = dock.panel
         assert isinstance(panel, Growth)
         assert dock.isHidden()
         assert dock.toggleViewAction().isVisible()

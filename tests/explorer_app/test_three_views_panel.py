@@ -200,10 +200,10 @@ def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_at
         settle(window.client)
         assert not dock.isHidden()
         assert dock.toggleViewAction().isVisible()
-        assert window.panels["attention"].seen
+        assert window.docks["attention"].panel.seen
         dock.raise_()
         settle(window.client)
-        assert window.panels["three_views"].seen
+        assert window.docks["three_views"].panel.seen
         window.arrange()
         assert not dock.isHidden()
         window.session.change(model=model)

@@ -38,7 +38,7 @@ class Studio:
         self.window = MainWindow(Session(Scene(self.model, "The cat")), open_settings(), LocalEngine)
         self.stack.enter_context(closing(self.window))
         self.session, self.training = self.window.session, self.window.session.training
-        self.panel = cast(Train, self.window.panels["train"])
+        self.panel = cast(Train, self.window.docks["train"].panel)
         self.form = self.panel.form
         self.window.show()
         self.window.client.start()

@@ -157,14 +157,26 @@ def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWi
 
 
 def test_nothing_is_clipped_at_the_default_size(window: MainWindow) -> None:
+    panels = [dock.panel for dock in window.docks.values()]
+    QApplication.processEvents()
     assert (window.width(), window.height()) == (1280, 800)
     assert window.minimumSizeHint().width() <= 1280
     assert window.minimumSizeHint().height() <= 800
-    for panel in window.panels.values():
+    for panel in panels:
         if panel.seen:
             need = panel.minimumSizeHint()
             assert panel.width() >= need.width(), panel
             assert panel.height() >= need.height(), panel
+
+
+def test_a_panel_behind_another_tab_is_built_once_the_window_was_painted(qtbot: QtBot) -> None:
+    window = MainWindow(Session(Scene("tales-llama", PROMPT)), connect=LocalEngine)
+    with closing(window):
+        behind = window.docks["position"]
+        assert behind.panel_if_built is None
+        window.show()
+        qtbot.waitUntil(lambda: len(window.built_panels()) == len(window.docks))
+        assert not behind.panel.seen
 
 
 def test_the_status_bar_says_what_was_run(window: MainWindow) -> None:
