@@ -22,14 +22,21 @@ class Source:
 Number = TypeVar("Number", int, float)
 
 
-def needed(config: Mapping[str, Any], key: str, kind: type[Number], default: Number | None = None) -> Number:
-    """A positive number from a config.json; InputError names the key that is missing or is not one."""
+def needed(
+    config: Mapping[str, Any],
+    key: str,
+    kind: type[Number],
+    default: Number | None = None,
+    *,
+    file: str = "config.json",
+) -> Number:
+    """A positive number from a config.json; InputError names the file and the key that is missing or is not one."""
     value = config.get(key)
     if value is None:
         if default is None:
-            raise InputError(f"config.json has no '{key}'")
+            raise InputError(f"{file} has no '{key}'")
         return default
-    check_number(f"config.json: '{key}'", value, kind)
+    check_number(f"{file}: '{key}'", value, kind)
     return kind(value)
 
 

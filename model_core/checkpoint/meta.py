@@ -19,7 +19,7 @@ from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, check_layers, match
 from model_core.checkpoint.pth import state_dict
 from model_core.checkpoint.said import Ask, settle
-from model_core.config import Source, check_number
+from model_core.config import Source, check_number, needed
 from model_core.errors import InputError
 from model_core.families import FAMILIES
 from model_core.families.llama import ffn_hidden
@@ -46,6 +46,7 @@ PLACES = {
     "mlp.down": "feed_forward.w2",
 }
 CONTEXT, SCALED_CONTEXT = 4096, 131072
+number = partial(needed, file=PARAMS)
 MOST_WIDER = 1000  # more than any MLP is wider than the rule makes it, and still to be counted with
 
 
@@ -161,7 +162,7 @@ def sizes(params: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, 
         ("rope_high_freq_factor", "high_freq_factor"),
     ):
         if params.get(key) is not None:
-            known[field] = number(params, key, int if field == "context" else float)
+            known[field] = number(params, key, int) if field == "context" else number(params, key, float)
     return known if is_scaled(params) else known | {"rope_factor": 1.0}
 
 
@@ -181,17 +182,6 @@ def is_scaled(params: Mapping[str, Any]) -> bool:
     if not isinstance(scaled, bool):
         raise InputError(f"{PARAMS}: 'use_scaled_rope' is {short(scaled)}, not true or false")
     return scaled
-
-
-def number(params: Mapping[str, Any], key: str, kind: type, default: float | None = None) -> Any:
-    """A positive number of params.json. InputError for a missing or another one."""
-    value = params.get(key)
-    if value is None:
-        if default is None:
-            raise InputError(f"{PARAMS} has no '{key}'")
-        return default
-    check_number(f"{PARAMS}: '{key}'", value, kind)
-    return kind(value)
 
 
 def rows(stored: Mapping[str, Stored], name: str) -> int:
