@@ -65,6 +65,14 @@ def test_bad_words_are_answered_with_the_words_there_are(shown: OnScreen[Edits],
     assert not panel.message.isVisible()
 
 
+def test_a_low_panel_scrolls_to_words_that_it_has_no_room_for(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel = shown.panel
+    panel.resize(220, panel.minimumSizeHint().height())
+    qtbot.waitUntil(lambda: panel.area.verticalScrollBar().maximum() > 0)
+    for label in (panel.offers, panel.about):
+        assert label.height() >= label.heightForWidth(label.width())
+
+
 def test_an_edit_that_is_active_is_not_added_twice(shown: OnScreen[Edits], qtbot: QtBot) -> None:
     panel, session = shown.panel, shown.session
     typed(qtbot, panel, "mask off")
