@@ -67,7 +67,7 @@ def test_bad_words_are_answered_with_the_words_there_are(shown: OnScreen[Edits],
 
 def test_a_low_panel_scrolls_to_words_that_it_has_no_room_for(shown: OnScreen[Edits], qtbot: QtBot) -> None:
     panel = shown.panel
-    panel.resize(220, panel.minimumSizeHint().height())
+    panel.resize(160, panel.minimumSizeHint().height())
     qtbot.waitUntil(lambda: panel.area.verticalScrollBar().maximum() > 0)
     for label in (panel.offers, panel.about):
         assert label.height() >= label.heightForWidth(label.width())
