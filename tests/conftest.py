@@ -1,5 +1,6 @@
 """What holds for every test: offline, quiet threads, no skip, no thread left behind."""
 
+import gc
 import os
 import threading
 from collections.abc import Generator, Iterator
@@ -24,6 +25,12 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 # tqdm starts one daemon thread for the life of the process at its first progress bar, as in transformers.
 PROCESS_WIDE_THREADS = ("TMonitor",)
+
+
+def pytest_collection_finish() -> None:
+    """What torch and the tests themselves made at import is no garbage: each test that looks for some goes past it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
