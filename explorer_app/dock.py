@@ -3,7 +3,7 @@
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF
+from PySide6.QtGui import QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
 from explorer_app.panels import Panel, Registered
@@ -52,6 +52,8 @@ class PanelDock(QDockWidget):
     """
 
     built = Signal(Panel)
+    placed = Signal()
+    """Its size changed, or whether it is seen."""
 
     def __init__(self, registered: Registered, session: Session, window: QMainWindow) -> None:
         super().__init__(tr(registered.title), window)
@@ -84,6 +86,16 @@ class PanelDock(QDockWidget):
         self._in_front = seen
         if seen or self.panel_if_built is not None:
             self.panel.set_seen(seen)
+        self.placed.emit()
+
+    def takes_part(self) -> bool:
+        """Whether it is seen in one of the window's columns."""
+        sides = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        return self._in_front and not self.isFloating() and self._window.dockWidgetArea(self) in sides
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.placed.emit()
 
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""

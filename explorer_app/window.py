@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from model_core.queries import Query
-from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QSettings, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QPaintEvent,
     QPalette,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import (
@@ -90,6 +91,8 @@ class MainWindow(QMainWindow):
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = False
         self._withheld: set[str] = set()
+        self._shares: dict[PanelDock, float] = {}
+        self._shared_width = self._between = 0
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
@@ -132,6 +135,7 @@ class MainWindow(QMainWindow):
         for registered in self.registered:
             dock = PanelDock(registered, self.session, self)
             dock.built.connect(self._listen)
+            dock.placed.connect(self._note_shares)
             for signal in (dock.topLevelChanged, dock.dockLocationChanged, dock.visibilityChanged):
                 signal.connect(self._tidy)
             self.docks[registered.name] = dock
@@ -222,6 +226,24 @@ class MainWindow(QMainWindow):
         ):
             sizes = [share * whole // sum(shares.values()) for share in shares.values()]
             self.resizeDocks(list(shares), sizes, way)
+
+    def _note_shares(self) -> None:
+        """Which share of the width each column has, unless it is the window that changes its size."""
+        docks = [dock for dock in self.docks.values() if dock.takes_part()]
+        if docks and self.width() == self._shared_width:
+            columns = sum({dock.x(): dock.width() for dock in docks}.values())
+            self._between = self.width() - columns
+            self._shares = {dock: dock.width() / columns for dock in docks}
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Every column keeps its share; Qt would give all that comes to the first."""
+        super().resizeEvent(event)
+        if self.width() != self._shared_width:
+            docks = [dock for dock in self._shares if dock.takes_part()]
+            widths = [round(self._shares[dock] * (self.width() - self._between)) for dock in docks]
+            self.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+            QApplication.sendPostedEvents(self, QEvent.Type.LayoutRequest)
+            self._shared_width = self.width()
 
     def _tidy(self, _: Any = None) -> None:
         """Titles where no tab says the same; every tab has a menu to close it or to let it float."""

@@ -96,6 +96,7 @@ class Edits(Panel):
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setWidget(inside)
+        self.area.setMinimumHeight(self.fontMetrics().height() * 3)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)

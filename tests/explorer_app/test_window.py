@@ -169,6 +169,31 @@ def test_nothing_is_clipped_at_the_default_size(window: MainWindow) -> None:
             assert panel.height() >= need.height(), panel
 
 
+def widths(window: MainWindow) -> list[int]:
+    return [window.docks[name].width() for name in ("graph", "attention", "inspector")]
+
+
+def test_every_column_keeps_its_share_of_a_window_that_is_resized(window: MainWindow) -> None:
+    before = widths(window)
+    window.resize(1920, 1000)
+    grown = sum(before) + 1920 - 1280
+    assert widths(window) == pytest.approx([width * grown / sum(before) for width in before], abs=1)
+    window.resize(window.minimumSizeHint())
+    window.resize(1280, 800)
+    assert widths(window) == pytest.approx(before, abs=1)
+
+
+def test_a_column_that_was_made_wider_keeps_what_it_was_given(window: MainWindow) -> None:
+    graph, attention = window.docks["graph"], window.docks["attention"]
+    given = [graph.width() + 100, attention.width() - 100]
+    window.resizeDocks([graph, attention], given, Qt.Orientation.Horizontal)
+    QApplication.processEvents()
+    assert widths(window)[:2] == given
+    window.resize(1600, 800)
+    after = widths(window)
+    assert after[0] / after[1] == pytest.approx(given[0] / given[1], rel=0.01)
+
+
 def test_a_panel_behind_another_tab_is_built_once_the_window_was_painted(qtbot: QtBot) -> None:
     window = MainWindow(Session(Scene("tales-llama", PROMPT)), connect=LocalEngine)
     with closing(window):
