@@ -3,9 +3,10 @@
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
+from explorer_app import theme
 from explorer_app.panels import Panel, Registered
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -96,6 +97,14 @@ class PanelDock(QDockWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.placed.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.isFloating():
+            # Without a frame of the system's it would run into the window below.
+            painter = QPainter(self)
+            painter.setPen(QColor(theme.current().muted))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""

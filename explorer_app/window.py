@@ -66,6 +66,7 @@ WIDTHS = {"left": 21, "centre": 55, "right": 24}
 HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 42, "growth": 58}
 LAYOUT_VERSION = 1
 AFTER_PAINT_MS = 50
+SETTLING_MS = 300
 
 
 class MainWindow(QMainWindow):
@@ -93,6 +94,9 @@ class MainWindow(QMainWindow):
         self._withheld: set[str] = set()
         self._shares: dict[PanelDock, float] = {}
         self._shared_width = self._between = 0
+        # A layout that was kept of a maximized window is put right by Qt once the window is as large again.
+        self._settling = QTimer(self, interval=SETTLING_MS, singleShot=True)
+        self._settling.timeout.connect(self._note_shares)
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
@@ -112,6 +116,7 @@ class MainWindow(QMainWindow):
         self.veil.texts.connect(self.train_on)
         self.veil.refused.connect(session.tell)
         self.prompt_bar.prompt.setFocus()
+        self._restored = self._restore()
 
     def wanted(self) -> list[Query]:
         """What the window and its visible panels want to know, the most urgent first."""
@@ -145,6 +150,15 @@ class MainWindow(QMainWindow):
 
     def built_panels(self) -> list[Panel]:
         return [dock.panel_if_built for dock in self.docks.values() if dock.panel_if_built is not None]
+
+    def _complete(self) -> None:
+        """What can wait until the window is on screen."""
+        for dock in self.docks.values():
+            if dock.isFloating() and dock.isVisible():
+                # It was there before the window that it belongs to, and would go behind it at every click.
+                dock.hide()
+                dock.show()
+        self._build_next()
 
     def _build_next(self) -> None:
         """Build a panel that nobody has seen yet, and the next one when the event loop is free again."""
@@ -238,12 +252,14 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Every column keeps its share; Qt would give all that comes to the first."""
         super().resizeEvent(event)
-        if self.width() != self._shared_width:
+        if self.width() == self._shared_width:
+            return
+        if not self._settling.isActive():
             docks = [dock for dock in self._shares if dock.takes_part()]
             widths = [round(self._shares[dock] * (self.width() - self._between)) for dock in docks]
             self.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
             QApplication.sendPostedEvents(self, QEvent.Type.LayoutRequest)
-            self._shared_width = self.width()
+        self._shared_width = self.width()
 
     def _tidy(self, _: Any = None) -> None:
         """Titles where no tab says the same; every tab has a menu to close it or to let it float."""
@@ -556,7 +572,9 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_once:
             self._shown_once = True
-            if not self._restore():
+            if self._restored and self.isMaximized():
+                self._settling.start()
+            if not self._restored:
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
 
@@ -564,7 +582,7 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._painted_once:
             self._painted_once = True
-            QTimer.singleShot(AFTER_PAINT_MS, self, self._build_next)
+            QTimer.singleShot(AFTER_PAINT_MS, self, self._complete)
 
     def _restore(self) -> bool:
         """The layout of the last time. False where there is none, or it cannot be read: the default it is."""

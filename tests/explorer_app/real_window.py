@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QSettings
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from safetensors.numpy import load_file
@@ -40,6 +40,16 @@ class Hands:
         QTest.qWait(30)
         xdotool("click", "1")
         QTest.qWait(150)
+
+    def drag(self, dock: QWidget, beyond: QPointF, distance: int) -> None:
+        """Take the separator at the right of a dock, `beyond` its upper right corner, along to the right."""
+        spot = dock.mapToGlobal(QPointF(dock.width(), 0) + beyond)
+        xdotool("mousemove", "--sync", str(round(spot.x())), str(round(spot.y())), "mousedown", "1")
+        for step in (distance // 2, distance):
+            QTest.qWait(50)
+            xdotool("mousemove", "--sync", str(round(spot.x()) + step), str(round(spot.y())))
+        QTest.qWait(50)
+        xdotool("mouseup", "1")
 
     def type(self, text: str) -> None:
         xdotool("type", "--delay", "15", text)
@@ -83,6 +93,33 @@ def trace(folder: Path, *edits: str) -> dict[str, np.ndarray[Any, Any]]:
     wait(lambda: process.poll() is not None, "layerscope trace", 120)
     assert process.returncode == 0
     return load_file(out)
+
+
+def two_starts(settings: QSettings) -> dict[str, object]:
+    """The widths of the columns: at first, after a drag, in a narrower window, and at the next start."""
+    found: dict[str, object] = {}
+
+    def look(window: MainWindow, when: str) -> None:
+        QTest.qWait(300)
+        found[when] = [window.docks[name].width() for name in ("graph", "attention", "inspector")]
+
+    def start() -> MainWindow:
+        window = MainWindow(Session(Scene("tales-llama", "Once upon a time")), settings)
+        window.show()
+        assert QTest.qWaitForWindowExposed(window)
+        return window
+
+    window = start()
+    look(window, "columns_first")
+    Hands(window).drag(window.docks["graph"], QPointF(2, 200), 60)
+    look(window, "columns_dragged")
+    window.resize(1100, 760)
+    look(window, "columns_narrower")
+    window.close()
+    window = start()
+    look(window, "columns_next_time")
+    window.close()
+    return found
 
 
 def main(folder: Path) -> None:
@@ -157,6 +194,7 @@ def main(folder: Path) -> None:
 
     hands.press("ctrl+q")
     wait(lambda: not window.isVisible(), "the window to close")
+    facts |= two_starts(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
     print(
         json.dumps({name: bool(fact) if isinstance(fact, np.bool_) else fact for name, fact in facts.items()})
     )

@@ -67,6 +67,16 @@ def test_home_is_the_first_step(seen: dict[str, object]) -> None:
     assert seen["first_site"] == "tokens"
 
 
+def test_columns_stay_as_they_were_drawn(seen: dict[str, list[int]]) -> None:
+    first, dragged = seen["columns_first"], seen["columns_dragged"]
+    narrower, next_time = seen["columns_narrower"], seen["columns_next_time"]
+    assert dragged[0] == pytest.approx(first[0] + 60, abs=3)
+    assert [width / sum(narrower) for width in narrower] == pytest.approx(
+        [width / sum(dragged) for width in dragged], abs=0.002
+    )
+    assert next_time == pytest.approx(narrower, abs=1)
+
+
 def test_a_closed_window_leaves_no_engine(seen: dict[str, object]) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(int(str(seen["engine"])), 0)

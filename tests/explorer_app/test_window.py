@@ -418,6 +418,18 @@ def test_the_layout_is_as_it_was_left(windows: Windows) -> None:
     assert not second.of_area("centre")[0].panel.seen
 
 
+def test_a_panel_that_was_floating_floats_again_and_is_drawn(windows: Windows) -> None:
+    first = windows.open(open_settings())
+    first.docks["mask"].float()
+    QApplication.processEvents()
+    first.close()
+    second = windows.open(open_settings())
+    floating = second.docks["mask"]
+    assert floating.isFloating()
+    windows.qtbot.waitUntil(lambda: floating.panel.seen)
+    assert not second.docks["attention"].isFloating()
+
+
 @pytest.mark.parametrize("broken", [b"no layout at all", "a word", 7])
 def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows: Windows) -> None:
     settings = open_settings()
