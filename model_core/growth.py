@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model_core.errors import InputError
+from model_core.writing import write_text
 
 FILE = "growth.json"
 STEPS = "steps"
@@ -74,7 +75,10 @@ def moments(folder: Path) -> list[Moment]:
 
 
 def write(folder: Path, kept: Sequence[Moment]) -> None:
-    """Write the steps that were kept so far; scores to four digits, which is what a curve shows."""
+    """Write the steps that were kept so far; scores to four digits, which is what a curve shows.
+
+    InputError, with the file as it was, where it cannot be written.
+    """
 
     def rounded(table: Table) -> Table:
         return [[round(score, 4) for score in row] for row in table]
@@ -83,6 +87,5 @@ def write(folder: Path, kept: Sequence[Moment]) -> None:
         asdict(moment) | {"scores": {name: rounded(table) for name, table in moment.scores.items()}}
         for moment in kept
     ]
-    folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(one) for one in told)
-    (folder / FILE).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    write_text(folder / FILE, f"[\n{lines}\n]\n")

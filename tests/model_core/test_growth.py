@@ -1,6 +1,8 @@
 """A model at a step of its training is named like any other, and the steps that were kept tell of themselves."""
 
+import errno
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,6 +85,22 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
         growth.Moment(step, 10 * step, {"previous": [[round(step / 7, 4)]]}) for step in (0, 3, 5)
     ]
     assert growth.moments(tmp_path / "elsewhere") == []
+
+
+def test_a_full_disk_leaves_the_steps_that_were_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [growth.Moment(step, 10 * step, {"induction": [[0.5]]}) for step in (0, 4)]
+    growth.write(tmp_path, kept[:1])
+
+    def full(self: Path, text: str, encoding: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match=r"growth\.json cannot be written: No space left on device"):
+        growth.write(tmp_path, kept)
+    assert growth.moments(tmp_path) == kept[:1]
+    assert [path.name for path in tmp_path.iterdir()] == [growth.FILE]
 
 
 def test_an_idle_engine_loads_the_other_steps_the_nearest_first(folder: Path) -> None:
