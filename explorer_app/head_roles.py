@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from model_core import role_list
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, query
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from explorer_app.text import tr
 
 Heads = list[tuple[int, int]]
 
-ROLES = ("previous", "induction", "duplicate", "first", "local", "uniform")
+ROLES = tuple(role.name for role in role_list.ROLES)
 
 
 def role_title(name: str) -> str:
@@ -97,8 +98,7 @@ class RoleBar(QWidget):
 
     def offer(self, kind: AttentionKind | None) -> None:
         """The roles that make sense for the attention in focus; across two texts fewer do, and there is no probe."""
-        within = kind is None or kind.queries == kind.keys
-        names = ["", *ROLES] if within else ["", "duplicate", "first", "uniform"]
+        names = ["", *(ROLES if kind is None else (role.name for role in role_list.roles_of(kind)))]
         if names != [self.role.itemData(n) for n in range(self.role.count())]:
             chosen = self.name
             with QSignalBlocker(self.role):

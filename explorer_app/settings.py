@@ -31,12 +31,14 @@ def open_settings() -> QSettings:
 
 def recent_models(settings: QSettings) -> list[Recent]:
     """The models that were opened, the latest first."""
-    found = settings.value("models/recent", [])
-    # One string is what an ini file gives back for a list of one.
+    return [recent for line in _lines(settings, "models/recent") if (recent := _read(line))]
+
+
+def _lines(settings: QSettings, name: str) -> list[str]:
+    """The texts of a setting; one of them is what an ini file gives back for a list of one."""
+    found = settings.value(name, [])
     entries = [found] if isinstance(found, str) else found
-    if not isinstance(entries, list):
-        return []
-    return [recent for entry in entries if isinstance(entry, str) and (recent := _read(entry))]
+    return [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, list) else []
 
 
 def _read(entry: str) -> Recent | None:
@@ -61,11 +63,7 @@ def remember_model(settings: QSettings, recent: Recent) -> None:
 
 def remembered_trainings(settings: QSettings) -> list[Spec]:
     """The trainings that were started, the latest first."""
-    found = settings.value("training/specs", [])
-    entries = [found] if isinstance(found, str) else found
-    if not isinstance(entries, list):
-        return []
-    return [spec for entry in entries if isinstance(entry, str) and (spec := spec_of(entry))]
+    return [spec for line in _lines(settings, "training/specs") if (spec := spec_of(line))]
 
 
 def remember_trainings(settings: QSettings, specs: Iterable[Spec]) -> None:

@@ -22,7 +22,7 @@ from PySide6.QtCore import (
     QtMsgType,
     qInstallMessageHandler,
 )
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from explorer_app import theme
 from explorer_app.engine_client import Connect, EngineClient
@@ -164,23 +164,28 @@ def render(
         if panel is not None and panel not in window.docks:
             raise InputError(f"there is no panel '{panel}'; there are {', '.join(window.docks)}")
         window.resize(size)
-        for name, dock in window.docks.items() if panel is not None else ():
-            dock.setVisible(name == panel)
+        if panel is not None:
+            show_only(window, panel)
         window.show()
         window.arrange_columns()
         window.client.start()
         settle(window.client)
         select(session, stack, layer, head)
-        if panel is not None and not window.docks[panel].panel.applies(session.run):
-            raise InputError(f"panel '{panel}' has nothing to show of this model")
-        for name, dock in window.docks.items():
-            if panel is not None:
-                dock.setVisible(name == panel)
-        target = window if panel is None else window.docks[panel].panel
+        target: QWidget = window
+        if panel is not None:
+            target = window.docks[panel].panel
+            if not window.docks[panel].panel.applies(session.run):
+                raise InputError(f"panel '{panel}' has nothing to show of this model")
+            show_only(window, panel)
         window.resize(size + window.size() - target.size())
         settle(window.client)
         if not target.grab().save(str(out), "PNG"):
             raise InputError(f"{out} cannot be written")
+
+
+def show_only(window: MainWindow, panel: str) -> None:
+    for name, dock in window.docks.items():
+        dock.setVisible(name == panel)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model_core.queries import Scene
+from model_core.recipe import AUTOCAST
 from platformdirs import user_data_path
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
@@ -27,7 +28,6 @@ from explorer_app.text import tr
 from explorer_app.training import Spec, Unfinished, is_free, unfinished
 
 MOST_STEPS, MOST_ROWS, MOST_SEED = 10_000_000, 65_536, 2**31 - 1
-AUTOCAST = ("float32", "bfloat16", "float16")
 ROWS = ("what", "data", "out", "numbers")
 MOST_FOLDERS = 1000
 FURTHER = re.compile(r"-further(-\d+)?$")  # what was trained further is not called so twice

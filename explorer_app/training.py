@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from psygnal import Signal
 
 State = Literal[
@@ -20,7 +21,6 @@ State = Literal[
 ACTIVE: tuple[State, ...] = ("starting", "running", "pausing", "paused", "stopping")
 RUNNING: tuple[State, ...] = ("running", "pausing", "paused")
 
-DESCRIPTION, KEPT, LOG = "training.json", "training.safetensors", "log.jsonl"
 MOST_HEADER = 1 << 24  # bytes of a safetensors header; a larger one is none
 REPORTS, SAVES, MEASURES = 100, 20, 10  # of each so many in a training, at the least
 
@@ -127,10 +127,10 @@ def unfinished(folder: Path) -> Unfinished | None:
     """The training in a folder that is not at its end; None where there is none."""
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        with (folder / KEPT).open("rb") as file:
+        with (folder / STATE).open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(size)) if size < MOST_HEADER else {}
-        step = int(json.loads(header["__metadata__"]["numbers"])["step"])
+        step = int(json.loads(header["__metadata__"][NUMBERS])["step"])
         run = described["run"]
         return None if "done" in described or not isinstance(run["recipe"], dict) else Unfinished(step, run)
     except (OSError, ValueError, KeyError, TypeError):

@@ -243,8 +243,9 @@ class MainWindow(QMainWindow):
 
     def _note_shares(self) -> None:
         """Which share of the width each column has, unless it is the window that changes its size."""
-        docks = [dock for dock in self.docks.values() if dock.takes_part()]
-        if docks and self.width() == self._shared_width:
+        if self.width() != self._shared_width:
+            return
+        if docks := [dock for dock in self.docks.values() if dock.takes_part()]:
             columns = sum({dock.x(): dock.width() for dock in docks}.values())
             self._between = self.width() - columns
             self._shares = {dock: dock.width() / columns for dock in docks}
@@ -572,11 +573,11 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_once:
             self._shown_once = True
-            if self._restored and self.isMaximized():
-                self._settling.start()
             if not self._restored:
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
+            elif self.isMaximized():
+                self._settling.start()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

@@ -8,10 +8,9 @@ from typing import Any
 
 from model_core import devices
 from model_core.evaluation import Evaluation
-from model_core.first_weights import EMBEDDING
 from model_core.growth import Moment
 from model_core.guidance import guided_sites
-from model_core.recipe import Recipe
+from model_core.recipe import EMBEDDING, Recipe
 
 HEADS = """\
 On random tokens repeated twice: how much weight a head gives, on average, to the token before (previous), to the token

@@ -26,18 +26,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from model_core import edits
 from model_core.errors import Cancelled, InputError, TooLong
+from model_core.recipe import AUTOCAST
 from model_core.text_file import read_text
 from model_core.writing import replaced, write_errors
 
 if TYPE_CHECKING:
     from model_core.checkpoint import Loaded
-    from model_core.corpus import Corpus
-    from model_core.tokenizer import Tokenizer
 
 # As in the engine: read when torch is first imported, and waiting threads that spin slow everything down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-AUTOCAST = ("float32", "bfloat16", "float16")
 REPORT_EVERY = 50  # training steps between two lines of progress, each with a checkpoint
 STOPPED = 130
 MODELS = "a preset's name, a checkpoint's path, or untrained:family/size; see layerscope models"
@@ -429,6 +427,7 @@ def generate(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Print what a model card holds: scores of the heads and held-out text, or answers to unseen dates."""
+    from model_core.corpus import corpus_in
     from model_core.devices import memory_errors
     from model_core.evaluation import answers_dates, evaluation
 
@@ -437,7 +436,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise InputError(f"{loaded.name} is measured by dates that are made: leave out --data")
     documents, share = held_out_of(loaded, arguments) if arguments.data else ((), 0.0)
     with memory_errors("this evaluation"):
-        corpus = corpus_of(arguments.data, loaded.tokenizer, documents, share) if arguments.data else None
+        corpus = corpus_in(arguments.data, loaded.tokenizer, documents, share) if arguments.data else None
         print(evaluation(loaded, corpus, documents, share))
 
 
@@ -527,14 +526,6 @@ def target_of(loaded: Loaded, arguments: argparse.Namespace) -> list[int]:
 
 def too_long(tokens: Sequence[int], limit: int) -> InputError:
     return InputError(f"{TooLong(len(tokens), limit)}, or let --cut do so")
-
-
-def corpus_of(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, ...], share: float) -> Corpus:
-    """The documents of all files, in their order, as tokens."""
-    from model_core.corpus import read_corpus
-    from model_core.tokenizer import END_OF_TEXT
-
-    return read_corpus(END_OF_TEXT.join(map(read_text, paths)), tokenizer, held_out, share)
 
 
 if __name__ == "__main__":

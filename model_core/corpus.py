@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from model_core.loss import IGNORED
 from model_core.model import Model
 from model_core.recipe import Recipe
 from model_core.task import Batch
+from model_core.text_file import read_text
 from model_core.tokenizer import END_OF_TEXT, Tokenizer
 
 Tokens = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -53,6 +55,11 @@ def read_corpus(text: str, tokenizer: Tokenizer, held_out: tuple[int, ...], shar
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
     return Corpus(ids(learned), ids(kept), sum(len(document.encode()) for document in kept))
+
+
+def corpus_in(paths: Sequence[Path], tokenizer: Tokenizer, held_out: tuple[int, ...], share: float) -> Corpus:
+    """The documents of all files, in their order. InputError where a file cannot be read, or as `read_corpus` says."""
+    return read_corpus(END_OF_TEXT.join(map(read_text, paths)), tokenizer, held_out, share)
 
 
 def divided(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:

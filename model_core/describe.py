@@ -188,7 +188,7 @@ def architecture(loaded: Loaded) -> dict[str, Any]:
         "bundled": bundled,
         "config": words_of(model.config),
         "parameters": model.parameter_count,
-        "bytes": sum(weight.nbytes for weight in weights),
+        "bytes": model.nbytes,
         "dtype": str(weights[0].dtype).removeprefix("torch."),
         "device": str(weights[0].device),
         "parts": parts(dict(model.named_parameters())),

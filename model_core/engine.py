@@ -41,7 +41,6 @@ from model_core.devices import DTYPES, check, configure_threads, devices, memory
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
 from model_core.merges import Split, merges
-from model_core.model import Model
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.plan import FINE_TUNING
@@ -50,6 +49,7 @@ from model_core.presets import PRESETS, folder_of, grown, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
+from model_core.role_list import roles_of
 from model_core.stamp import stamp
 from model_core.tokenizer import IdTokenizer
 from model_core.trace import to_array
@@ -221,7 +221,7 @@ class Engine:
             return False
         name, step, kept = found
         steps = [moment.step for moment in kept]
-        if bytes_of(self.models[here].model) * len(steps) > LOADED_BYTES:
+        if self.models[here].model.nbytes * len(steps) > LOADED_BYTES:
             return False
         index = steps.index(step)
         for n in sorted(range(len(steps)), key=lambda n: abs(n - index)):
@@ -237,9 +237,7 @@ class Engine:
 
     def forget_models(self, left: int, size: int = 0) -> None:
         """Let go of the least recently used models, and their runs, until so many are left, or all fit the size."""
-        while (
-            len(self.models) > left and sum(bytes_of(loaded.model) for loaded in self.models.values()) > size
-        ):
+        while len(self.models) > left and sum(one.model.nbytes for one in self.models.values()) > size:
             old, _ = self.models.popitem(last=False)
             for run in [scene for scene in self.runs if scene.opened == old]:
                 del self.runs[run]
@@ -349,11 +347,6 @@ def greeting() -> dict[str, Any]:
         "families": describe.families(),
         "pid": os.getpid(),
     }
-
-
-def bytes_of(model: Model) -> int:
-    """What the parameters of a model take."""
-    return sum(parameter.nbytes for parameter in model.parameters())
 
 
 def check_version(scene: Scene) -> None:
@@ -495,7 +488,7 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
     """What the heads of a kind of attention do: scores [L H] of each role, NaN where the text has no say in it.
 
     on     "prompt": the present run, edits included; "probe": distinct random tokens twice, the model as it is
-    roles  the fields of `roles.Role` of each, in order
+    roles  the fields of `role_list.Role` of each, in order
     """
     kind, run = kind_named(context, stack), context.run
     if on == "probe":
@@ -513,7 +506,7 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
     else:
         raise InputError(f"roles are measured on the prompt or on the probe, not on {on!r}")
     return Answer(
-        {"roles": [asdict(role) for role in roles.roles_of(kind)]},
+        {"roles": [asdict(role) for role in roles_of(kind)]},
         {name: to_array(scores) for name, scores in found.items()},
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-EMBEDDING = 0.02
+from model_core.recipe import EMBEDDING
 
 
 def first_weights(

@@ -37,3 +37,8 @@ class Model(Tapped):
     def parameter_count(self) -> int:
         """Numbers that were learned; tied weights count once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def nbytes(self) -> int:
+        """What the parameters take; tied weights count once."""
+        return sum(parameter.nbytes for parameter in self.parameters())

@@ -1,9 +1,8 @@
 """What is to be trained: a preset, what a configuration file describes, or a checkpoint to go on from."""
 
-import json
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 from model_core import presets
 from model_core.assets import asset
 from model_core.checkpoint import Loaded
-from model_core.checkpoint.native import vocabulary
+from model_core.checkpoint.native import vocabulary, vocabulary_file
 from model_core.errors import InputError
+from model_core.evaluation import answers_dates
 from model_core.families import FAMILIES, Family
 from model_core.first_weights import initialise
+from model_core.json_file import read_json
 from model_core.model import Model
 from model_core.recipe import Recipe, recipe_of
+from model_core.text_file import read_text
 from model_core.tokenizer import IdTokenizer, Tokenizer
-from model_core.tokenizers import characters
-from model_core.tokenizers.characters import SUFFIX
-from model_core.tokenizers.ranks import ranks_tokenizer
 
 TEXT, DATES = "text", "dates"
 TASKS = (TEXT, DATES)
@@ -68,11 +67,12 @@ def of_preset(name: str) -> Plan:
 def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
     """Any model that can be opened, with its own tokenizer, to be trained further under another name."""
     loaded = presets.open_model(model, config=config)
-    if len(loaded.model.inputs) > 1 and loaded.tokenizer.name != DATES:
+    task = DATES if answers_dates(loaded) else TEXT
+    if task == TEXT and len(loaded.model.inputs) > 1:
         raise InputError(f"{loaded.name} reads two texts: the pairs that it would learn from cannot be given")
     recipe = FINE_TUNING
     if loaded.model.context < recipe.length:
-        recipe = Recipe(**{**vars(recipe), "length": loaded.model.context})
+        recipe = replace(recipe, length=loaded.model.context)
     return Plan(
         name=name,
         about=f"{loaded.name}, fine-tuned",
@@ -80,7 +80,7 @@ def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
         config=loaded.model.config,
         tokenizer=loaded.tokenizer,
         recipe=recipe,
-        task=DATES if len(loaded.model.inputs) > 1 else TEXT,
+        task=task,
         source=loaded,
     )
 
@@ -126,17 +126,12 @@ def of_file(path: Path) -> Plan:
 
 
 def read_description(path: Path) -> dict[str, Any]:
+    if path.suffix == ".json":
+        return read_json(path)
     try:
-        content = path.read_bytes().decode()
-        found = json.loads(content) if path.suffix == ".json" else tomllib.loads(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise InputError(f"{path} is not {kind}: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no JSON object")
-    return found
+        return tomllib.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from None
 
 
 def text(path: Path, said: dict[str, Any], key: str, default: str | None = None) -> str:
@@ -184,5 +179,5 @@ def tokenizer_of(path: Path, said: object, vocab_size: object) -> Tokenizer:
         raise InputError(f"'tokenizer' is {short(said)}, not a name or a file")
     file = path.parent / said
     if file.is_file():
-        return characters.open(file, size) if file.suffix == SUFFIX else ranks_tokenizer(file, size)
+        return vocabulary_file(file, size)
     return vocabulary(said, size, path.parent)

@@ -42,52 +42,38 @@ TALE = ("Once upon a time there was a little girl. Once upon a time there was a 
 # are Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
 TALES = Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16")
 
+SIZES: dict[str, Any] = {"vocab_size": 2048, "width": 192, "layers": 6, "heads": 6, "context": 256}
+GPT_SIZES = SIZES | {"hidden": 768}
+LLAMA_SIZES = SIZES | {"kv_heads": 2, "hidden": 512, "head_dim": 32, "tied": True}
 
-LLAMA_SIZES: dict[str, Any] = {
-    "vocab_size": 2048,
-    "width": 192,
-    "layers": 6,
-    "heads": 6,
-    "kv_heads": 2,
-    "hidden": 512,
-    "context": 256,
-    "head_dim": 32,
-    "tied": True,
-}
+
+def teller(about: str, family: str, config: Any, recipe: Recipe = TALES) -> Preset:
+    """One of the models that are compared."""
+    return Preset(about, family, config, "tales-2048", recipe, TALE)
+
 
 PRESETS: Mapping[str, Preset] = {
-    "tales-llama": Preset(
-        about="LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
-        family="llama",
-        config=LlamaConfig(**LLAMA_SIZES),
-        tokenizer="tales-2048",
-        recipe=TALES,
-        example=TALE,
+    "tales-llama": teller(
+        "LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
+        "llama",
+        LlamaConfig(**LLAMA_SIZES),
     ),
-    "tales-gpt2": Preset(
-        about="GPT-2 of 3.1 M parameters that writes fairy tales; 6 layers, 6 heads",
-        family="gpt2",
-        config=GPT2Config(vocab_size=2048, width=192, layers=6, heads=6, hidden=768, context=256),
-        tokenizer="tales-2048",
-        recipe=TALES,
-        example=TALE,
+    "tales-gpt2": teller(
+        "GPT-2 of 3.1 M parameters that writes fairy tales; 6 layers, 6 heads",
+        "gpt2",
+        GPT2Config(**GPT_SIZES),
     ),
-    "tales-qwen2": Preset(
-        about="Qwen2 of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
-        family="qwen2",
-        config=Qwen2Config(**LLAMA_SIZES),
-        tokenizer="tales-2048",
-        recipe=TALES,
-        example=TALE,
+    "tales-qwen2": teller(
+        "Qwen2 of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
+        "qwen2",
+        Qwen2Config(**LLAMA_SIZES),
     ),
-    "tales-mini": Preset(
-        about="Mini-GPT of 3.4 M parameters that writes fairy tales; 6 layers, 6 heads, each a module of its own",
-        family="mini",
-        config=MiniConfig(vocab_size=2048, width=192, layers=6, heads=6, hidden=768, context=256),
-        tokenizer="tales-2048",
+    "tales-mini": teller(
+        "Mini-GPT of 3.4 M parameters that writes fairy tales; 6 layers, 6 heads, each a module of its own",
+        "mini",
+        MiniConfig(**GPT_SIZES),
         # The sines of its positions would drown tokens of the usual 0.02.
-        recipe=replace(TALES, embedding=1.0),
-        example=TALE,
+        replace(TALES, embedding=1.0),
     ),
     "growth": Preset(
         about="LLaMA of 0.3 M parameters, kept at 14 steps of its training, in which its heads appear by themselves",

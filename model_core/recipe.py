@@ -7,9 +7,9 @@ from reprlib import repr as short
 from typing import Any, get_args, get_origin, get_type_hints
 
 from model_core.errors import InputError
-from model_core.first_weights import EMBEDDING
 
 AUTOCAST = ("float32", "bfloat16", "float16")
+EMBEDDING = 0.02  # the usual standard deviation of the first weights
 
 
 @dataclass(frozen=True)

@@ -17,23 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model_core.checkpoint.files import read_safetensors
 from model_core.errors import InputError, spelled
 from model_core.json_file import read_json
+from model_core.run_files import CARD, DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.train import Progress, State
 from model_core.writing import replaced, write_errors, write_text
 
-DESCRIPTION = "training.json"
-STATE = "training.safetensors"
-LOG = "log.jsonl"
-CARD = "README.md"
-
 TENSORS = ("moments", "random")  # the fields of a State that are tensors by name
 WEIGHTS = "weights"
-NUMBERS = "numbers"
 
 Description = dict[str, Any]
 
@@ -161,8 +157,6 @@ def step_of(line: str) -> float:
 
 
 def metadata(path: Path) -> dict[str, str]:
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         return dict(file.metadata() or {})
 

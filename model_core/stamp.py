@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 from model_core.growth import split
+from model_core.run_files import DESCRIPTION, STATE
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".model", ".json")
-OF_THE_TRAINING = "training."  # what a training goes on from, beside the model that it made
 
 
 def stamp(model: str) -> str:
@@ -25,5 +25,8 @@ def stamp(model: str) -> str:
 
 
 def is_part(file: Path) -> bool:
-    """Is it a file that a model is read from? What is still being written begins with a dot."""
-    return file.suffix in WEIGHTS and not file.name.startswith((OF_THE_TRAINING, "."))
+    """Is it a file that a model is read from? What is still being written begins with a dot.
+
+    What a training goes on from lies beside the model that it made.
+    """
+    return file.suffix in WEIGHTS and not file.name.startswith(".") and file.name not in (DESCRIPTION, STATE)

@@ -1,6 +1,6 @@
 """What a model is trained on, to the training loop: a batch for each step, and a measure of what it never saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,9 +28,13 @@ class Batch:
     def cut(self, parts: int) -> list["Batch"]:
         """The same rows in so many equal parts."""
         size = len(self.targets) // parts
-        return [self.each(lambda rows, at=at: rows[at : at + size]) for at in range(0, parts * size, size)]
 
-    def each(self, change: "Change") -> "Batch":
+        def part(at: int) -> "Batch":
+            return self.each(lambda rows: rows[at : at + size])
+
+        return [part(at) for at in range(0, parts * size, size)]
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         spots = None if self.spots is None else change(self.spots)
         return Batch(tuple(change(rows) for rows in self.inputs), change(self.targets), spots)
 
@@ -43,10 +47,6 @@ class Batch:
     def counted(self) -> int:
         """Targets that are learned from."""
         return int((self.targets != IGNORED).sum())
-
-
-class Change(Protocol):
-    def __call__(self, rows: Tensor, /) -> Tensor: ...
 
 
 class Task(Protocol):

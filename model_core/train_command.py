@@ -18,17 +18,16 @@ from model_core import devices, growth
 from model_core.card import Facts, card, dates_training, files, hardware, text_training
 from model_core.checkpoint import Loaded, native, open_checkpoint
 from model_core.control import Control
-from model_core.corpus import Corpus, TextTask, read_corpus
+from model_core.corpus import Corpus, TextTask, corpus_in
 from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
 from model_core.pairs import DatesTask
 from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
-from model_core.run_folder import CARD, RunFolder, logged
+from model_core.run_files import CARD
+from model_core.run_folder import RunFolder, logged
 from model_core.scores import head_scores
 from model_core.task import Task
-from model_core.text_file import read_text
-from model_core.tokenizer import END_OF_TEXT
 from model_core.train import Progress, State, train
 
 MEASURE_EVERY = 5  # reports between two measures of held-out text
@@ -61,16 +60,13 @@ def run(arguments: argparse.Namespace, every: int) -> None:
         state = folder.kept(model) or State()
         said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=recipe.steps)
 
+        def save(place: Path, name: str) -> None:
+            origin = plan.tokenizer.origin
+            native.save(place, model, plan.family, tokenizer=origin, name=name, about=plan.about)
+
         def keep(state: State) -> None:
             # The checkpoint first: it is refused where training diverged, and what was kept before stays.
-            native.save(
-                folder.path,
-                model,
-                plan.family,
-                tokenizer=plan.tokenizer.origin,
-                name=plan.name,
-                about=plan.about,
-            )
+            save(folder.path, plan.name)
             folder.keep(model, state)
             said.event("saved", step=state.step)
 
@@ -79,14 +75,7 @@ def run(arguments: argparse.Namespace, every: int) -> None:
             place = folder.path
             if state.step < recipe.steps:
                 place = growth.step_folder(folder.path, state.step)
-                native.save(
-                    place,
-                    model,
-                    plan.family,
-                    tokenizer=plan.tokenizer.origin,
-                    name=f"{plan.name}@{state.step}",
-                    about=plan.about,
-                )
+                save(place, f"{plan.name}@{state.step}")
             scores = head_scores(open_checkpoint(place).model)
             before = [moment for moment in growth.moments(folder.path) if moment.step < state.step]
             tables = {name: values.tolist() for name, values in scores.items()}
@@ -140,15 +129,15 @@ def run(arguments: argparse.Namespace, every: int) -> None:
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """What the arguments name, with what they change of its recipe."""
-    said = [arguments.preset is not None, arguments.source is not None]
-    if arguments.source is not None and arguments.preset is None:
-        plan = of_checkpoint(arguments.source, arguments.config, arguments.out.resolve().name)
-    elif arguments.preset is not None and not arguments.config and not all(said):
-        plan = of_preset(arguments.preset)
-    elif len(arguments.config) == 1 and not any(said):
-        plan = of_file(Path(arguments.config[0]).expanduser())
-    else:
-        raise InputError("say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT")
+    match arguments.preset, arguments.source, arguments.config:
+        case None, str(source), config:
+            plan = of_checkpoint(source, config, arguments.out.resolve().name)
+        case str(preset), None, []:
+            plan = of_preset(preset)
+        case None, None, [file]:
+            plan = of_file(Path(file).expanduser())
+        case _:
+            raise InputError("say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT")
     changes: dict[str, Any] = {
         name: value
         for name in ("steps", "batch", "length", "lr", "accumulate", "seed")
@@ -169,8 +158,7 @@ def corpus_of(plan: Plan, data: Sequence[Path] | None) -> Corpus | None:
         return None
     if not data:
         raise InputError(f"{plan.name} learns from text: name it with --data FILE")
-    text = END_OF_TEXT.join(map(read_text, data))
-    return read_corpus(text, plan.tokenizer, plan.recipe.held_out, plan.recipe.held_out_share)
+    return corpus_in(data, plan.tokenizer, plan.recipe.held_out, plan.recipe.held_out_share)
 
 
 def description(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:

@@ -135,7 +135,6 @@ class Train(Panel):
         spec = self.training.spec
         if spec is not None and self.training.saved is not None:
             self.session.open(spec.out)
-            self._show_opened()
 
     def _follow(self, _: Any = None) -> None:
         """Open what was written since the last one was opened, once that one is on screen."""

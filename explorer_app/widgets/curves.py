@@ -1,6 +1,5 @@
 """Curves over numbers that grow, such as losses over the steps of a training; each has places of its own."""
 
-import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidg
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, Frame, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■"}
@@ -172,12 +171,11 @@ class CurvePlot(QWidget):
                 self._items.append(
                     pg.ScatterPlotItem(x, y, symbol=symbol, size=line * 0.4, brush=colour, pen=None)
                 )
-            name = html.escape(one.name).replace(" ", "&nbsp;")
-            legend.append(f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{name}')
+            legend.append(legend_entry(sign, colour, one.name))
         for item in self._items:
             self._box.addItem(item, ignoreBounds=True)
         self._legend.setText("&nbsp; ".join(legend))
-        ranges = [_range(values, log) for values, log in zip(every, logs, strict=True)]
+        ranges = [value_ends(values, log) for values, log in zip(every, logs, strict=True)]
         self._box.setRange(xRange=ranges[0], padding=0.01)
         self._box.setRange(yRange=ranges[1], padding=0.06)
         self._line.setPen(QPen(QColor(colours.text), 0))
@@ -232,13 +230,3 @@ class CurvePlot(QWidget):
             index = int(np.searchsorted(places, self._hover)) + step
             self._hover = float(places[min(max(index, 0), places.size - 1)])
         self._mark()
-
-
-def _range(values: Floats, log: bool) -> tuple[float, float]:
-    """The ends of an axis: what the values reach from and to."""
-    if not values.size:
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    if log:
-        low, high = math.log10(low), math.log10(high)
-    return (low - 0.5, high + 0.5) if low == high else (low, high)

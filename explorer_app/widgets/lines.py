@@ -1,6 +1,5 @@
 """Values along the tokens as lines: norms, entropies, surprisal, one series or several."""
 
-import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, Frame, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
@@ -208,27 +207,15 @@ class SeriesPlot(QWidget):
                     x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None
                 )
                 self._items += [curve, signs] if signed.any() else [curve]
-            name = html.escape(one.name).replace(" ", "&nbsp;")
-            legend.append(f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{name}')
+            legend.append(legend_entry(sign, colour, one.name))
         for item in self._items:
             self._box.addItem(item, ignoreBounds=True)
         self._legend.setText("&nbsp; ".join(legend))
-        self._show_values(self._finite, log)
+        # What is drawn, with a little air above and below.
+        self._box.setRange(yRange=self._limits or value_ends(self._finite, log), padding=0.06)
         self._cursor_line.setPen(QPen(QColor(colours.accent), 0))
         self._hover_line.setPen(QPen(QColor(colours.text), 0))
         self._mark()
-
-    def _show_values(self, values: NDArray[np.float64], log: bool) -> None:
-        """Stretch the axis over what is drawn, with a little air above and below."""
-        if self._limits is not None or not values.size:
-            low, high = self._limits or (0.0, 1.0)
-        else:
-            low, high = float(values.min()), float(values.max())
-            if log:
-                low, high = math.log10(low), math.log10(high)
-            if low == high:
-                low, high = low - 0.5, high + 0.5
-        self._box.setRange(yRange=(low, high), padding=0.06)
 
     def _place(self) -> None:
         line = QFontMetricsF(self.font()).height()

@@ -4,9 +4,13 @@ It stands apart from the package's `__init__` because the import takes a quarter
 hand-painted widgets (tokens, bars, thumbnails) should not have to wait for.
 """
 
+import html
+import math
 import os
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPen
 from PySide6.QtWidgets import QApplication, QGraphicsGridLayout, QWidget
@@ -68,6 +72,22 @@ class Canvas(pg.GraphicsView):
 def view_box(**options: Any) -> pg.ViewBox:
     """Zoom by wheel and pan by drag, with nothing around the drawing and no menu of its own."""
     return pg.ViewBox(border=None, enableMenu=False, defaultPadding=0, **options)
+
+
+def value_ends(values: NDArray[np.float64], log: bool) -> tuple[float, float]:
+    """The ends of an axis: what the values, their logarithms where `log`, reach from and to; never the same twice."""
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if log:
+        low, high = math.log10(low), math.log10(high)
+    return (low - 0.5, high + 0.5) if low == high else (low, high)
+
+
+def legend_entry(sign: str, colour: QColor, name: str) -> str:
+    """A line of a plot in its legend, as rich text."""
+    words = html.escape(name).replace(" ", "&nbsp;")
+    return f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{words}'
 
 
 class Frame(pg.GraphicsWidget):

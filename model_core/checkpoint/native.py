@@ -37,6 +37,7 @@ from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
 from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
+from model_core.writing import replaced
 
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"
@@ -123,15 +124,21 @@ def vocabulary(name: str, vocab_size: int | None, folder: Path) -> Tokenizer:
     Without a size of the model's, it has all of its tokens.
     """
     for place in (folder, asset("tokenizers")):
-        if (path := place / f"{name}.tiktoken").is_file():
-            return ranks_tokenizer(path, vocab_size)
-        if (path := place / f"{name}{SUFFIX}").is_file():
-            return characters.open(path, vocab_size)
+        for suffix in (".tiktoken", SUFFIX):
+            if (path := place / f"{name}{suffix}").is_file():
+                return vocabulary_file(path, vocab_size)
     if name in ENCODINGS:
         return named(name, vocab_size, folder)
     raise InputError(
         f"there is no tokenizer {name}: {folder / name}.tiktoken does not exist, and none such is bundled"
     )
+
+
+def vocabulary_file(path: Path, vocab_size: int | None) -> Tokenizer:
+    """The vocabulary of a file: of single characters, or ranks."""
+    if path.suffix == SUFFIX:
+        return characters.open(path, vocab_size)
+    return ranks_tokenizer(path, vocab_size)
 
 
 def save(
@@ -179,12 +186,8 @@ def bring(origin: Path, to: Path) -> None:
     content = origin.read_bytes()
     if to.is_file() and to.read_bytes() == content:
         return
-    unfinished = to.with_name(f".{to.name}.{os.getpid()}.part")
-    try:
+    with replaced(to) as unfinished:
         unfinished.write_bytes(content)
-        unfinished.replace(to)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:

@@ -196,7 +196,7 @@ def choosing(app: QApplication, rounds: int) -> dict[str, list[float]]:
             before = bench.attention.heatmap.image_values()
             times[name].append(
                 bench.until_painted(
-                    lambda bench=bench, name=name: bench.session.change(model=name),
+                    lambda bench=bench, name=name: bench.window.open(name),
                     lambda bench=bench, name=name, before=before: (
                         bench.session.shown.model == name
                         and bench.attention.heatmap.image_values() is not before

@@ -22,6 +22,7 @@ from model_core.families.gpt2 import GPT2Config
 from model_core.protocol import BadFrame, Frame
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint
+from tests.explorer_app.processes import alive
 
 # Loading and running it takes long enough to be interrupted.
 SLOW = GPT2Config(vocab_size=2048, width=512, layers=8, heads=8, hidden=2048, context=1024)
@@ -96,14 +97,6 @@ def show(qtbot: QtBot, client: EngineClient, model: str) -> None:
     """Open a model, to the end."""
     client.session.change(model=model)
     qtbot.waitUntil(lambda: client.session.shown == client.session.scene, timeout=MINUTE)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_an_idle_engine_that_is_killed_is_replaced(client: Watched, qtbot: QtBot) -> None:

@@ -10,14 +10,12 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.growth import GROWTH, Growth, best
-from explorer_app.session import Session
-from explorer_app.snapshot import closing, settle
-from explorer_app.window import MainWindow
+from explorer_app.snapshot import settle
 from model_core import growth
 from model_core.presets import open_model
-from model_core.queries import Scene, query
-from tests.explorer_app.local_engine import LocalEngine
+from model_core.queries import query
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
+from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import GROWN, HEADS, growing
 
 PROMPT = "The cat saw the cat"
@@ -143,11 +141,7 @@ def test_what_is_wanted_of_a_step_is_asked_for_at_once(shown: OnScreen[Growth], 
 def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
     qtbot: QtBot, model: str, folder: str
 ) -> None:
-    window = MainWindow(Session(Scene(model, PROMPT)), connect=LocalEngine)
-    with closing(window):
-        window.show()
-        window.client.start()
-        settle(window.client)
+    with window_on_screen(model, PROMPT) as window:
         dock = window.docks["growth"]
         panel = dock.panel
         assert isinstance(panel, Growth)

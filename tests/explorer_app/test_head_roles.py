@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.head_roles import ROLES, arranged, ranked, score_words
 from explorer_app.panels.attention import Attention
-from model_core import roles
+from model_core import role_list
 from model_core.names import AttentionKind
 from model_core.queries import query
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
@@ -52,7 +52,7 @@ def test_scores_are_short_and_never_round_up_to_one_from_below() -> None:
 
 
 def test_every_role_of_the_engine_can_be_chosen() -> None:
-    assert set(ROLES) == {role.name for role in roles.ROLES}
+    assert set(ROLES) == {role.name for role in role_list.ROLES}
 
 
 @pytest.mark.parametrize("on", ["prompt", "probe"])
@@ -63,7 +63,7 @@ def test_the_overview_says_the_score_of_each_head(shown: OnScreen[Attention], ro
     for cell, score in np.ndenumerate(found):
         assert shown.panel.grid.describe(*cell).endswith(f" {score_words(float(score))}")
     about = shown.panel.roles.about.text()
-    described = next(one for one in roles.ROLES if one.name == role)
+    described = next(one for one in role_list.ROLES if one.name == role)
     assert described.about in about
     assert f"<a href='{described.link}'>" in about
 
@@ -123,4 +123,4 @@ def test_across_two_texts_only_roles_that_make_sense_are_offered(qtbot: QtBot, t
 
 def test_the_kind_of_one_text_has_all_roles() -> None:
     kind = AttentionKind("", layers=1, heads=1, kv_heads=1, head_dim=1)
-    assert [role.name for role in roles.roles_of(kind)] == list(ROLES)
+    assert [role.name for role in role_list.roles_of(kind)] == list(ROLES)

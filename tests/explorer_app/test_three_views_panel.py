@@ -14,8 +14,7 @@ from explorer_app.attention_text import Sides
 from explorer_app.focus import Cursor
 from explorer_app.panels.three_views import ThreeViews, cell_sentence, column_sentence, shares, story
 from explorer_app.session import Session
-from explorer_app.snapshot import closing, settle
-from explorer_app.window import MainWindow
+from explorer_app.snapshot import settle
 from model_core.presets import open_model
 from model_core.queries import Scene
 from model_core.replay import Run
@@ -23,6 +22,7 @@ from tests.explorer_app.fake_run import one_text, two_texts
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.pointer import point_at
+from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import HEADS, LAYERS, save
 
 SOURCE, TARGET = "The cat saw the dog and ran", "The dog saw"
@@ -188,11 +188,7 @@ def test_the_panel_is_for_models_with_several_kinds_of_attention() -> None:
 def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_attention(
     qtbot: QtBot, model: str, two_stacks: str
 ) -> None:
-    window = MainWindow(Session(Scene(model, SOURCE)), connect=LocalEngine)
-    with closing(window):
-        window.show()
-        window.client.start()
-        settle(window.client)
+    with window_on_screen(model, SOURCE) as window:
         dock = window.docks["three_views"]
         assert dock.isHidden()
         assert not dock.toggleViewAction().isVisible()
@@ -214,11 +210,7 @@ def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_at
 
 
 def test_a_tab_that_was_closed_stays_closed(qtbot: QtBot, two_stacks: str) -> None:
-    window = MainWindow(Session(Scene(two_stacks, SOURCE)), connect=LocalEngine)
-    with closing(window):
-        window.show()
-        window.client.start()
-        settle(window.client)
+    with window_on_screen(two_stacks, SOURCE) as window:
         dock = window.docks["three_views"]
         dock.close()
         window.session.change(prompt=SOURCE + " home")

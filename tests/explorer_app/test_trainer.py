@@ -12,6 +12,7 @@ from explorer_app import trainer as trainer_
 from explorer_app.trainer import Trainer
 from explorer_app.training import Spec, Training
 from tests.explorer_app import fake_training
+from tests.explorer_app.processes import alive
 
 MINUTE = 60_000
 
@@ -30,14 +31,6 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainer]:
     trainer = Trainer(Training())
     yield trainer
     trainer.close()
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def run_until_saved(trainer: Trainer, spec: Spec, qtbot: QtBot) -> int:

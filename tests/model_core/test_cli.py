@@ -30,7 +30,7 @@ from model_core.protocol import Frame
 from model_core.queries import Scene
 from model_core.recipe import Recipe
 from model_core.replay import Run, sites
-from model_core.run_folder import DESCRIPTION, LOG, STATE
+from model_core.run_files import DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import derive, engine, roles
+from model_core import derive, engine, role_list, roles
 from model_core.devices import configure_threads
 from model_core.engine import QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
@@ -417,7 +417,7 @@ def test_roles_are_measured_on_the_run_and_on_the_probe(scene: Scene, run: Run) 
         for name, scores in roles.role_scores(pattern, visible, tokens, tokens, kind).items():
             np.testing.assert_array_equal(on_prompt.arrays[name][layer], scores)
     told = [role["name"] for role in on_prompt.fields["facts"]["roles"]]
-    assert told == list(on_prompt.arrays) == [role.name for role in roles.ROLES]
+    assert told == list(on_prompt.arrays) == [role.name for role in role_list.ROLES]
     for name, scores in roles.probe_roles(run.model).items():
         np.testing.assert_array_equal(answer_to(scene, "roles", on="probe").arrays[name], scores)
 

@@ -18,7 +18,7 @@ from model_core.plan import of_file
 from model_core.presets import grown, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
-from model_core.run_folder import CARD
+from model_core.run_files import CARD
 from model_core.scores import head_scores
 from tests.model_core.tiny import GROWN, HEADS, LAYERS, growing
 

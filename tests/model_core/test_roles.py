@@ -11,7 +11,8 @@ from torch import Tensor
 
 from model_core.errors import Cancelled, InputError
 from model_core.names import AttentionKind
-from model_core.roles import LOCAL, ROLES, named_keys, probe_roles, role_scores, roles_of
+from model_core.role_list import LOCAL, ROLES, roles_of
+from model_core.roles import named_keys, probe_roles, role_scores
 from model_core.scores import scores_of
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, HEADS, LAYERS, built, tiny
 

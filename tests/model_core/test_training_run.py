@@ -18,7 +18,7 @@ from model_core import run_folder
 from model_core.checkpoint import open_checkpoint
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
-from model_core.run_folder import CARD, DESCRIPTION, LOG, STATE
+from model_core.run_files import CARD, DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 
 ROOT = Path(__file__).resolve().parents[2]

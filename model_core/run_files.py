@@ -1,0 +1,8 @@
+"""What the files in the folder of a training are called. Who only looks into one needs no torch for it."""
+
+DESCRIPTION = "training.json"
+STATE = "training.safetensors"
+LOG = "log.jsonl"
+CARD = "README.md"
+
+NUMBERS = "numbers"  # in the metadata of STATE: how far the training is, as JSON
