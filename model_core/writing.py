@@ -1,11 +1,15 @@
 """Files that are whole or not there: written beside their place, and renamed when they are complete."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from model_core.errors import InputError
+
+# A link that somebody put under the name beforehand would lead the writing elsewhere: a new file, or none.
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -14,13 +18,14 @@ def replaced(path: Path) -> Iterator[Path]:
 
     InputError, before the block runs, where nothing can be written there.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
     with write_errors(path):
         if path.exists() and not path.is_file():
             raise InputError(f"{path} cannot be written: it is there and is no file")
-        unfinished.touch()
-    mode = unfinished.stat().st_mode
+        os.close(os.open(unfinished, NEW_FILE, 0o666))
     try:
+        with write_errors(path):
+            mode = unfinished.stat().st_mode
         yield unfinished
         with write_errors(path):
             unfinished.chmod(mode)  # safetensors makes files that their owner alone can read

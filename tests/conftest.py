@@ -23,6 +23,8 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+MARKERS = {"unit", "process", "corpora", "cuda", "benchmark"}
+
 # tqdm starts one daemon thread for the life of the process at its first progress bar, as in transformers.
 PROCESS_WIDE_THREADS = ("TMonitor",)
 
@@ -31,6 +33,21 @@ def pytest_collection_finish() -> None:
     """What torch and the tests themselves made at import is no garbage: each test that looks for some goes past it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test needs is known of every test, so that a part of them can be run: exactly one marker says it."""
+    wrong = [
+        item.nodeid
+        for item in items
+        if len(MARKERS.intersection(mark.name for mark in item.iter_markers())) != 1
+    ]
+    if wrong:
+        raise pytest.UsageError(
+            f"{len(wrong)} tests do not have exactly one of the markers {', '.join(sorted(MARKERS))}: "
+            + ", ".join(wrong[:10])
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parent.parent
 
 TOP_FOLDERS = {"model_core", "explorer_app", "assets", "tests"}
@@ -149,6 +151,7 @@ def test_a_skip_a_thread_left_behind_and_a_warning_each_fail_the_run(tmp_path: P
     (tmp_path / "test_breaches.py").write_text(
         "import threading, time, warnings\n"
         "import pytest\n"
+        "pytestmark = pytest.mark.unit\n"
         "def test_fine(): pass\n"
         "def test_skips(): pytest.skip('not here')\n"
         "@pytest.mark.skip(reason='not now')\n"

@@ -14,6 +14,8 @@ from model_core.presets import open_model
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Architecture]]:

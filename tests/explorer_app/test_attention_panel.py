@@ -20,6 +20,8 @@ from tests.explorer_app.fake_run import ONE_KIND, one_text
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 LABELS = ["The", "·cat", "·saw", "·the", "·cat"]
 SIDES = Sides(LABELS, LABELS)
 

@@ -12,6 +12,8 @@ from explorer_app.panels.edits import Edits
 from model_core.edits import parse
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat sat on the mat."
 NARROW = (300, 330)
 

@@ -12,6 +12,8 @@ from model_core.protocol import BadFrame, Frame
 from model_core.queries import Answer, Query, Scene, query
 from tests.explorer_app.fake_run import one_text
 
+pytestmark = pytest.mark.process
+
 SCENE = Scene("tales-llama", "a b c")
 OTHER = query("graph")
 

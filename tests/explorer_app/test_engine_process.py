@@ -24,6 +24,8 @@ from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint
 from tests.explorer_app.processes import alive
 
+pytestmark = pytest.mark.process
+
 # Loading and running it takes long enough to be interrupted.
 SLOW = GPT2Config(vocab_size=2048, width=512, layers=8, heads=8, hidden=2048, context=1024)
 PROMPT = "The cat saw the dog"

@@ -12,6 +12,8 @@ from model_core.families import FAMILIES
 from tests.explorer_app.panel_on_screen import PROMPT, on_screen
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, save
 
+pytestmark = pytest.mark.unit
+
 MODELS = [*CONFIGS, *ENCODER_DECODERS]
 PANEL_NAMES = [registered.name for registered in load_panels()]
 STEPS = 6

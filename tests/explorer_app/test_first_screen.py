@@ -15,6 +15,8 @@ from model_core.assets import asset
 from model_core.queries import Answer, Query, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
+pytestmark = pytest.mark.process
+
 PROMPT = "The cat saw the dog. The cat saw the"
 TIMINGS = {"milliseconds"}
 CLOSE = 1e-6

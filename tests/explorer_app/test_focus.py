@@ -19,6 +19,8 @@ from explorer_app.focus import (
 )
 from tests.explorer_app.fake_run import ONE_KIND, THREE_KINDS, two_texts
 
+pytestmark = pytest.mark.unit
+
 ENCODER, DECODER, CROSS = THREE_KINDS
 SOURCE, TARGET = 0, 1
 

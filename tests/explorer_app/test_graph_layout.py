@@ -25,6 +25,8 @@ from explorer_app.graph_layout import (
     walk,
 )
 
+pytestmark = pytest.mark.unit
+
 MODULES = [
     "",
     "a",

@@ -18,6 +18,8 @@ from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.pointer import turn_wheel
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat sat on the mat."
 COLUMN = (290, 620)
 LEFT = Qt.MouseButton.LeftButton

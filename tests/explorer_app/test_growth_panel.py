@@ -18,6 +18,8 @@ from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import GROWN, HEADS, growing
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat saw the cat"
 PATTERN = query("value", site="blocks.0.attn.pattern")
 

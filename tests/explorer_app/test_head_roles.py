@@ -15,6 +15,8 @@ from model_core.queries import query
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.model_core.tiny import save
 
+pytestmark = pytest.mark.unit
+
 NAN = float("nan")
 
 

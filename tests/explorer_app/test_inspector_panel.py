@@ -19,6 +19,8 @@ from model_core.trace import to_array
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat sat on the mat because it was tired."
 NARROW = (300, 420)
 

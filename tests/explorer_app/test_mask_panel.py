@@ -34,6 +34,8 @@ from model_core.queries import Answer, query
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 LAYERS, HEADS = LLAMA.layers, LLAMA.heads
 KIND = AttentionKind("", LAYERS, HEADS, LLAMA.kv_heads, LLAMA.head_dim)
 ON, OFF, PARTLY = Qt.CheckState.Checked, Qt.CheckState.Unchecked, Qt.CheckState.PartiallyChecked

@@ -24,6 +24,8 @@ from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 from tests.explorer_app.test_window import action
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat saw the dog"
 
 

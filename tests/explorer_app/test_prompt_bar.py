@@ -24,6 +24,8 @@ from model_core.names import AttentionKind
 from model_core.queries import Answer, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat saw the dog"
 GREETING = {
     "devices": [

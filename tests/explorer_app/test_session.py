@@ -10,6 +10,8 @@ from model_core.queries import Answer, Scene, query
 from tests.explorer_app.fake_run import one_text as run
 from tests.explorer_app.fake_run import sites, two_texts
 
+pytestmark = pytest.mark.unit
+
 SCENE = Scene("tales-llama", "a b c")
 
 

@@ -18,6 +18,8 @@ from model_core.errors import InputError
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat saw the dog"
 

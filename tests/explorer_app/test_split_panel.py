@@ -17,6 +17,8 @@ from model_core.queries import Answer
 from tests.explorer_app.local_engine import LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The unbelievable princess couldn't find her handkerchief"
 
 

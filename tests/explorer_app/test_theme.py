@@ -16,6 +16,8 @@ from explorer_app import theme
 from explorer_app.theme import DARK, LIGHT, Theme
 from model_core.assets import asset
 
+pytestmark = pytest.mark.unit
+
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.name)
 TEXTS = ("query", "key", "value", "output", "accent", "text", "muted", "warning", "error")
 

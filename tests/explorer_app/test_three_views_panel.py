@@ -25,6 +25,8 @@ from tests.explorer_app.pointer import point_at
 from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import HEADS, LAYERS, save
 
+pytestmark = pytest.mark.unit
+
 SOURCE, TARGET = "The cat saw the dog and ran", "The dog saw"
 
 

@@ -24,6 +24,8 @@ from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_open_model import data_of, drag_over, drop
 from tests.explorer_app.test_trainer import alive
 
+pytestmark = pytest.mark.unit
+
 MINUTE = 60_000
 
 

@@ -14,6 +14,8 @@ from explorer_app.training import Spec, Training
 from tests.explorer_app import fake_training
 from tests.explorer_app.processes import alive
 
+pytestmark = pytest.mark.process
+
 MINUTE = 60_000
 
 

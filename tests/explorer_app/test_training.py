@@ -10,6 +10,8 @@ from explorer_app.panels.train import state_words
 from explorer_app.training import Spec, Training, is_free, logged, spec_of, unfinished
 from tests.explorer_app.fake_training import keep
 
+pytestmark = pytest.mark.unit
+
 SPEC = Spec(out="/runs/tales", preset="tales-llama", data=("tales.txt",), steps=1800, lr=0.002)
 POINT = {"loss": 3.5, "lr": 1e-3, "grad_norm": 1.0, "tokens_per_second": 500.0}
 

@@ -12,6 +12,8 @@ from explorer_app.panels.transport import Transport, caption, layer_step, meanin
 from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
+pytestmark = pytest.mark.unit
+
 KEYS = [
     "embed.out",
     "blocks.0.attn.q",

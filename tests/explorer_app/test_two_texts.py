@@ -35,6 +35,8 @@ from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.model_core.tiny import HEADS, LAYERS, save
 
+pytestmark = pytest.mark.unit
+
 SOURCE, TARGET = "The cat saw the dog and ran", "The dog saw"
 ENCODER, DECODER, CROSS = THREE_KINDS
 

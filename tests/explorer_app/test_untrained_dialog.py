@@ -14,6 +14,8 @@ from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_window import action
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def dialog(qtbot: QtBot) -> Iterator[UntrainedDialog]:

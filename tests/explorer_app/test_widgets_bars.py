@@ -10,6 +10,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.widgets.bars import Bar, BarList
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def bars(qtbot: QtBot) -> BarList:

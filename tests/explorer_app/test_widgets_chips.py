@@ -13,6 +13,8 @@ from explorer_app import theme
 from explorer_app.widgets.chips import TokenStrip
 from tests.explorer_app.pointer import turn_wheel
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def strip(qtbot: QtBot) -> TokenStrip:

@@ -10,6 +10,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app.widgets.curves import Curve, CurvePlot
 from tests.explorer_app.pointer import point_at
 
+pytestmark = pytest.mark.unit
+
 STEPS = [10.0, 20.0, 30.0, 40.0]
 LOSSES = [4.0, 3.0, 2.5, 2.25]
 

@@ -16,6 +16,8 @@ from explorer_app.widgets.heatmap import Heatmap, colour_limits, colour_map
 from explorer_app.widgets.labels import LabelAxis
 from tests.explorer_app.pointer import canvas, on_canvas, point_at, turn_wheel
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def heatmap(qtbot: QtBot) -> Heatmap:

@@ -10,6 +10,8 @@ from explorer_app import theme
 from explorer_app.widgets.histogram import Histogram
 from tests.explorer_app.pointer import canvas, point_at
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def histogram(qtbot: QtBot) -> Histogram:

@@ -10,6 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.widgets.ladder import Ladder, Rung
 
+pytestmark = pytest.mark.unit
+
 RUNGS = [
     Rung(("a", "b", "c"), (1, 1, 1), "start", tip="first"),
     Rung(("a", "bc"), (1, 2), "1", "7", made=1, notes=("12", "a long note"), noted="id", tip="second"),

@@ -13,6 +13,8 @@ from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.lines import Series, SeriesPlot
 from tests.explorer_app.pointer import canvas, on_canvas, point_at
 
+pytestmark = pytest.mark.unit
+
 LABELS = ["The", "·cat", "·sat", "·on", "·the", "·mat"]
 
 

@@ -7,6 +7,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.widgets.pairing import Pairing
 
+pytestmark = pytest.mark.unit
+
 ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
 
 

@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.unit
+
 SCRIPT = """
 import numpy as np
 from PySide6.QtCore import QPointF, Qt

@@ -9,6 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.widgets.table import ArrayTable
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def table(qtbot: QtBot) -> ArrayTable:

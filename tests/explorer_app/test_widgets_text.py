@@ -13,6 +13,8 @@ from explorer_app.widgets.labels import LabelAxis, label_step, visible_labels
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.readout import Readout
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("text", "shown"),

@@ -13,6 +13,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.widgets.thumbnails import ThumbnailGrid, fit
 
+pytestmark = pytest.mark.unit
+
 LAYERS, HEADS, SIZE = 4, 6, 8
 
 

@@ -26,6 +26,8 @@ from model_core.queries import Answer, Query, Scene
 from tests.explorer_app.fake_run import one_text
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "The cat saw the dog"
 
 

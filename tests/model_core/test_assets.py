@@ -4,7 +4,11 @@ import runpy
 import shutil
 from pathlib import Path
 
+import pytest
+
 from model_core import assets
+
+pytestmark = pytest.mark.unit
 
 
 def test_an_asset_of_the_checkout_is_found() -> None:

@@ -1,7 +1,11 @@
 """The card says in words what the numbers of a recipe did."""
 
+import pytest
+
 from model_core.card import first_words, guided_words
 from model_core.recipe import Recipe
+
+pytestmark = pytest.mark.unit
 
 
 def test_a_card_names_the_heads_that_were_guided_and_for_how_long() -> None:

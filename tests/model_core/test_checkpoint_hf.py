@@ -20,6 +20,8 @@ from model_core.errors import Cancelled, InputError
 from model_core.tokenizer import IdTokenizer, TiktokenTokenizer
 from tests.model_core.reference import VOCAB, gpt2, llama, reference
 
+pytestmark = pytest.mark.unit
+
 TOKENS = torch.arange(20)[None] % VOCAB
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 

@@ -22,6 +22,8 @@ from model_core.first_weights import initialise
 from model_core.generate import Sampling, generate
 from tests.model_core.stories import STORY
 
+pytestmark = pytest.mark.unit
+
 BOS = 1
 TOKENS = torch.arange(20)[None] * 7 % 40
 

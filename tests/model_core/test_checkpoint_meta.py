@@ -18,6 +18,8 @@ from model_core.families import FAMILIES
 from model_core.families.llama import LlamaConfig, ffn_hidden
 from model_core.first_weights import initialise
 
+pytestmark = pytest.mark.unit
+
 TOKENS = torch.arange(12)[None] * 5 % 40
 WIDTH, HIDDEN = 32, ffn_hidden(32, 16)
 SIZES: dict[str, Any] = {

@@ -20,6 +20,8 @@ from model_core.families.llama import LlamaConfig
 from model_core.tokenizer import IdTokenizer, TiktokenTokenizer
 from tests.model_core.tiny import CONFIGS
 
+pytestmark = pytest.mark.unit
+
 GPT2 = GPT2Config(vocab_size=61, width=16, layers=2, heads=2, hidden=24, context=12)
 LLAMA = LlamaConfig(
     vocab_size=61, width=16, layers=2, heads=4, kv_heads=2, hidden=24, context=12, head_dim=4, theta=300.0

@@ -23,6 +23,8 @@ from model_core.errors import Cancelled, InputError, Unsaid
 from tests.model_core import tutorials
 from tests.model_core.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
 
+pytestmark = pytest.mark.unit
+
 TOKENS = torch.arange(15)[None] * 7 % VOCAB
 HEADS_SAID = [f"heads={HEADS}"]
 EXACT = {"rtol": 0.0, "atol": 1e-5}

@@ -35,6 +35,8 @@ from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat sat on the mat"
 LONG = PROMPT * 10

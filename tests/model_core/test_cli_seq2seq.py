@@ -19,6 +19,8 @@ from model_core.replay import Run
 from tests.model_core.test_seq2seq import model_of
 from tests.model_core.tiny import save
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:

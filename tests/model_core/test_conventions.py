@@ -11,6 +11,8 @@ from model_core.conventions import both, halves_from_pairs, rotate_halves, rotat
 from model_core.llama_like import adjacent_pairs
 from model_core.position import Rope
 
+pytestmark = pytest.mark.unit
+
 HEAD_DIMS = [2, 8, 64]
 
 

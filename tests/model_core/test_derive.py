@@ -12,6 +12,8 @@ from hypothesis.extra import numpy as arrays
 from model_core.derive import cosines, histogram, next_token, norm_statistics, shrink, statistics
 from model_core.norm import LayerNorm, RMSNorm
 
+pytestmark = pytest.mark.unit
+
 anything = arrays.arrays(
     np.float32, arrays.array_shapes(max_dims=3, max_side=6), elements=st.floats(width=32)
 )

@@ -13,6 +13,8 @@ from model_core.presets import PRESETS, folder_of, open_model
 from model_core.run_folder import done_in
 from tests.model_core.tiny import save
 
+pytestmark = pytest.mark.unit
+
 SIZES = [(name, size) for name, family in FAMILIES.items() for size in family.published]
 
 

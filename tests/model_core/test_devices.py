@@ -10,6 +10,8 @@ from model_core import devices
 from model_core.devices import Device, check, configure_threads, find, memory_errors, physical_cores
 from model_core.errors import InputError
 
+pytestmark = pytest.mark.process
+
 
 def test_cpu_comes_first_and_says_its_memory() -> None:
     cpu = devices.devices()[0]

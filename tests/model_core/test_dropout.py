@@ -18,6 +18,8 @@ from model_core.tap import record
 from model_core.train import train
 from tests.model_core.tiny import CONFIGS, CONTEXT, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 PROMPT = torch.tensor([tokens(CONTEXT)])
 families = pytest.mark.parametrize("family", [name for name in CONFIGS if hasattr(CONFIGS[name], "dropout")])
 

@@ -15,6 +15,8 @@ from model_core.names import ATTENTION_PATHS
 from model_core.replay import Run
 from tests.model_core.tiny import CONFIGS, HEADS, LAYERS, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 LENGTH = 9
 ABOVE = torch.ones(LENGTH, LENGTH).triu(1).bool()
 

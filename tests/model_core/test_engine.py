@@ -24,6 +24,8 @@ from model_core.queries import Answer, Scene
 from model_core.replay import Run, sites
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat sat on the mat"
 PATIENCE = 60  # seconds

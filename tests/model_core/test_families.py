@@ -17,6 +17,8 @@ from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
 from tests.model_core.reference import CONFIGS, FULL, LLAMA3, SLIDING, llama, mistral, qwen2, qwen3
 
+pytestmark = pytest.mark.unit
+
 GPT2 = GPT2Config(vocab_size=61, width=16, layers=2, heads=2, hidden=24, context=12)
 LLAMA = LlamaConfig(vocab_size=61, width=16, layers=2, heads=4, kv_heads=2, hidden=24, context=12, head_dim=4)
 

@@ -17,6 +17,8 @@ from model_core.generate import Sampling, distribution, generate
 from model_core.tap import record
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 GREEDY = Sampling(temperature=0)
 families = pytest.mark.parametrize("family", CONFIGS)
 

@@ -8,6 +8,8 @@ from model_core.graph import graph
 from model_core.replay import sites
 from tests.model_core.tiny import CONFIGS, LAYERS, POSITIONS, tiny
 
+pytestmark = pytest.mark.unit
+
 LENGTH = 7
 TOKENS = "tokens"
 families = pytest.mark.parametrize("family", CONFIGS)

@@ -22,6 +22,8 @@ from model_core.run_files import CARD
 from model_core.scores import head_scores
 from tests.model_core.tiny import GROWN, HEADS, LAYERS, growing
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

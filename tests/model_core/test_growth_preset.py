@@ -11,6 +11,8 @@ from model_core.cli import main
 from model_core.presets import PRESETS, folder_of, open_model
 from model_core.scores import head_scores
 
+pytestmark = pytest.mark.unit
+
 MEGABYTE = 1_000_000
 
 

@@ -7,6 +7,8 @@ import torch
 
 from model_core.loss import IGNORED, next_token_loss
 
+pytestmark = pytest.mark.unit
+
 LOGITS = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([[1, IGNORED, 4], [IGNORED, 0, 2]])
 

@@ -20,6 +20,8 @@ from tests.model_core.vocabularies import (
     whole_text_json,
 )
 
+pytestmark = pytest.mark.unit
+
 TALES = Path(__file__).parents[2] / "assets" / "tokenizers" / "tales-2048.tiktoken"
 
 TOKENIZERS = {

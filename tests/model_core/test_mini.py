@@ -16,6 +16,8 @@ from model_core.first_weights import initialise
 from model_core.loss import next_token_loss
 from model_core.tap import record
 
+pytestmark = pytest.mark.unit
+
 VOCAB, WIDTH, HEADS, LAYERS, CONTEXT = 61, 24, 4, 3, 20
 CONFIG = MiniConfig(vocab_size=VOCAB, width=WIDTH, layers=LAYERS, heads=HEADS, hidden=72, context=CONTEXT)
 TOKENS = torch.randint(VOCAB, (3, CONTEXT), generator=torch.Generator().manual_seed(1))

@@ -17,6 +17,8 @@ from model_core.generate import Sampling, generate
 from model_core.tap import record
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, in_our_order, reference
 
+pytestmark = pytest.mark.unit
+
 # Largest difference allowed. In float64 the reference still rounds norms, angles and LLaMA's softmax to float32,
 # and so do we, at the same places: what is left is the order of sums. The norms of Qwen3's heads sum in another
 # order than ours, so in float64 theirs are given ours.

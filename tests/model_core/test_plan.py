@@ -21,6 +21,8 @@ from model_core.tokenizers import tokenizer_in
 from model_core.vocabulary import save_ranks
 from tests.model_core.vocabularies import LINES, SIZE, bpe_json, sentencepiece_model, unigram_json, write
 
+pytestmark = pytest.mark.unit
+
 TOML = """
 family = "gpt2"
 tokenizer = "tales-2048"

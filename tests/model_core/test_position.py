@@ -14,6 +14,8 @@ from model_core.llama_like import adjacent_pairs
 from model_core.position import Rope, SinusoidalPositions, llama3_frequencies, rotate
 from tests.model_core.tiny import CONFIGS, CONTEXT, POSITIONS, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 even = st.integers(1, 16).map(lambda pairs: 2 * pairs)
 places = st.integers(0, 2000)
 seeds = st.integers(0, 2**32 - 1)

@@ -13,6 +13,8 @@ from model_core.generate import Sampling, generate
 from model_core.presets import PRESETS, folder_of, open_model
 from model_core.scores import head_scores
 
+pytestmark = pytest.mark.corpora
+
 TALES = [name for name in PRESETS if name.startswith("tales-")]
 TEXTS = ("Once upon a time", "", "naïve – 3 kings & a <|endoftext|>", "  two\n\nlines\t", "\U0001f409 roared")
 

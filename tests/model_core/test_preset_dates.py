@@ -14,6 +14,8 @@ from model_core.presets import folder_of, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
 
+pytestmark = pytest.mark.unit
+
 
 def test_unseen_dates_are_answered_and_looked_at_as_the_card_says() -> None:
     loaded = open_model("dates")

@@ -24,6 +24,8 @@ from model_core.protocol import (
     encode_bytes,
 )
 
+pytestmark = pytest.mark.unit
+
 DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64"]
 DTYPES += ["uint8", "uint16", "uint32", "uint64", "bool"]
 

@@ -13,6 +13,8 @@ from model_core.families.llama import ffn_hidden
 from model_core.first_weights import initialise
 from model_core.model import Model
 
+pytestmark = pytest.mark.unit
+
 # Of the model cards and the weights themselves; a tied head counts once.
 COUNTS = {
     ("gpt2", "124M"): 124_439_808,

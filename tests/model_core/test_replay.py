@@ -16,6 +16,8 @@ from model_core.tap import record
 from model_core.trace import Trace
 from tests.model_core.tiny import CONFIGS, CONTEXT, LAYERS, POSITIONS, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 LENGTH = 11
 EDITS = ([], ["mask off"], ["mask off L1H2", "ablate L0H1", "ablate L2H3"])
 

@@ -16,6 +16,8 @@ from model_core.roles import named_keys, probe_roles, role_scores
 from model_core.scores import scores_of
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, HEADS, LAYERS, built, tiny
 
+pytestmark = pytest.mark.unit
+
 CAUSAL = AttentionKind("", layers=1, heads=1, kv_heads=1, head_dim=4)
 ENCODER = AttentionKind("encoder", layers=1, heads=1, kv_heads=1, head_dim=4, causal=False)
 CROSS = AttentionKind("cross", layers=1, heads=1, kv_heads=1, head_dim=4, queries=1, keys=0, causal=False)

@@ -16,6 +16,8 @@ from model_core.queries import Scene
 from tests.model_core import tutorials
 from tests.model_core.tutorials import drawn
 
+pytestmark = pytest.mark.unit
+
 PROMPT = "5 17 3 40"
 
 

@@ -9,6 +9,8 @@ from model_core.scores import describe, head_scores, scores_of
 from model_core.tap import record
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, VOCAB, tiny
 
+pytestmark = pytest.mark.unit
+
 PERIOD = 5
 LENGTH = 2 * PERIOD
 

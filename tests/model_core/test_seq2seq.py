@@ -22,6 +22,8 @@ from model_core.scores import head_scores
 from model_core.seq2seq import EncoderDecoder
 from model_core.tap import record
 
+pytestmark = pytest.mark.unit
+
 VOCAB, WIDTH, HEADS, LAYERS, CONTEXT = 50, 24, 4, 3, 20
 CONFIG = Seq2SeqConfig(vocab_size=VOCAB, width=WIDTH, layers=LAYERS, heads=HEADS, hidden=40, context=CONTEXT)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}

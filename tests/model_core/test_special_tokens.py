@@ -18,6 +18,8 @@ from model_core.protocol import Frame
 from model_core.queries import Scene
 from tests.model_core.vocabularies import SIZE, sentencepiece_model, write
 
+pytestmark = pytest.mark.unit
+
 CONTEXT = 12
 
 

@@ -14,6 +14,8 @@ from model_core.queries import Scene, query
 from model_core.stamp import stamp
 from tests.explorer_app.local_engine import tiny_checkpoint
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:

@@ -16,6 +16,8 @@ from model_core.tap import Tapped, record
 from model_core.trace import Trace
 from tests.model_core.tiny import CONFIGS, POSITIONS, tiny, tokens
 
+pytestmark = pytest.mark.unit
+
 LENGTH = 9
 PROMPT = torch.tensor([tokens(LENGTH)])
 

@@ -11,6 +11,8 @@ from model_core.errors import InputError
 from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, load_ranks
 from model_core.vocabulary import ranks_of, save_ranks, token_bytes, train_bpe, train_ranks
 
+pytestmark = pytest.mark.unit
+
 TALES = Path(__file__).parents[2] / "assets" / "tokenizers" / "tales-2048.tiktoken"
 SMALL_CORPUS = END_OF_TEXT.join(
     [

@@ -38,6 +38,8 @@ from tests.model_core.vocabularies import (
     write,
 )
 
+pytestmark = pytest.mark.unit
+
 TEXTS = st.one_of(
     st.text(max_size=40),
     st.lists(

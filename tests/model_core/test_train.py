@@ -24,6 +24,8 @@ from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
 from model_core.train import Progress, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
+pytestmark = pytest.mark.unit
+
 families = pytest.mark.parametrize("family", CONFIGS)
 
 BYTES = 256

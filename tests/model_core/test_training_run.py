@@ -21,6 +21,8 @@ from model_core.cli import main
 from model_core.run_files import CARD, DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 
 TEXT = "Once upon a time there was a king who had three sons and one apple tree. " * 40

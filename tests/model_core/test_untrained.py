@@ -12,6 +12,8 @@ from model_core.families import FAMILIES
 from model_core.first_weights import initialise
 from model_core.presets import open_model
 
+pytestmark = pytest.mark.unit
+
 SMALL = ["layers=2", "width=32", "heads=4", "hidden=48", "context=64"]
 
 
