@@ -96,11 +96,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of corpora and trained weights that some tests read and the project does not carry."""
-    folder = Path(os.environ.get("LAYERSCOPE_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
+def corpora() -> Path:
+    """The folder of the whole corpora, which the project does not carry: LAYERSCOPE_DATA names the one it lies in."""
+    named = os.environ.get("LAYERSCOPE_DATA", "")
+    folder = Path(named, "corpora")
+    if not named or not folder.is_dir():
         pytest.fail(
-            f"no test data at {folder}: put it there or set LAYERSCOPE_DATA to its folder", pytrace=False
+            f"there is no folder 'corpora' in {named!r}: set LAYERSCOPE_DATA to the one that holds it",
+            pytrace=False,
         )
     return folder

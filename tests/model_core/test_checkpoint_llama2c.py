@@ -20,6 +20,7 @@ from model_core.families import FAMILIES
 from model_core.families.llama import LlamaConfig
 from model_core.first_weights import initialise
 from model_core.generate import Sampling, generate
+from tests.data_files import STORIES
 from tests.model_core.stories import STORY
 
 pytestmark = pytest.mark.unit
@@ -82,8 +83,8 @@ def refused(path: Path, **how: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def stories(shared_data: Path) -> Loaded:
-    return open_checkpoint(shared_data / "stories260K" / "stories260K.bin")
+def stories() -> Loaded:
+    return open_checkpoint(STORIES / "stories260K.bin")
 
 
 def test_stories260k_is_recognised_with_its_tokenizer(stories: Loaded) -> None:

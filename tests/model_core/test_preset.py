@@ -12,8 +12,7 @@ from model_core.corpus import bits_per_byte, read_corpus
 from model_core.generate import Sampling, generate
 from model_core.presets import PRESETS, folder_of, open_model
 from model_core.scores import head_scores
-
-pytestmark = pytest.mark.corpora
+from tests.data_files import TALES as TALES_TEXT
 
 TALES = [name for name in PRESETS if name.startswith("tales-")]
 TEXTS = ("Once upon a time", "", "naïve – 3 kings & a <|endoftext|>", "  two\n\nlines\t", "\U0001f409 roared")
@@ -35,14 +34,15 @@ def card(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def text(shared_data: Path) -> str:
-    return (shared_data / "corpora" / "children_tales.txt").read_text(encoding="utf-8")
+def text(corpora: Path) -> str:
+    return (corpora / "children_tales.txt").read_text(encoding="utf-8")
 
 
 def words(text: str) -> list[str]:
     return re.findall(r"[a-z]+", text.lower())
 
 
+@pytest.mark.unit
 def test_a_head_looks_at_the_token_before_and_another_at_what_followed_the_same_token(tales: Loaded) -> None:
     scores = head_scores(tales.model)
     assert scores["previous"].max() >= 0.5
@@ -50,12 +50,14 @@ def test_a_head_looks_at_the_token_before_and_another_at_what_followed_the_same_
     assert scores["previous"].argmax() != scores["induction"].argmax()
 
 
+@pytest.mark.unit
 def test_the_head_scores_are_those_of_the_card(tales: Loaded, card: str) -> None:
     for name, scores in head_scores(tales.model).items():
         layer, head = np.unravel_index(scores.argmax(), scores.shape)
         assert re.search(rf"best {name} +L{layer}H{head} +{scores.max():.3f}", card), name
 
 
+@pytest.mark.corpora
 def test_what_it_writes_is_made_of_words(tales: Loaded, text: str) -> None:
     known = {word for word, count in Counter(words(text)).items() if count >= 3}
     said: list[str] = []
@@ -71,17 +73,27 @@ def test_what_it_writes_is_made_of_words(tales: Loaded, text: str) -> None:
     assert len(set(said)) > 100
 
 
+@pytest.mark.corpora
 def test_text_that_was_never_trained_on_is_foreseen_as_the_card_says(
     name: str, tales: Loaded, text: str, card: str
 ) -> None:
     corpus = read_corpus(text, tales.tokenizer, PRESETS[name].recipe.held_out)
-    part = corpus.held_out[:10_000]
-    bits = bits_per_byte(tales.model, part, len(tales.tokenizer.decode(part.tolist()).encode()))
+    bits = bits_per_byte(tales.model, corpus.held_out, corpus.held_out_bytes)
+    assert f"{bits:.4f} bits per byte" in card
+
+
+@pytest.mark.unit
+def test_a_book_that_was_never_trained_on_is_foreseen_about_as_the_card_says(
+    tales: Loaded, card: str
+) -> None:
+    start = tales.tokenizer.encode(TALES_TEXT.read_text(encoding="utf-8"))[:10_000]
+    bits = bits_per_byte(tales.model, np.array(start), len(tales.tokenizer.decode(start).encode()))
     said = re.search(r"([\d.]+) bits per byte", card)
     assert said is not None
     assert bits == pytest.approx(float(said[1]), rel=0.1)
 
 
+@pytest.mark.unit
 def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_long(
     tales: Loaded, name: str
 ) -> None:
@@ -94,6 +106,7 @@ def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_lo
     assert recipe.held_out == other.held_out
 
 
+@pytest.mark.unit
 def test_no_preset_is_large() -> None:
     weights = [file.stat().st_size for name in PRESETS for file in folder_of(name).rglob("*.safetensors")]
     assert sum(weights) <= 40e6

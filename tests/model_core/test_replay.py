@@ -33,11 +33,15 @@ def captured(model: Decoder, ids: list[int], edits: list[AnyEdit], cache: Cache 
 
 
 def assert_equal(ours: Tensor, captured: Tensor, dtype: torch.dtype) -> None:
-    """To the last bit in float64, where run and capture go the same way; within 1e-6 of it in float32."""
+    """To the last bit in float64, where run and capture go the same way; in float32 within 1e-6 of the largest value.
+
+    The terms of a sum round by their own size, which is more than the sum's where they cancel.
+    """
     if dtype == torch.float64:
         assert torch.equal(ours, captured)
     else:
-        torch.testing.assert_close(ours, captured, rtol=1e-6, atol=1e-6)
+        largest = captured[captured.isfinite()].abs().max().item()
+        torch.testing.assert_close(ours, captured, rtol=0, atol=1e-6 * largest)
 
 
 @families

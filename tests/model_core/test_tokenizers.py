@@ -23,6 +23,7 @@ from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, To
 from model_core.tokenizers import default_tokenizer, ranks, tokenizer_in
 from model_core.tokenizers.ranks import ENCODINGS, named
 from model_core.vocabulary import load_ranks, save_ranks, token_bytes
+from tests.data_files import STORIES
 from tests.model_core.tiny import save
 from tests.model_core.vocabularies import (
     LINES,
@@ -297,10 +298,10 @@ def slow_llama2c(pieces: list[bytes], scores: list[float], text: str) -> list[in
 
 
 @given(text=st.one_of(TEXTS, st.text("helo wrdtain", max_size=60)))
-def test_llama2c_ids_are_those_of_run_c(shared_data: Path, text: str) -> None:
+def test_llama2c_ids_are_those_of_run_c(text: str) -> None:
     from model_core.tokenizers.llama2c import read
 
-    pieces, scores = read(shared_data / "stories260K" / "tok512.bin", 512)
+    pieces, scores = read(STORIES / "tok512.bin", 512)
     assert llama2c_tokenizer().encode(text) == slow_llama2c(pieces, scores, text)
 
 
@@ -505,13 +506,13 @@ def test_damaged_file_is_one_clear_line(kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["tokenizer.json", "vocab.json", "tokenizer.model", "x.tiktoken", "tokenizer.bin"]
 )
-def test_vocabulary_larger_than_the_model_is_refused(kind: str, shared_data: Path) -> None:
+def test_vocabulary_larger_than_the_model_is_refused(kind: str) -> None:
     files = {
         "tokenizer.json": {"tokenizer.json": bpe_json()},
         "vocab.json": vocab_and_merges(),
         "tokenizer.model": {"tokenizer.model": sentencepiece_model("bpe")},
         "x.tiktoken": {"x.tiktoken": TALES.read_bytes()},
-        "tokenizer.bin": {"tokenizer.bin": (shared_data / "stories260K" / "tok512.bin").read_bytes()},
+        "tokenizer.bin": {"tokenizer.bin": (STORIES / "tok512.bin").read_bytes()},
     }[kind]
     with pytest.raises(InputError, match="belongs to another model"):
         opened(files, SIZE - 1)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,8 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers import tokenizer_in
+from tests.data_files import STORIES
 
-ROOT = Path(__file__).resolve().parents[2]
 LINES = [
     "The cat sat on the mat, and the mat didn't mind; the cat's whiskers were 12 inches long.",
     "“Who’s been sitting in my chair?” said the Great, Huge Bear.  “I’ve no idea,” said the other.",
@@ -122,6 +121,5 @@ def sentencepiece_tokenizer(kind: str) -> Tokenizer:
 
 @cache
 def llama2c_tokenizer() -> Tokenizer:
-    """The tokenizer of stories260K, from the folder that the `shared_data` fixture names."""
-    data = Path(os.environ.get("LAYERSCOPE_DATA", ROOT.parent / "shared" / "data"))
-    return tokenizer_in(data / "stories260K", 512)
+    """The tokenizer of stories260K."""
+    return tokenizer_in(STORIES, 512)
