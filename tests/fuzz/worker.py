@@ -1,0 +1,86 @@
+"""Does the cases that it is told of, one after the other: a line of JSON in, a line out. A process of its own.
+
+What a case does to the process, its watcher (watch.py) sees from outside: it may hang, end, or take all memory.
+"""
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from random import Random
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def outcome(name: str, seed: int) -> str:
+    """ "read", "refused", or what else came of it."""
+    from model_core.errors import InputError
+    from tests.fuzz.formats import FORMATS, scratch
+
+    format = FORMATS[name]
+    with scratch() as folder:
+        for file, content in case(name, seed).items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(content)
+        try:
+            format.use(folder)
+        except InputError as error:
+            line = str(error)
+            if len(line.splitlines()) != 1 or not line.isprintable():
+                return f"no one line: {line[:300]!r}"
+            return "refused" if len(line) < 2000 else f"a line of {len(line)} characters"
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            return f"{type(error).__name__}: {str(error)[:300]}"
+    return "read"
+
+
+def case(name: str, seed: int) -> dict[str, bytes]:
+    """The files of a case, one of them damaged."""
+    from tests.fuzz.formats import FORMATS
+    from tests.fuzz.mutations import mutated
+
+    format = FORMATS[name]
+    files = valid(name)
+    random = Random(f"{name} {seed}")
+    # Most of what can be wrong stands in what says how the rest is to be read.
+    open_ = [file for file in files if file not in format.kept]
+    damaged = random.choice(open_)
+    return files | {damaged: mutated(random, files[damaged])}
+
+
+FILES: dict[str, dict[str, bytes]] = {}
+
+
+def valid(name: str) -> dict[str, bytes]:
+    from tests.fuzz.formats import FORMATS
+
+    if name not in FILES:
+        FILES[name] = FORMATS[name].files()
+    return dict(FILES[name])
+
+
+def main() -> None:
+    warnings.simplefilter("error")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def say(**fields: Any) -> None:
+        answers.write(json.dumps(fields) + "\n")
+
+    from tests.fuzz.formats import FORMATS
+
+    for line in sys.stdin:
+        name, seed = json.loads(line)
+        assert name in FORMATS, name
+        valid(name)
+        say(begun=seed)
+        say(seed=seed, outcome=outcome(name, seed))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    main()

@@ -1,0 +1,65 @@
+"""How long the event loop of a window is kept by the window's own work, and by what."""
+
+import signal
+import time
+import traceback
+from dataclasses import dataclass, field
+from types import FrameType
+
+from PySide6.QtCore import QObject, QTimer
+
+TICK_MS = 5
+STALL_S = 0.050
+
+
+@dataclass
+class Stalls:
+    """worst  seconds of the thread's own CPU of the longest stretch in which no timer was served, by what was done then
+    told   each stretch over `STALL_S`, and where the thread was seen in it
+    """
+
+    worst: dict[str, float] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+
+
+class Watch(QObject):
+    """Ticks in the event loop; where a tick is late, a signal looks at what the thread is doing."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.found = Stalls()
+        self.doing = "start"
+        self._last = time.thread_time()
+        self._seen: list[str] = []
+        signal.signal(signal.SIGALRM, self._look)
+        self._timer = QTimer(self, interval=TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def _tick(self) -> None:
+        used = time.thread_time() - self._last
+        self.found.worst[self.doing] = max(self.found.worst.get(self.doing, 0.0), used)
+        if used > STALL_S:
+            seen = " | ".join(dict.fromkeys(self._seen)) or "not seen"
+            self.found.told.append(f"{used * 1000:.0f} ms, {self.doing}: {seen}")
+        self._seen = []
+        signal.setitimer(signal.ITIMER_REAL, STALL_S / 2, STALL_S / 2)
+        self._last = time.thread_time()
+
+    def _look(self, _: int, frame: FrameType | None) -> None:
+        self._seen.append(place(frame))
+
+    def end(self) -> Stalls:
+        self._timer.stop()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return self.found
+
+
+def place(frame: FrameType | None) -> str:
+    """The innermost functions of the project in a stack."""
+    own = [
+        f"{step.filename.rsplit('/', 1)[-1]}:{step.lineno} {step.name}"
+        for step in traceback.extract_stack(frame)
+        if "explorer_app" in step.filename or "model_core" in step.filename
+    ]
+    return " < ".join(own[:-5:-1]) or "outside the project"
