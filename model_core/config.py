@@ -50,7 +50,7 @@ def flag(config: Mapping[str, Any], key: str, default: bool, *, file: str = "con
 
 
 def check_config(config: Any) -> None:
-    """For a configuration's `__post_init__`: each field in its type. InputError for another, or sizes that do not fit."""
+    """For a configuration's `__post_init__`: its fields in their types. InputError for others, or no fitting sizes."""
     for name, kind in kinds(type(config)).items():
         object.__setattr__(config, name, value(f"'{name}'", getattr(config, name), kind))
     heads = config.heads

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from model_core import presets
 from model_core.assets import asset
-from model_core.checkpoint import Loaded
+from model_core.checkpoint import Loaded, check_room, empty_model
 from model_core.checkpoint.native import vocabulary, vocabulary_file
 from model_core.config import Size
 from model_core.errors import InputError
@@ -27,6 +27,7 @@ TEXT: Literal["text"] = "text"
 DATES: Literal["dates"] = "dates"
 MOST_BYTES = 1 << 17  # of a description that somebody wrote by hand
 MOST_DOTS = 100
+TRAINED_BYTES = 16  # of a parameter: itself, its gradient and two moments in float32
 
 # Fine-tuning is gentler and shorter than training from nothing, and the end of the text shows whether it helped.
 FINE_TUNING = Recipe(steps=300, batch=16, length=256, lr=3e-4, warmup=20, repeats=0.0, held_out_share=0.05)
@@ -56,6 +57,12 @@ class Plan:
         model: Model = self.family.build(self.config)
         initialise(model, self.recipe.seed, self.recipe.embedding, self.recipe.gain)
         return model
+
+    def check_room(self, device: str) -> None:
+        """InputError, before memory is taken, where training would need more of it than the device has."""
+        if self.source is None:
+            count = empty_model(self.family, self.config).parameter_count
+            check_room(f"training {self.name}", TRAINED_BYTES * count, device, "train a smaller model")
 
 
 def of_preset(name: str) -> Plan:
@@ -125,7 +132,7 @@ def of_file(path: Path) -> Plan:
     try:
         tokenizer = tokenizer_of(path, said.tokenizer, values.get("vocab_size"))
         values.setdefault("vocab_size", tokenizer.vocab_size)
-        config = record(family.config, values, "the config")
+        config: Any = record(family.config, values, "the config")
         recipe = recipe_of(said.recipe)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -10,7 +10,6 @@ that was measured may come out so. Fields say more by `Annotated[int, Within(...
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cache
 from reprlib import repr as short
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -36,6 +35,7 @@ Duration = Annotated[float, Within(lambda x: 0 <= x < 1e12, "a number of seconds
 Measured = Annotated[float, Within(lambda x: True, "a number", finite=False)]
 
 Kind = TypeVar("Kind")
+KNOWN: dict[type, dict[str, Any]] = {}  # they take longer to find than a line of a log to read
 
 
 def record(
@@ -133,17 +133,15 @@ def shown(said: object) -> str:
         return "a number of thousands of digits"
 
 
-@cache
-def kinds(kind: type) -> dict[str, Any]:
+def kinds(kind: Any) -> dict[str, Any]:
     """Field -> type of a dataclass, with what `Annotated` says."""
-    return get_type_hints(kind, include_extras=True)
+    if kind not in KNOWN:
+        KNOWN[kind] = get_type_hints(kind, include_extras=True)
+    return KNOWN[kind]
 
 
-@cache
 def required(kind: Any) -> tuple[str, ...]:
     """The fields of a dataclass that have no default."""
     return tuple(
-        field.name
-        for field in fields(kind)
-        if field.default is MISSING and field.default_factory is MISSING
+        field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING
     )

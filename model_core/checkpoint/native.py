@@ -72,7 +72,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         raise InputError(
             f"{MANIFEST} has the family {shown(manifest.family)}; known are {', '.join(sorted(FAMILIES))}"
         )
-    said_there = record(family.config, manifest.config, f"{MANIFEST}: the config")
+    said_there: Any = record(family.config, manifest.config, f"{MANIFEST}: the config")
     config = settle(manifest.name, family, as_dict(said_there), said)
     name = manifest.tokenizer
     if not (name is None or isinstance(name, dict) or is_plain(name)):
