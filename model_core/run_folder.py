@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from model_core.checkpoint import some
 from model_core.checkpoint.files import Stored, read_metadata, read_safetensors
 from model_core.errors import InputError, spelled
 from model_core.json_file import json_in, read_json
@@ -187,7 +188,7 @@ def check_shapes(stored: Mapping[str, Stored], model: nn.Module) -> None:
         else:
             fits = name in stored and (stored[name].shape, stored[name].dtype) == (wanted.get(name), "F32")
         if not fits:
-            raise InputError(f"its {shown(name)} is not that of this model")
+            raise InputError(f"its {some([name])} is not that of this model")
 
 
 def checksum(tensors: Mapping[str, Tensor], numbers: str) -> str:

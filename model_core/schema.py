@@ -44,7 +44,7 @@ def record(
     """The dataclass that an object of JSON or TOML spells out.
 
     where   what is read, as messages name it; `field` is put behind it for one of its fields
-    others  whether it may have more than the fields
+    others  whether it, and what it holds, may have more than the fields
 
     InputError names what is missing, not known, or of another type.
     """
@@ -58,14 +58,14 @@ def record(
             raise InputError(f"{where} has no '{name}'")
     return kind(
         **{
-            name: value(where + field.format(name), said[name], type_)
+            name: value(where + field.format(name), said[name], type_, others=others)
             for name, type_ in known.items()
             if name in said
         }
     )
 
 
-def value(what: str, said: Any, kind: Any) -> Any:
+def value(what: str, said: Any, kind: Any, *, others: bool = False) -> Any:
     """The value in the type. InputError, which begins with `what`, where it is of another or does not fit."""
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -73,13 +73,13 @@ def value(what: str, said: Any, kind: Any) -> Any:
     if origin in (Union, UnionType):
         if said is None:
             return None
-        return value(what, said, next(part for part in parts if part is not NoneType))
+        return value(what, said, next(part for part in parts if part is not NoneType), others=others)
     if origin in (tuple, list) and isinstance(said, list | tuple):
-        return origin(value(what, one, parts[0]) for one in said)
+        return origin(value(what, one, parts[0], others=others) for one in said)
     if origin in (dict, Mapping) and isinstance(said, Mapping):
-        return {name: value(f"{what} of {name}", one, parts[1]) for name, one in said.items()}
+        return {name: value(f"{what} of {name}", one, parts[1], others=others) for name, one in said.items()}
     if is_dataclass(kind) and isinstance(kind, type):
-        return record(kind, said, what)
+        return record(kind, said, what, others=others)
     found = fitting(said, kind)
     if found is None:
         raise InputError(f"{what} is {shown(said)}, not {words(kind)}")

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace, every: int) -> None:
     # Who controls a training is another program, which has its own work to do.
     devices.configure_threads(spare=int(arguments.controlled))
     device, _ = devices.check(arguments.device, recipe.autocast)
+    plan.check_room(arguments.device)
     corpus = corpus_of(plan, arguments.data)
     task: Task = DatesTask(plan.tokenizer, recipe)
     if corpus is not None:
@@ -74,7 +75,6 @@ def train_in_folder(
     control = Control(lambda word: said.event(word))
 
     with devices.memory_errors("training", "a smaller model, --accumulate or another device"):
-        plan.check_room(arguments.device)
         model = plan.model().to(device)
         before = None
         if plan.source is not None and corpus is not None:

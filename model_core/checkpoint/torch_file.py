@@ -120,7 +120,7 @@ class Mapped:
 
     @cached_property
     def bytes(self) -> torch.UntypedStorage:
-        return torch.UntypedStorage.from_file(str(self.path), False, self.size)
+        return cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(self.path), False, self.size))
 
 
 def load(path: Path) -> Any:
@@ -275,7 +275,8 @@ class Pickle:
         if name in PARAMETERS:
             return arguments[0]
         if name in (WHOLE, TYPED) and isinstance(arguments[0], Storage):
-            return self.tensor(*arguments[:4], arguments[6] if name == TYPED else None)
+            storage, offset, shape, strides = arguments[:4]
+            return self.tensor(storage, offset, shape, strides, arguments[6] if name == TYPED else None)
         return Opaque(name)
 
     def storage(self) -> None:
