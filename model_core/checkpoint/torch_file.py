@@ -28,6 +28,7 @@ LOCAL = struct.Struct("<4s22xHH")  # before each record: a mark, and how long it
 MOST_LISTING = 4 << 20  # bytes of the zip's directory; each record takes about a hundred
 MOST_PICKLE = 16 << 20
 MOST_WORDS = 1_000_000  # a tensor takes about forty
+MOST_NUMBERS = 2**62
 
 TORCH = (
     "torch",
@@ -302,8 +303,11 @@ class Pickle:
             if not isinstance(dtype, torch.dtype):
                 return Opaque(TYPED)
             storage = Storage(storage.record, dtype)
-        if len(shape) != len(strides) or len(shape) > 64 or not all(map(is_size, (offset, *shape, *strides))):
+        sizes = (offset, *shape, *strides)
+        if len(shape) != len(strides) or len(shape) > 64 or not all(map(is_size, sizes)):
             raise Damaged("the shape of a tensor is none")
+        if math.prod(max(1, n) for n in shape) >= MOST_NUMBERS:
+            raise Damaged("the shape of a tensor is larger than can be counted")
         held, wanted = storage.record.size // storage.dtype.itemsize, math.prod(shape)
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
         if wanted and (wanted > held or last >= held):
@@ -312,7 +316,7 @@ class Pickle:
 
 
 def is_size(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**62
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST_NUMBERS
 
 
 VALUES = (
