@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 from model_core.assets import asset
+from model_core.errors import InputError
 from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, layer_of, query
+from model_core.regular_file import read_regular
 from numpy.typing import NDArray
 
 from explorer_app.session import Session
@@ -28,8 +30,8 @@ CLEAR = 0.4
 def load() -> Session:
     """The session of the bundled first screen; the same scene with nothing to show where the file is missing."""
     try:
-        return session_of(asset(FILE).read_bytes())
-    except OSError:
+        return session_of(read_regular(asset(FILE), LIMIT))
+    except InputError:
         return Session(SCENE)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_core.growth import split
+from model_core.regular_file import is_there
 
 from explorer_app.text import tr
 
@@ -49,8 +50,8 @@ def why_missing(model: str) -> str:
     if model.startswith(UNTRAINED):
         return ""
     try:
-        found = Path(model).expanduser().exists()
-    except (OSError, RuntimeError) as error:
+        found = is_there(Path(model).expanduser())
+    except RuntimeError as error:  # the home of nobody
         return str(error)
     return "" if found else tr("not found")
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from model_core.errors import InputError
 from model_core.queries import Scene
+from model_core.writing import replaced
 from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,
@@ -179,8 +180,9 @@ def render(
             show_only(window, panel)
         window.resize(size + window.size() - target.size())
         settle(window.client)
-        if not target.grab().save(str(out), "PNG"):
-            raise InputError(f"{out} cannot be written")
+        with replaced(out) as unfinished:
+            if not target.grab().save(str(unfinished), "PNG"):
+                raise InputError(f"{out} cannot be written")
 
 
 def show_only(window: MainWindow, panel: str) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from model_core.errors import InputError
 from model_core.queries import Scene
 from model_core.recipe import AUTOCAST
+from model_core.regular_file import check_regular, is_there
 from platformdirs import user_data_path
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
@@ -202,8 +204,8 @@ class TrainForm(QWidget):
 
     def _further(self) -> str:
         """What is trained further: the model on screen, or what the folder's training began from."""
-        if self.found is not None and "checkpoint" in self.found.run:
-            return tr("{model}, further").format(model=self.found.run["checkpoint"])
+        if self.found is not None and self.found.run.checkpoint:
+            return tr("{model}, further").format(model=self.found.run.checkpoint)
         return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
 
     def _choose_what(self, _: int = 0) -> None:
@@ -227,7 +229,7 @@ class TrainForm(QWidget):
     def _fill(self, recipe: Mapping[str, Any]) -> None:
         for name, box in (("steps", self.steps), ("batch", self.batch), ("seed", self.seed)):
             with QSignalBlocker(box):
-                box.setValue(recipe[name])
+                box.setValue(min(recipe[name], box.maximum()))  # Qt counts no further
         self.lr.setText(f"{recipe['lr']:g}")
         self.dtype.setCurrentText(recipe["autocast"])
 
@@ -305,10 +307,10 @@ class TrainForm(QWidget):
 
     def _adopt(self, found: Unfinished) -> None:
         """Fill in what the unfinished training says of itself."""
-        recipe, run = found.run["recipe"], found.run
+        run = found.run
         spec = self.session.training.specs.get(str(self.folder()))
-        self._fill(recipe)
-        preset = "" if "checkpoint" in run else str(run.get("name"))
+        self._fill(vars(run.recipe))
+        preset = "" if run.checkpoint else run.name
         with QSignalBlocker(self.what):
             self.what.setCurrentIndex(max(0, self.what.findData(preset)))
         if spec is not None:
@@ -318,7 +320,7 @@ class TrainForm(QWidget):
         self.say(
             "out",
             tr("{step} of {steps} steps are kept there: Resume goes on with them.").format(
-                step=f"{found.step:,}", steps=f"{recipe['steps']:,}"
+                step=f"{found.step:,}", steps=f"{run.recipe.steps:,}"
             ),
             wrong=False,
         )
@@ -352,9 +354,8 @@ class TrainForm(QWidget):
         """Each row with what is missing or wrong there, "" where nothing is."""
         yield "what", "" if self.presets else tr("The engine is starting; it knows what can be trained.")
         if not self.makes_its_own:
-            gone = next((path for path in self.data if not Path(path).is_file()), "")
             yield "data", "" if self.data else tr("Choose a text to learn from.")
-            yield "data", tr("{path} is not there any more.").format(path=gone) if gone else ""
+            yield from (("data", unreadable(path)) for path in self.data)
         yield "out", "" if self.out.text().strip() else tr("Say which folder to write to.")
         yield "numbers", "" if 0 < self._rate() < 1e3 else tr("The rate is a positive number such as 0.001.")
 
@@ -393,6 +394,17 @@ class TrainForm(QWidget):
         colours = theme.current()
         for label in self.said.values():
             label.setStyleSheet(f"color: {colours.error if label.property('wrong') else colours.muted}")
+
+
+def unreadable(path: str) -> str:
+    """Why a text cannot be learned from, "" where nothing speaks against it."""
+    if not is_there(Path(path)):
+        return tr("{path} is not there any more.").format(path=path)
+    try:
+        check_regular(Path(path))
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def absolute(path: str) -> str:

@@ -8,11 +8,18 @@ training.points          losses so far, of earlier sittings as well
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
+from model_core.errors import InputError
+from model_core.json_file import json_in, read_json
+from model_core.recipe import Recipe
+from model_core.regular_file import is_there, open_regular
+from model_core.run_files import DESCRIPTION, LOG, MOST_HEADER, NUMBERS, STATE
+from model_core.schema import Count, Duration, Measured, Positive, record, value
+from model_core.text_file import lines_of
 from psygnal import Signal
 
 State = Literal[
@@ -21,7 +28,7 @@ State = Literal[
 ACTIVE: tuple[State, ...] = ("starting", "running", "pausing", "paused", "stopping")
 RUNNING: tuple[State, ...] = ("running", "pausing", "paused")
 
-MOST_HEADER = 1 << 24  # bytes of a safetensors header; a larger one is none
+MOST_LOG = 1 << 26  # bytes of a log that is drawn: 300,000 reports
 REPORTS, SAVES, MEASURES = 100, 20, 10  # of each so many in a training, at the least
 
 
@@ -58,8 +65,8 @@ class Spec:
             # The held-out loss comes with a report.
             "--measure-every": max(1, self.steps // MEASURES // report) * report,
         }
-        for name, value in (("--out", self.out), *rhythm.items()):
-            words += [name, str(value)]
+        for name, said in (("--out", self.out), *rhythm.items()):
+            words += [name, str(said)]
         for name in ("steps", "batch", "lr", "dtype", "device", "seed"):
             words += [f"--{name}", str(getattr(self, name))]
         return [*words, "--json", "--controlled"]
@@ -72,67 +79,65 @@ class Spec:
 def spec_of(text: str) -> Spec | None:
     """The spec of a line of text, None where it says none."""
     try:
-        said = json.loads(text)
-        said |= {name: tuple(map(str, said[name])) for name in ("config", "data")}
-        return Spec(**{one.name: type(said[one.name])(said[one.name]) for one in fields(Spec)})
-    except (ValueError, TypeError, KeyError):
+        return record(Spec, json_in(text, "the line"), "the line")
+    except InputError:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
-    """After a step: the loss since the last point in nats a token, and held out where it was measured then."""
+    """After a step: the loss since the last point in nats a token, and held out where it was measured then.
 
-    step: int
-    loss: float
-    lr: float
-    grad_norm: float
-    tokens_per_second: float
-    held_out: float | None = None
+    A loss or a norm may be NaN or infinite: float16 leaves such a step out, and goes on.
+    """
 
-
-def point_of(told: Mapping[str, Any]) -> Point:
-    """The point of a report. KeyError, TypeError or ValueError where it is none."""
-    held_out = told.get("held_out_loss")
-    loss, lr, grad_norm, rate = (
-        float(told[name]) for name in ("loss", "lr", "grad_norm", "tokens_per_second")
-    )
-    return Point(int(told["step"]), loss, lr, grad_norm, rate, None if held_out is None else float(held_out))
+    step: Count
+    loss: Measured
+    lr: Positive
+    grad_norm: Measured
+    tokens_per_second: Positive
+    held_out_loss: Measured | None = None
 
 
 def logged(folder: Path, until: int) -> list[Point]:
     """The points of a training's log up to a step; lines that cannot be read are left away."""
+    points: list[Point] = []
     try:
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        for line in lines_of(folder / LOG, MOST_LOG):
+            with suppress(InputError):
+                points.append(record(Point, json_in(line, "the line"), "the line", others=True))
+    except InputError:
         return []
-    points = []
-    for line in lines:
-        try:
-            points.append(point_of(json.loads(line)))
-        except (KeyError, TypeError, ValueError):
-            continue
     return [point for point in points if point.step <= until]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is read of the description of a training: how it is trained, as what, and from which checkpoint."""
+
+    recipe: Recipe
+    name: str
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True)
 class Unfinished:
     """A training in a folder that can be gone on with: after which step, and its description."""
 
-    step: int
-    run: Mapping[str, Any]
+    step: Count
+    run: Described
 
 
 def unfinished(folder: Path) -> Unfinished | None:
     """The training in a folder that is not at its end; None where there is none."""
     try:
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        with (folder / STATE).open("rb") as file:
+        told = read_json(folder / DESCRIPTION)
+        with open_regular(folder / STATE) as file:
             size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if size < MOST_HEADER else {}
-        step = int(json.loads(header["__metadata__"][NUMBERS])["step"])
-        run = described["run"]
-        return None if "done" in described or not isinstance(run["recipe"], dict) else Unfinished(step, run)
+            header = json_in(file.read(size).decode(), STATE) if size < MOST_HEADER else {}
+        numbers = json_in(header["__metadata__"][NUMBERS], STATE)
+        found = {"step": numbers["step"], "run": told["run"]}
+        return None if "done" in told else record(Unfinished, found, DESCRIPTION, others=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -140,7 +145,7 @@ def unfinished(folder: Path) -> Unfinished | None:
 def is_free(folder: Path) -> bool:
     """Can a new training go into the folder?"""
     try:
-        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        return not is_there(folder) or not any(folder.iterdir())
     except OSError:
         return False
 
@@ -225,32 +230,37 @@ class Training:
     def take(self, line: str) -> bool:
         """A line that `layerscope train --json` wrote; False where it says nothing."""
         try:
-            told = json.loads(line)
+            told = json_in(line, "the line")
             self._follow(str(told["event"]), told)
         except (ValueError, KeyError, TypeError):
             return False
         return True
 
     def _follow(self, event: str, told: Mapping[str, Any]) -> None:
+        def counted(name: str) -> int:
+            return int(value(name, told[name], Count))
+
         state = self.state
         if event == "begun":
-            self.begun, self.step, self.steps = True, int(told["step"]), int(told["steps"])
-            self.saved = self.step or None
-            self.points = logged(Path(told["folder"]), self.step)
+            folder = Path(value("folder", told["folder"], str))
+            self.step, self.steps = counted("step"), counted("steps")
+            self.begun, self.saved = True, self.step or None
+            self.points = logged(folder, self.step)
             state = "running" if state == "starting" else state
         elif event == "progress":
-            self.step, self.steps = int(told["step"]), int(told["steps"])
-            self.seconds_left = float(told["seconds_left"])
-            self.points = [*self.points, point_of(told)]
+            point = record(Point, told, "the line", others=True)
+            left = float(value("seconds_left", told["seconds_left"], Duration))
+            self.steps, self.step, self.seconds_left = counted("steps"), point.step, left
+            self.points = [*self.points, point]
         elif event == "saved":
-            self.saved = int(told["step"])
+            self.saved = counted("step")
         elif event == "paused" and state in RUNNING:
             state = "paused"
         elif event == "resumed" and state in RUNNING:
             state = "running"
         elif event in ("stopped", "finished"):
+            self.step = counted("step")
             self._outcome = "stopped" if event == "stopped" else "finished"
-            self.step = int(told["step"])
         self._set(state)
 
     def ended(self, code: int, crashed: bool, said: str) -> None:

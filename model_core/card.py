@@ -11,6 +11,7 @@ from model_core.evaluation import Evaluation
 from model_core.growth import Moment
 from model_core.guidance import guided_sites
 from model_core.recipe import EMBEDDING, Recipe
+from model_core.regular_file import check_regular
 
 HEADS = """\
 On random tokens repeated twice: how much weight a head gives, on average, to the token before (previous), to the token
@@ -105,8 +106,8 @@ Kept at these steps, to be opened as {facts.name}@STEP, the last as {facts.name}
 
 
 def files(paths: Sequence[Path]) -> str:
-    """Names and sizes of the files that were learned from."""
-    return ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in paths)
+    """Names and sizes of the files that are learned from. InputError where one cannot be read."""
+    return ", ".join(f"{path.name} ({check_regular(path):,} bytes)" for path in paths)
 
 
 def hardware(device: str) -> str:

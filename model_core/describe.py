@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from model_core import presets as shipped
 from model_core.assets import asset
@@ -25,9 +24,6 @@ from model_core.errors import InputError, spelled
 from model_core.families import FAMILIES, Family
 from model_core.run_folder import done_in
 from model_core.untrained import PREFIX, SEED, published_of, seed_of
-
-# A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
-MOST_TENSORS = 20_000
 
 
 def families() -> dict[str, dict[str, Any]]:
@@ -143,8 +139,7 @@ def size(model: str, config: Sequence[str], device: str) -> dict[str, Any]:
         said = parse(config)
         seed_of(said.pop(SEED, "0"))
         family, published = published_of(model)
-        with FewTensors():
-            empty = empty_model(family, changed(model.removeprefix(PREFIX), family, published, said))
+        empty = empty_model(family, changed(model.removeprefix(PREFIX), family, published, said))
     except InputError as error:
         return {**answer, "error": str(error)}
     count = empty.parameter_count
@@ -153,19 +148,6 @@ def size(model: str, config: Sequence[str], device: str) -> dict[str, Any]:
         "parameters": count,
         "bytes": {name: count * dtype.itemsize for name, dtype in DTYPES.items()},
     }
-
-
-class FewTensors(TorchFunctionMode):
-    """While it lasts, InputError for a model of more tensors than any has: it is not built to its end."""
-
-    made = 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (torch.empty, torch.zeros, torch.ones):
-            self.made += 1
-            if self.made > MOST_TENSORS:
-                raise InputError(f"this makes more than {MOST_TENSORS} weights: choose fewer layers or heads")
-        return func(*args, **(kwargs or {}))
 
 
 def architecture(loaded: Loaded) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
-from model_core.presets import PRESETS, folder_of, grown, open_model
+from model_core.presets import PRESETS, grown, open_model
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
@@ -342,7 +342,7 @@ def greeting() -> dict[str, Any]:
         "devices": [device.__dict__ for device in devices()],
         "dtypes": list(DTYPES),
         "presets": describe.presets(),
-        "growing": [name for name in PRESETS if growth.moments(folder_of(name))],
+        "growing": [name for name in PRESETS if grown(name)],
         "fine_tuning": asdict(FINE_TUNING),
         "families": describe.families(),
         "pid": os.getpid(),

@@ -14,10 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model_core.errors import InputError
+from model_core.json_file import json_value
+from model_core.regular_file import is_there
+from model_core.schema import Count, record, shown
 from model_core.writing import write_text
 
 FILE = "growth.json"
 STEPS = "steps"
+MOST_BYTES = 16 << 20  # of FILE: a hundred steps of a thousand heads take 5 MB
 
 Table = list[list[float]]
 
@@ -26,14 +30,14 @@ Table = list[list[float]]
 class Moment:
     """A step that was kept: how many tokens were seen until then, and each score of every head, [L H]."""
 
-    step: int
-    tokens: int
+    step: Count
+    tokens: Count
     scores: Mapping[str, Table]
 
 
 def split(model: str) -> tuple[str, int | None]:
     """The model and the step of its growth that a name means: ("growth", 16) of "growth@16", or the name and None."""
-    found = re.fullmatch(r"(.+)@(\d+)", model)
+    found = re.fullmatch(r"(.+)@([0-9]{1,15})", model)
     return (found[1], int(found[2])) if found else (model, None)
 
 
@@ -55,7 +59,7 @@ def path_at(folder: Path, name: str, step: int) -> Path:
     if step not in kept:
         raise InputError(f"{name} was not kept at step {step}: there are {', '.join(map(str, kept))}")
     place = step_folder(folder, step)
-    return place if place.exists() else folder
+    return place if is_there(place) else folder
 
 
 def moments(folder: Path) -> list[Moment]:
@@ -64,14 +68,27 @@ def moments(folder: Path) -> list[Moment]:
     InputError where the file that tells is damaged.
     """
     file = folder / FILE
-    try:
-        if not file.is_file():
-            return []
-        told = json.loads(file.read_text(encoding="utf-8"))
-        found = [Moment(int(one["step"]), int(one["tokens"]), dict(one["scores"])) for one in told]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} cannot be read: {type(error).__name__}") from None
+    if not is_there(file):
+        return []
+    told = json_value(file, MOST_BYTES)
+    if not isinstance(told, list):
+        raise InputError(f"{file} is {shown(told)}, not a list")
+    found = [record(Moment, one, f"{file}: entry {n}") for n, one in enumerate(told)]
+    for n, moment in enumerate(found):
+        if shapes(moment) != shapes(found[0]) or None in shapes(moment).values():
+            raise InputError(f"{file}: entry {n} does not have a score for every head, as the first has")
+    if len({moment.step for moment in found}) < len(found):
+        raise InputError(f"{file} has a step twice")
     return sorted(found, key=lambda moment: moment.step)
+
+
+def shapes(moment: Moment) -> dict[str, tuple[int, int] | None]:
+    """Layers and heads of each table of scores; None for one whose rows differ, or that is empty."""
+    widths = {name: {len(row) for row in table} for name, table in moment.scores.items()}
+    return {
+        name: (len(moment.scores[name]), max(found)) if len(found) == 1 and found != {0} else None
+        for name, found in widths.items()
+    }
 
 
 def write(folder: Path, kept: Sequence[Moment]) -> None:

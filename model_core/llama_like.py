@@ -5,7 +5,6 @@ No family: each of theirs is a file in families/ that passes in what it does in 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -14,26 +13,27 @@ from torch.nn.functional import silu
 
 from model_core.attention import Attention
 from model_core.block import Block
-from model_core.config import Source, check_config, check_number, flag, needed
+from model_core.config import Size, Source, check_config, flag, needed
 from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.mlp import GatedMLP
 from model_core.norm import HeadNorm, RMSNorm
 from model_core.position import Rope
+from model_core.schema import Positive, shown
 
 
 @dataclass(frozen=True)
 class LlamaLikeConfig:
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    context: int
-    head_dim: int
-    theta: float = 10000.0
-    eps: float = 1e-5
+    vocab_size: Size
+    width: Size
+    layers: Size
+    heads: Size
+    kv_heads: Size
+    hidden: Size
+    context: Size
+    head_dim: Size
+    theta: Positive = 10000.0
+    eps: Positive = 1e-5
     tied: bool = False
 
     def __post_init__(self) -> None:
@@ -46,18 +46,12 @@ class LlamaLikeConfig:
 class WindowedConfig(LlamaLikeConfig):
     """windows: for each layer how many tokens a query sees, None for all before it; () where no layer has a window."""
 
-    windows: tuple[int | None, ...] = ()
+    windows: tuple[Size | None, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.windows, list | tuple):
-            raise InputError(f"'windows' is {short(self.windows)}, not a list")
-        object.__setattr__(self, "windows", tuple(self.windows))  # JSON knows lists only
         if self.windows and len(self.windows) != self.layers:
             raise InputError(f"'windows' has {len(self.windows)} entries for {self.layers} layers")
-        for window in self.windows:
-            if window is not None:
-                check_number("a window", window, int)
 
 
 def build(
@@ -107,7 +101,7 @@ def rope_parameters(hf: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("rope_scaling", "rope_parameters"):
         given = hf.get(key) or {}
         if not isinstance(given, Mapping):
-            raise InputError(f"config.json: '{key}' is {short(given)}, not an object")
+            raise InputError(f"config.json: '{key}' is {shown(given)}, not an object")
         rope |= given
     return rope | {"rope_type": rope.get("rope_type", rope.get("type", "default"))}
 
@@ -128,11 +122,11 @@ def sizes(
     if rope["rope_type"] not in ("default", *scalings):
         known = " or ".join(["unscaled", *scalings])
         raise InputError(
-            f"config.json asks for the rope scaling {short(rope['rope_type'])}; here rope is {known}"
+            f"config.json asks for the rope scaling {shown(rope['rope_type'])}; here rope is {known}"
         )
     if hf.get("hidden_act", "silu") != "silu":
         raise InputError(
-            f"config.json asks for the activation {short(hf['hidden_act'])}; this family uses silu"
+            f"config.json asks for the activation {shown(hf['hidden_act'])}; this family uses silu"
         )
     return {
         "vocab_size": needed(hf, "vocab_size", int),
@@ -172,7 +166,7 @@ def qwen_windows(hf: Mapping[str, Any]) -> tuple[int | None, ...]:
             () if window is None or first >= layers else (None,) * first + all_layers(window, layers - first)
         )
     if not isinstance(types, list) or not all(kind in (SLIDING, FULL) for kind in types):
-        raise InputError(f"config.json: 'layer_types' is {short(types)}, not a list of {SLIDING} and {FULL}")
+        raise InputError(f"config.json: 'layer_types' is {shown(types)}, not a list of {SLIDING} and {FULL}")
     if window is None and SLIDING in types:
         raise InputError(f"config.json: 'layer_types' has {SLIDING}, but no sliding_window is in use")
     return tuple(window if kind == SLIDING else None for kind in types) if SLIDING in types else ()

@@ -1,28 +1,33 @@
 """What is to be trained: a preset, what a configuration file describes, or a checkpoint to go on from."""
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from reprlib import repr as short
-from typing import Any
+from typing import Any, Literal
 
 from model_core import presets
 from model_core.assets import asset
-from model_core.checkpoint import Loaded
+from model_core.checkpoint import Loaded, check_room, empty_model
 from model_core.checkpoint.native import vocabulary, vocabulary_file
+from model_core.config import Size
 from model_core.errors import InputError
 from model_core.evaluation import answers_dates
 from model_core.families import FAMILIES, Family
 from model_core.first_weights import initialise
-from model_core.json_file import read_json
+from model_core.json_file import check_depth, read_json
 from model_core.model import Model
 from model_core.recipe import Recipe, recipe_of
+from model_core.regular_file import is_there
+from model_core.schema import record, shown, value
 from model_core.text_file import read_text
 from model_core.tokenizer import IdTokenizer, Tokenizer
 
-TEXT, DATES = "text", "dates"
-TASKS = (TEXT, DATES)
+TEXT: Literal["text"] = "text"
+DATES: Literal["dates"] = "dates"
+MOST_BYTES = 1 << 17  # of a description that somebody wrote by hand
+MOST_DOTS = 100
+TRAINED_BYTES = 16  # of a parameter: itself, its gradient and two moments in float32
 
 # Fine-tuning is gentler and shorter than training from nothing, and the end of the text shows whether it helped.
 FINE_TUNING = Recipe(steps=300, batch=16, length=256, lr=3e-4, warmup=20, repeats=0.0, held_out_share=0.05)
@@ -52,6 +57,12 @@ class Plan:
         model: Model = self.family.build(self.config)
         initialise(model, self.recipe.seed, self.recipe.embedding, self.recipe.gain)
         return model
+
+    def check_room(self, device: str) -> None:
+        """InputError, before memory is taken, where training would need more of it than the device has."""
+        if self.source is None:
+            count = empty_model(self.family, self.config).parameter_count
+            check_room(f"training {self.name}", TRAINED_BYTES * count, device, "train a smaller model")
 
 
 def of_preset(name: str) -> Plan:
@@ -85,6 +96,20 @@ def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
     )
 
 
+@dataclass(frozen=True)
+class Described:
+    """What a description may say; all but the family has a default."""
+
+    family: str
+    size: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
+    task: Literal["text", "dates"] = TEXT
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    about: str = ""
+
+
 def of_file(path: Path) -> Plan:
     """What a JSON or TOML file describes; InputError says what is wrong with it.
 
@@ -97,87 +122,55 @@ def of_file(path: Path) -> Plan:
     [recipe]
     steps = 500
     """
-    said = read_description(path)
-    known = ("name", "about", "family", "size", "config", "tokenizer", "task", "recipe")
-    for key in said:
-        if key not in known:
-            raise InputError(f"{path} has {short(key)}; a description has {', '.join(known)}")
-    family = FAMILIES.get(text(path, said, "family"))
+    said = record(Described, read_description(path), str(path))
+    family = FAMILIES.get(said.family)
     if family is None:
-        raise InputError(
-            f"{path}: there is no family {short(said['family'])}; known are {', '.join(FAMILIES)}"
-        )
-    values = dict(table(path, said, "config"))
-    if "size" in said:
-        values = vars(published(path, family, text(path, said, "size"))) | values
-    task = text(path, said, "task", TEXT)
-    if task not in TASKS:
-        raise InputError(f"{path}: the task is {short(task)}, not one of {', '.join(TASKS)}")
+        raise InputError(f"{path}: there is no family {shown(said.family)}; known are {', '.join(FAMILIES)}")
+    values = dict(said.config)
+    if said.size:
+        values = vars(published(path, family, said.size)) | values
     try:
-        tokenizer = tokenizer_of(path, said.get("tokenizer"), values.get("vocab_size"))
+        tokenizer = tokenizer_of(path, said.tokenizer, values.get("vocab_size"))
         values.setdefault("vocab_size", tokenizer.vocab_size)
-        config = configuration(family, values)
-        recipe = recipe_of(table(path, said, "recipe"))
+        config: Any = record(family.config, values, "the config")
+        recipe = recipe_of(said.recipe)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    name = text(path, said, "name", path.stem)
-    about = text(path, said, "about", f"{family.title}, described in {path.name}")
-    return Plan(name, about, family, config, tokenizer, recipe, task)
+    about = said.about or f"{family.title}, described in {path.name}"
+    return Plan(said.name or path.stem, about, family, config, tokenizer, recipe, said.task)
 
 
 def read_description(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
-        return read_json(path)
+        return read_json(path, MOST_BYTES)
+    text = read_text(path, MOST_BYTES)
     try:
-        return tomllib.loads(read_text(path))
+        # What reads TOML takes the square of the parts of a name in time.
+        if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+            raise InputError(f"{path} has a line of more than {MOST_DOTS} dots: such a file has short names")
+        said = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from None
-
-
-def text(path: Path, said: dict[str, Any], key: str, default: str | None = None) -> str:
-    value = said.get(key, default)
-    if not isinstance(value, str):
-        raise InputError(f"{path}: '{key}' is {short(value)}, not text")
-    return value
-
-
-def table(path: Path, said: dict[str, Any], key: str) -> dict[str, Any]:
-    value = said.get(key, {})
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: '{key}' is {short(value)}, not a table of names and values")
-    return value
+    check_depth(said, str(path))
+    return said
 
 
 def published(path: Path, family: Family, size: str) -> Any:
     if size not in family.published:
-        raise InputError(f"{path}: {family.title} has no size {short(size)}; {', '.join(family.published)}")
+        raise InputError(f"{path}: {family.title} has no size {shown(size)}; {', '.join(family.published)}")
     return family.published[size]
 
 
-def configuration(family: Family, values: dict[str, Any]) -> Any:
-    """The family's configuration. InputError names a field that is missing, unknown or of the wrong type."""
-    known = {field.name for field in fields(family.config)}
-    for name in values:
-        if name not in known:
-            raise InputError(f"the config has {short(name)}, which {family.title} does not know")
-    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    try:
-        return family.config(**tuples)
-    except TypeError as error:
-        missing = str(error).partition("argument")[2].lstrip("s: ")
-        raise InputError(f"the config has no {missing}") from None
-
-
-def tokenizer_of(path: Path, said: object, vocab_size: object) -> Tokenizer:
+def tokenizer_of(path: Path, said: str | None, vocab_size: object) -> Tokenizer:
     """The tokenizer that a description names. Without a size of the model's own, all of its tokens."""
-    size = vocab_size if isinstance(vocab_size, int) else None
+    size = None if vocab_size is None else value("'vocab_size'", vocab_size, Size)
     if said is None:
         if size is None:
             raise InputError("without a tokenizer the config needs a 'vocab_size'")
         return IdTokenizer(size)
-    if not isinstance(said, str):
-        raise InputError(f"'tokenizer' is {short(said)}, not a name or a file")
     file = path.parent / said
-    if file.is_file():
+    if is_there(file):
         return vocabulary_file(file, size)
     return vocabulary(said, size, path.parent)

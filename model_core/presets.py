@@ -16,6 +16,7 @@ from model_core.families.mini import MiniConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.recipe import Recipe
+from model_core.regular_file import is_there
 
 
 @dataclass(frozen=True)
@@ -160,14 +161,13 @@ def path_of(model: str) -> Path:
     InputError where nothing is there.
     """
     if model in PRESETS:
-        if (path := folder_of(model)).exists():
+        if is_there(path := folder_of(model)):
             return path
         raise InputError(
             f"the preset {model} has no weights yet: layerscope train --preset {model} makes them"
         )
-    # A path may be too long, forbidden, or in the home of nobody: either way there is nothing to open.
-    with suppress(OSError, RuntimeError):
-        if (path := Path(model).expanduser()).exists():
+    with suppress(RuntimeError):  # the home of nobody
+        if is_there(path := Path(model).expanduser()):
             return path
     name, step = growth.split(model)
     if step is not None:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from reprlib import repr as short
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from model_core.errors import InputError
+from model_core.schema import record
 
 AUTOCAST = ("float32", "bfloat16", "float16")
 EMBEDDING = 0.02  # the usual standard deviation of the first weights
@@ -79,27 +80,9 @@ class Recipe:
 
 def recipe_of(said: Mapping[str, Any]) -> Recipe:
     """The recipe that a configuration file spells out. InputError names what is no field, or not of its type."""
-    kinds = get_type_hints(Recipe)
-    values = {}
-    for name, value in said.items():
-        if name not in kinds:
-            raise InputError(f"the recipe has no '{name}'; it has {', '.join(kinds)}")
-        values[name] = typed(name, value, kinds[name])
-    if "steps" not in values:
+    if "steps" not in said:
         raise InputError("the recipe does not say how many steps to train")
-    return Recipe(**values)
-
-
-def typed(name: str, value: Any, kind: Any) -> Any:
-    """The value in the field's type. InputError where it is of another."""
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(typed(name, one, get_args(kind)[0]) for one in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(kind, type) or not isinstance(value, kind) or isinstance(value, bool):
-        word = {int: "a whole number", float: "a number", str: "a word"}.get(kind, "a list of whole numbers")
-        raise InputError(f"the recipe's {name} is {short(value)}, not {word}")
-    return value
+    return record(Recipe, said, "the recipe", field="'s {}")
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:

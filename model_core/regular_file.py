@@ -56,8 +56,8 @@ def is_there(path: Path) -> bool:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # nothing can have such a name
     return True
 
 

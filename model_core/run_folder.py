@@ -10,25 +10,33 @@ training.safetensors is there only while there is something to go on with. Nothi
 each file is complete before it takes its name.
 """
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model_core.checkpoint.files import read_safetensors
+from model_core.checkpoint import some
+from model_core.checkpoint.files import Stored, read_metadata, read_safetensors
 from model_core.errors import InputError, spelled
-from model_core.json_file import read_json
+from model_core.json_file import json_in, read_json
+from model_core.regular_file import is_there
 from model_core.run_files import CARD, DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.train import Progress, State
+from model_core.schema import Count, Share, record, shown, value
+from model_core.text_file import lines_of
+from model_core.train import RANDOM_BYTES, Progress, State, check_state, moment_shapes
 from model_core.writing import replaced, write_errors, write_text
 
 TENSORS = ("moments", "random")  # the fields of a State that are tensors by name
+NUMBERED = tuple(field.name for field in fields(State) if field.name not in TENSORS)
+CHECKSUM = "checksum"  # in the metadata of STATE, beside NUMBERS
+MOST_LOG = 1 << 30
 WEIGHTS = "weights"
 
 Description = dict[str, Any]
@@ -45,14 +53,15 @@ class RunFolder:
         self.description: Description = json.loads(json.dumps(description))
         with write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        if (path / DESCRIPTION).is_file():
+            taken = next((file.name for file in sorted(path.iterdir()) if is_model(file)), None)
+        if is_there(path / DESCRIPTION):
             there = read_json(path / DESCRIPTION)
             check_same(path, there.get("run"), self.description)
             if "done" in there:
                 raise InputError(
                     f"{path} holds this training, done: name another folder, or delete it to train again"
                 )
-        elif taken := next((file.name for file in sorted(path.iterdir()) if is_model(file)), None):
+        elif taken:
             raise InputError(f"{path} holds another model ({taken}): name another folder")
         self.describe()
 
@@ -66,44 +75,39 @@ class RunFolder:
         tensors = {f"{WEIGHTS} {name}": values.detach().cpu() for name, values in model.named_parameters()}
         for field in TENSORS:
             tensors |= {f"{field} {name}": values.cpu() for name, values in getattr(state, field).items()}
-        numbers = {
-            field.name: getattr(state, field.name) for field in fields(State) if field.name not in TENSORS
-        }
+        numbers = json.dumps({name: getattr(state, name) for name in NUMBERED})
         path = self.path / STATE
         with replaced(path) as unfinished, write_errors(path):
-            save_file(tensors, unfinished, {NUMBERS: json.dumps(numbers)})
+            save_file(tensors, unfinished, {NUMBERS: numbers, CHECKSUM: checksum(tensors, numbers)})
 
     def kept(self, model: nn.Module) -> State | None:
-        """The state to go on from, its weights being given to the model; None where nothing was kept."""
+        """The state to go on from, its weights being given to the model; None where nothing was kept.
+
+        InputError, with the model as it was, where a bit of what was kept is not as it was written.
+        """
         path = self.path / STATE
-        if not path.is_file():
+        if not is_there(path):
             self.cut_log(0)
             return None
         try:
-            tensors = {name: stored.read() for name, stored in read_safetensors(path).items()}
-            numbers = json.loads(metadata(path)[NUMBERS])
-            parts: dict[str, dict[str, Tensor]] = {field: {} for field in (WEIGHTS, *TENSORS)}
-            for name, values in tensors.items():
-                field, _, rest = name.partition(" ")
-                parts[field][rest] = values
-            with torch.no_grad():
-                for name, parameter in model.named_parameters():
-                    parameter.copy_(parts[WEIGHTS][name])
-            state = State(**numbers)
-            state.moments, state.random = parts["moments"], parts["random"]
-        except (KeyError, TypeError, ValueError, RuntimeError):
-            raise InputError(f"{path} is damaged: delete it to begin anew") from None
+            state, weights = read_state(path, model)
+        except InputError as error:
+            raise InputError(f"{path} is damaged: {error}; delete it to begin anew") from None
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(weights[name])
         self.cut_log(state.step)
         return state
 
     def cut_log(self, step: int) -> None:
         """Leave away what was logged after the step, which will be logged again."""
         path = self.path / LOG
-        if not path.is_file():
+        if not is_there(path):
             return
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        kept = [line for line in lines if step_of(line) <= step]
-        write_text(path, "".join(f"{line}\n" for line in kept))
+        with replaced(path) as unfinished, write_errors(path), unfinished.open("w", encoding="utf-8") as file:
+            for line in lines_of(path, MOST_LOG):
+                if step_of(line) <= step:
+                    file.write(f"{line}\n")
 
     def log(self, progress: Progress) -> None:
         """Add a line to the log. InputError where it cannot be written."""
@@ -119,15 +123,28 @@ class RunFolder:
             (self.path / STATE).unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What is read of a recipe: what its training held out."""
+
+    held_out: tuple[Count, ...]
+    held_out_share: Share
+
+
 def held_out_in(folder: Path) -> tuple[tuple[int, ...], float] | None:
-    """What a model's own training held out: documents, and a share of the text; None where nobody says."""
-    if not (folder / DESCRIPTION).is_file():
+    """What a model's own training held out: documents, and a share of the text; None where nobody says.
+
+    InputError where the file that says so is damaged.
+    """
+    file = folder / DESCRIPTION
+    if not is_there(file):
         return None
-    try:
-        recipe = read_json(folder / DESCRIPTION)["run"]["recipe"]
-        return tuple(map(int, recipe["held_out"])), float(recipe["held_out_share"])
-    except (KeyError, TypeError, ValueError):
+    run = read_json(file).get("run")
+    if run is None:
         return None
+    recipe = value(f"{file}: 'run'", run, dict[str, Any]).get("recipe")
+    found = record(HeldOut, recipe, f"{file}: the recipe", others=True)
+    return found.held_out, found.held_out_share
 
 
 def done_in(folder: Path) -> dict[str, Any]:
@@ -137,6 +154,51 @@ def done_in(folder: Path) -> dict[str, Any]:
     except InputError:
         return {}
     return done if isinstance(done, dict) else {}
+
+
+def read_state(path: Path, model: nn.Module) -> tuple[State, dict[str, Tensor]]:
+    """What was kept of a training of the model, and the weights of then. InputError for anything else."""
+    stored, about = read_safetensors(path), read_metadata(path)
+    check_shapes(stored, model)
+    tensors = {name: one.read() for name, one in stored.items()}
+    numbers = about.get(NUMBERS, "")
+    if about.get(CHECKSUM) != checksum(tensors, numbers):
+        raise InputError("its checksum is that of other numbers")
+    said = value("what it counts", json_in(numbers, "what it counts"), dict[str, Any])
+    if missing := [name for name in NUMBERED if name not in said]:
+        raise InputError(f"it does not say its {missing[0]}")
+    state = record(State, said, "what it counts")
+    parts: dict[str, dict[str, Tensor]] = {field: {} for field in (WEIGHTS, *TENSORS)}
+    for name, values in tensors.items():
+        field, _, rest = name.partition(" ")
+        parts[field][rest] = values
+    state.moments, state.random = parts["moments"], parts["random"]
+    check_state(state, next(model.parameters()).device)
+    return state, parts[WEIGHTS]
+
+
+def check_shapes(stored: Mapping[str, Stored], model: nn.Module) -> None:
+    """InputError, before any memory is taken, unless a file stores what a training of the model keeps."""
+    wanted = {f"{WEIGHTS} {name}": tuple(one.shape) for name, one in model.named_parameters()}
+    if any(name.startswith("moments ") for name in stored):
+        wanted |= {f"moments {name}": shape for name, shape in moment_shapes(model).items()}
+    for name in [*wanted, *stored]:
+        if name.startswith("random "):
+            fits = stored[name].dtype == "U8" and math.prod(stored[name].shape) <= RANDOM_BYTES
+        else:
+            fits = name in stored and (stored[name].shape, stored[name].dtype) == (wanted.get(name), "F32")
+        if not fits:
+            raise InputError(f"its {some([name])} is not that of this model")
+
+
+def checksum(tensors: Mapping[str, Tensor], numbers: str) -> str:
+    """A word that another word, shape or bit anywhere in a state would change."""
+    found = hashlib.sha256(numbers.encode())
+    for name in sorted(tensors):
+        values = tensors[name].contiguous()
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        found.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def logged(progress: Progress) -> dict[str, Any]:
@@ -151,14 +213,16 @@ def logged(progress: Progress) -> dict[str, Any]:
 def step_of(line: str) -> float:
     """The step of a line of the log; infinity for one that was cut off."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, TypeError, KeyError):
-        return float("inf")
+        return record(Logged, json_in(line, "the line"), "the line", others=True).step
+    except InputError:
+        return math.inf
 
 
-def metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+@dataclass(frozen=True)
+class Logged:
+    """What is read of a line of the log here."""
+
+    step: Count
 
 
 def is_model(file: Path) -> bool:
@@ -184,10 +248,12 @@ def check_same(path: Path, there: object, wanted: Description) -> None:
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """The leaves of nested words, by their path."""
     found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= flat(value, f"{above}{name} ") if isinstance(value, dict) else {f"{above}{name}": value}
+    for name, held in values.items():
+        found |= flat(held, f"{above}{name} ") if isinstance(held, dict) else {f"{above}{name}": held}
     return found
 
 
-def words(value: Any) -> str:
-    return ",".join(map(str, value)) or "none" if isinstance(value, list) else spelled(value)
+def words(said: Any) -> str:
+    if isinstance(said, list):
+        return ",".join(map(shown, said)) or "none"
+    return spelled(said) if isinstance(said, str | bool) else shown(said)

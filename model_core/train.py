@@ -13,6 +13,7 @@ from model_core.guidance import GUIDANCE
 from model_core.loss import next_token_loss
 from model_core.model import Model
 from model_core.recipe import Recipe, learning_rate
+from model_core.schema import Count, Duration, Measured
 from model_core.tap import record
 from model_core.task import Batch, Task
 
@@ -50,11 +51,11 @@ class State:
     scale            of float16's gradients; empty for the other dtypes
     """
 
-    step: int = 0
-    loss_sum: float = 0.0
-    since: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
+    step: Count = 0
+    loss_sum: Measured = 0.0
+    since: Count = 0
+    tokens: Count = 0
+    seconds: Duration = 0.0
     scale: dict[str, float] = field(default_factory=dict)
     random: dict[str, Tensor] = field(default_factory=dict)
     moments: dict[str, Tensor] = field(default_factory=dict)
@@ -194,6 +195,31 @@ def measured(model: Model, task: Task) -> float | None:
 
 # What AdamW keeps of a parameter.
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+# What float16 keeps of its gradients.
+SCALE = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
+RANDOM_BYTES = 1 << 14  # more than what any generator keeps
+
+
+def moment_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The shape of each moment of a training that has begun."""
+    return {
+        f"{moment} {name}": () if moment == "step" else tuple(parameter.shape)
+        for name, parameter in model.named_parameters()
+        for moment in MOMENTS
+    }
+
+
+def check_state(state: State, device: torch.device) -> None:
+    """InputError where a training on the device cannot go on from the numbers of a state that was read back."""
+    if state.scale and state.scale.keys() != SCALE:
+        raise InputError("what it says of the scale of gradients is not whole")
+    if state.step and not state.moments and not state.scale:
+        raise InputError(f"it is of step {state.step}, but has no moments")
+    for kind in {"cpu", device.type} & {"cpu", *state.random}:
+        try:
+            torch.Generator(kind).set_state(state.random[kind])
+        except (KeyError, RuntimeError, TypeError):
+            raise InputError(f"it has no random numbers to go on with on {kind}") from None
 
 
 def remember(

@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from model_core import devices, growth
 from model_core.card import Facts, card, dates_training, files, hardware, text_training
 from model_core.checkpoint import Loaded, native, open_checkpoint
@@ -21,6 +23,7 @@ from model_core.control import Control
 from model_core.corpus import Corpus, TextTask, corpus_in
 from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
+from model_core.folder_lock import held
 from model_core.pairs import DatesTask
 from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
@@ -32,6 +35,7 @@ from model_core.train import Progress, State, train
 
 MEASURE_EVERY = 5  # reports between two measures of held-out text
 BAR = 24  # characters
+MADE = "dates written in many ways, made by rule from the seed"
 
 
 def run(arguments: argparse.Namespace, every: int) -> None:
@@ -44,10 +48,28 @@ def run(arguments: argparse.Namespace, every: int) -> None:
     # Who controls a training is another program, which has its own work to do.
     devices.configure_threads(spare=int(arguments.controlled))
     device, _ = devices.check(arguments.device, recipe.autocast)
+    plan.check_room(arguments.device)
     corpus = corpus_of(plan, arguments.data)
     task: Task = DatesTask(plan.tokenizer, recipe)
     if corpus is not None:
         task = TextTask(corpus, plan.config.vocab_size, recipe)
+    # Said now: what is learned from may be gone when training ends.
+    data = files(arguments.data) if arguments.data else MADE
+    with held(arguments.out):
+        train_in_folder(arguments, every, plan, device, corpus, task, data)
+
+
+def train_in_folder(
+    arguments: argparse.Namespace,
+    every: int,
+    plan: Plan,
+    device: torch.device,
+    corpus: Corpus | None,
+    task: Task,
+    data: str,
+) -> None:
+    """Train in a folder that is this process's alone, from its beginning or from what is kept there."""
+    recipe = plan.recipe
     folder = RunFolder(arguments.out, description(plan, corpus))
     said = Said(arguments.json)
     control = Control(lambda word: said.event(word))
@@ -109,7 +131,7 @@ def run(arguments: argparse.Namespace, every: int) -> None:
         saved = open_checkpoint(folder.path, arguments.device)
         found = evaluation(saved, corpus, recipe.held_out, recipe.held_out_share)
     begun = "" if plan.source is None else f"{plan.source.name}; held out, before: {before or 'nothing'}"
-    facts = facts_of(arguments, plan, saved, state, begun)
+    facts = facts_of(arguments, plan, saved, state, begun, data)
     folder.finish(
         card(facts, found),
         seconds=state.seconds,
@@ -218,15 +240,15 @@ def line(progress: Progress) -> str:
     )
 
 
-def facts_of(arguments: argparse.Namespace, plan: Plan, saved: Loaded, state: State, begun: str) -> Facts:
+def facts_of(
+    arguments: argparse.Namespace, plan: Plan, saved: Loaded, state: State, begun: str, data: str
+) -> Facts:
     """What the card says beside what was measured."""
     described: Callable[[Recipe, int], str] = text_training if plan.task == TEXT else dates_training
     return Facts(
         name=plan.name,
         about=plan.about,
-        data=files(arguments.data)
-        if arguments.data
-        else "dates written in many ways, made by rule from the seed",
+        data=data,
         licence=arguments.licence or ("not stated" if arguments.data else "none needed, nobody wrote them"),
         tokenizer=plan.tokenizer.name,
         vocab_size=plan.tokenizer.vocab_size,

@@ -233,12 +233,15 @@ class Train(Panel):
         self.words.setStyleSheet(f"color: {colour}")
 
     def _draw_points(self, points: list[Point]) -> None:
-        held_out = [point for point in points if point.held_out is not None]
+        held_out = [point for point in points if point.held_out_loss is not None]
         curves = [Curve(tr("training"), [p.step for p in points], [p.loss for p in points], "query")]
         if held_out:
             curves.append(
                 Curve(
-                    tr("held out"), [p.step for p in held_out], [p.held_out or 0.0 for p in held_out], "key"
+                    tr("held out"),
+                    [p.step for p in held_out],
+                    [p.held_out_loss or 0.0 for p in held_out],
+                    "key",
                 )
             )
         at = {float(point.step): point for point in points}
@@ -300,15 +303,15 @@ def numbers(training: Training) -> str:
     if not training.points:
         return ""
     last = training.points[-1]
-    held_out = next((point for point in reversed(training.points) if point.held_out is not None), None)
+    held_out = next((point for point in reversed(training.points) if point.held_out_loss is not None), None)
     words = [
         tr("step {step} of {steps}").format(step=f"{training.step:,}", steps=f"{training.steps:,}"),
         tr("loss {loss}").format(loss=f"{last.loss:.3f}"),
     ]
-    if held_out is not None and held_out.held_out is not None:
+    if held_out is not None and held_out.held_out_loss is not None:
         words.append(
             tr("held out {loss} at step {step}").format(
-                loss=f"{held_out.held_out:.3f}", step=f"{held_out.step:,}"
+                loss=f"{held_out.held_out_loss:.3f}", step=f"{held_out.step:,}"
             )
         )
     words.append(tr("{count} tokens/s").format(count=f"{last.tokens_per_second:,.0f}"))

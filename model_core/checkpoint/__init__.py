@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from model_core import devices
 from model_core.checkpoint import said
@@ -23,6 +24,7 @@ from model_core.checkpoint.files import Stored
 from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
+from model_core.regular_file import check_regular, is_there, why
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers.ranks import named
 
@@ -62,6 +64,8 @@ class Reader:
 
 
 READERS: list[Reader] = []
+# A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
+MOST_TENSORS = 20_000
 ENCODING = "tokenizer"  # how an encoding is named among what a person says
 
 
@@ -139,20 +143,23 @@ def open_blueprint(
 
 def reader_of(path: Path) -> tuple[Reader, Path]:
     """The reader that recognises what lies at the path, and the path: of a folder's own file, the folder."""
+    if not is_there(path):
+        raise InputError(f"{path} does not exist")
     try:
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
+        folder = path.is_dir()
+        if not folder:
+            check_regular(path)
         for place in (path.parent, path) if is_part(path) else (path,):
             for reader in READERS:
-                if reader.recognises(place):
+                if reader.file != place.is_dir() and reader.recognises(place):
                     return reader, place
-        inside = [file.name for file in path.iterdir() if is_model(file)] if path.is_dir() else []
+        inside = [file.name for file in path.iterdir() if is_model(file)] if folder else []
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        raise InputError(f"{path} cannot be read: {why(error)}") from None
     if inside:
         raise InputError(f"{path} is no model itself: give one of its files, such as {min(inside)}")
     folders = either(reader.what for reader in READERS if not reader.file)
-    if path.is_dir():
+    if folder:
         raise InputError(f"{path} has no {folders}: give the folder of a checkpoint")
     files = either(reader.what for reader in READERS if reader.file)
     raise InputError(f"{path} is no {files}: give such a file, or the folder that has {folders}")
@@ -164,7 +171,11 @@ def is_part(path: Path) -> bool:
 
 
 def is_model(file: Path) -> bool:
-    return file.is_file() and any(reader.file and reader.recognises(file) for reader in READERS)
+    """Is it a model by itself? What cannot be read is none."""
+    try:
+        return file.is_file() and any(reader.file and reader.recognises(file) for reader in READERS)
+    except InputError:
+        return False
 
 
 def either(words: Iterable[str]) -> str:
@@ -174,9 +185,22 @@ def either(words: Iterable[str]) -> str:
 
 
 def empty_model(family: Family, config: Any) -> Model:
-    """The model on the meta device: every shape, no memory."""
-    with torch.device("meta"):
+    """The model on the meta device: every shape, no memory. InputError for more tensors than any model has."""
+    with torch.device("meta"), FewTensors():
         return family.build(config)
+
+
+class FewTensors(TorchFunctionMode):
+    """While it lasts, InputError for a model of more tensors than any has: it is not built to its end."""
+
+    made = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.empty, torch.zeros, torch.ones):
+            self.made += 1
+            if self.made > MOST_TENSORS:
+                raise InputError(f"this makes more than {MOST_TENSORS} weights: choose fewer layers or heads")
+        return func(*args, **(kwargs or {}))
 
 
 def check_tensors(blueprint: Blueprint, model: nn.Module) -> None:
@@ -196,19 +220,24 @@ def check_tensors(blueprint: Blueprint, model: nn.Module) -> None:
 
 
 def check_memory(blueprint: Blueprint, model: nn.Module, device: str, dtype: str) -> str:
-    """What the model takes and what is free, in words. DoesNotFit where the one is more than the other.
+    """What the model takes and what is free, in words. DoesNotFit where the one is more than the other."""
+    size = sum(parameter.numel() for parameter in model.parameters()) * devices.DTYPES[dtype].itemsize
+    return check_room(f"{blueprint.name} in {dtype}", size, device, "choose a smaller dtype")
+
+
+def check_room(what: str, size: int, device: str, remedy: str) -> str:
+    """How many bytes are needed and free, in words. DoesNotFit where the one is more than the other.
 
     Some systems kill a program rather than refuse it memory, so it is not tried.
     """
     found = devices.find(device)
     free = found.memory_bytes if found.free_bytes is None else found.free_bytes
-    size = sum(parameter.numel() for parameter in model.parameters()) * devices.DTYPES[dtype].itemsize
     if free is None:
         return f"needs {gigabytes(size)}"
     if size > free:
         raise DoesNotFit(
-            f"{blueprint.name} in {dtype} needs {gigabytes(size)}, but {device} has {gigabytes(free)} free: "
-            "choose a smaller dtype or another device, or close other programs"
+            f"{what} needs {gigabytes(size)}, but {device} has {gigabytes(free)} free: "
+            f"{remedy} or another device, or close other programs"
         )
     return f"needs {gigabytes(size)}, {gigabytes(free)} free"
 

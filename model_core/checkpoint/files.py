@@ -1,6 +1,7 @@
 """What the readers share: stored tensors, known by shape before they are read; JSON; file names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import Tensor
 from model_core.config import Source
 from model_core.errors import InputError
 from model_core.json_file import read_json as read_json  # beside the other readers, for every format
+from model_core.regular_file import is_there, open_regular
+from model_core.run_files import MOST_HEADER
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers import default_tokenizer, tokenizer_in
 
@@ -39,11 +42,29 @@ class Stored:
 
 def read_safetensors(path: Path) -> dict[str, Stored]:
     """Every tensor of a safetensors file by its name; only the header is read."""
-    try:
-        file: Any = safe_open(path, framework="pt")
+    with opened(path) as file:
         return {name: stored_in(file, name) for name in file.keys()}  # noqa: SIM118, it cannot be iterated
-    except FileNotFoundError:
-        raise InputError(f"{path.parent} has no {path.name}") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says beside its tensors."""
+    with opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, mapped as long as one of its tensors may be read. InputError where it is none."""
+    if not is_there(path):
+        raise InputError(f"{path.parent} has no {path.name}")
+    with open_regular(path) as start:
+        header = int.from_bytes(start.read(8), "little")
+    if header > MOST_HEADER:
+        raise InputError(
+            f"{path} is no whole safetensors file: a header may have {MOST_HEADER:,} bytes, not {header:,}"
+        )
+    try:
+        yield safe_open(path, framework="pt")
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0].removeprefix("Error while deserializing header: ")
         raise InputError(f"{path} is no whole safetensors file: {reason}") from None

@@ -6,7 +6,6 @@ Code that a folder carries (auto_map) is never run.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -23,6 +22,8 @@ from model_core.checkpoint.files import (
 from model_core.checkpoint.said import as_dict, settle
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
+from model_core.regular_file import is_there
+from model_core.schema import shown
 from model_core.tokenizers import tokenizer_in
 
 CONFIG = "config.json"
@@ -31,7 +32,7 @@ INDEX = "model.safetensors.index.json"
 
 
 def recognises(path: Path) -> bool:
-    return (path / CONFIG).is_file()
+    return is_there(path / CONFIG)
 
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
@@ -67,14 +68,14 @@ def family_of_type(model_type: object) -> Family:
     """The family that reads this model_type; InputError says which types are known."""
     known = {name: family for family in FAMILIES.values() for name in family.hf_types}
     if not isinstance(model_type, str) or model_type not in known:
-        asked = "has no 'model_type'" if model_type is None else f"has the model_type {short(model_type)}"
+        asked = "has no 'model_type'" if model_type is None else f"has the model_type {shown(model_type)}"
         raise InputError(f"config.json {asked}; the types known here are {', '.join(sorted(known))}")
     return known[model_type]
 
 
 def stored_tensors(path: Path) -> dict[str, Stored]:
     """Every tensor of the folder's file or shards."""
-    sharded = (path / INDEX).is_file() and not (path / WEIGHTS).is_file()
+    sharded = is_there(path / INDEX) and not is_there(path / WEIGHTS)
     shards = shard_names(path) if sharded else [weights_name(path)]
     stored: dict[str, Stored] = {}
     for shard in shards:
@@ -106,10 +107,10 @@ def shard_names(path: Path) -> list[str]:
         raise InputError(f"{path / INDEX} has no 'weight_map'")
     for name in places.values():
         if not is_plain(name):
-            raise InputError(f"{path / INDEX} names the shard {short(name)}, which is no file of this folder")
+            raise InputError(f"{path / INDEX} names the shard {shown(name)}, which is no file of this folder")
     shards = sorted(set(places.values()))
     for name in shards:
-        if not (path / name).is_file():
+        if not is_there(path / name):
             raise InputError(f"{path / INDEX} names the shard {name}, which is missing: download it again")
     return shards
 

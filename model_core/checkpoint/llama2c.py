@@ -18,6 +18,7 @@ from model_core.checkpoint.said import settle
 from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES
+from model_core.regular_file import check_regular, open_regular
 
 LEGACY = struct.Struct("<7i")
 MAGIC = 0x616B3432  # "ak42"
@@ -34,6 +35,10 @@ MOST = {
     "vocabulary": 2**20,
     "context": 2**20,
 }
+
+
+class Unfit(Exception):
+    """Why a header makes no model."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +59,24 @@ class Header:
     def __post_init__(self) -> None:
         for name, most in MOST.items():
             if not 0 < getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}")
+                raise Unfit(f"{name} is {getattr(self, name)}")
         if self.dim % self.heads or self.heads % self.kv_heads:
-            raise ValueError(
+            raise Unfit(
                 f"{self.heads} heads, {self.kv_heads} of them with keys and values, of width {self.dim}"
             )
 
 
 def header_of(path: Path) -> Header:
-    """The header of a file. ValueError where its numbers make no model."""
-    with open(path, "rb") as file:
+    """The header of a file. Unfit where its numbers make no model."""
+    with open_regular(path) as file:
         start = file.read(VERSIONED.size)
     if len(start) >= 8 and struct.unpack_from("<I", start)[0] == MAGIC:
         if len(start) < VERSIONED.size:
-            raise ValueError("it ends within the header")
+            raise Unfit("it ends within the header")
         _, version, dim, hidden, layers, heads, kv_heads, vocabulary, context, tied = VERSIONED.unpack(start)
         begin = VERSIONED_BYTES // FLOAT
     elif len(start) < LEGACY.size:
-        raise ValueError("it ends within the header")
+        raise Unfit("it ends within the header")
     else:
         dim, hidden, layers, heads, kv_heads, vocabulary, context = LEGACY.unpack_from(start)
         # A negative vocabulary says that the output head has weights of its own.
@@ -82,14 +87,12 @@ def header_of(path: Path) -> Header:
 
 def recognises(path: Path) -> bool:
     """Is it a file whose header could be of such a model?"""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         if file.read(4) == struct.pack("<I", MAGIC):
             return True
     try:
         header_of(path)
-    except ValueError:
+    except Unfit:
         return False
     return True
 
@@ -98,7 +101,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     """What the file holds; the weights stay mapped."""
     try:
         header = header_of(path)
-    except ValueError as error:
+    except Unfit as error:
         raise InputError(f"{path} has the header of llama2.c, but makes no model: {error}") from None
     if header.version not in (0, 1):
         raise InputError(
@@ -107,7 +110,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         )
     parts = list((legacy_parts if header.version == 0 else versioned_parts)(header))
     needed = (header.start + sum(math.prod(shape) for _, shape in parts)) * FLOAT
-    size = path.stat().st_size
+    size = check_regular(path)
     if size != needed:
         raise InputError(
             f"{path} has {size:,} bytes, but its header makes {needed:,}: download it again, "

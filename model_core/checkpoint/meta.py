@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -19,11 +18,12 @@ from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, check_layers, match
 from model_core.checkpoint.pth import state_dict
 from model_core.checkpoint.said import Ask, settle
-from model_core.config import Source, check_number, needed
+from model_core.config import Source, flag, needed
 from model_core.errors import InputError
 from model_core.families import FAMILIES
 from model_core.families.llama import ffn_hidden
 from model_core.json_file import read_json
+from model_core.regular_file import is_there
 from model_core.tokenizers import tokenizer_in
 
 PARAMS = "params.json"
@@ -51,7 +51,7 @@ MOST_WIDER = 1000  # more than any MLP is wider than the rule makes it, and stil
 
 
 def recognises(path: Path) -> bool:
-    return (path / PARAMS).is_file() and any(PIECE.fullmatch(file.name) for file in path.iterdir())
+    return is_there(path / PARAMS) and any(PIECE.fullmatch(file.name) for file in path.iterdir())
 
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
@@ -145,8 +145,7 @@ def sizes(params: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, 
     if params.get("multiple_of") is not None:
         multiplier = params.get("ffn_dim_multiplier")
         if multiplier is not None:
-            check_number(f"{PARAMS}: 'ffn_dim_multiplier'", multiplier, float)
-            multiplier = min(multiplier, MOST_WIDER)
+            multiplier = min(number(params, "ffn_dim_multiplier", float), MOST_WIDER)
         ruled = ffn_hidden(width, number(params, "multiple_of", int), multiplier)
         if ruled != hidden:
             raise InputError(
@@ -154,7 +153,7 @@ def sizes(params: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, 
             )
     if params.get("vocab_size") not in (None, -1) and number(params, "vocab_size", int) != vocab_size:
         raise InputError(
-            f"{PARAMS} has {params['vocab_size']} tokens, but the weights {vocab_size}: not one model"
+            f"{PARAMS} has {params['vocab_size']:.0f} tokens, but the weights {vocab_size}: not one model"
         )
     for key, field in (
         ("max_seq_len", "context"),
@@ -178,10 +177,7 @@ def left_open(params: Mapping[str, Any]) -> list[Ask]:
 
 def is_scaled(params: Mapping[str, Any]) -> bool:
     """Whether the slow rotary pairs are slowed, as from LLaMA 3.1 on."""
-    scaled = params.get("use_scaled_rope", False)
-    if not isinstance(scaled, bool):
-        raise InputError(f"{PARAMS}: 'use_scaled_rope' is {short(scaled)}, not true or false")
-    return scaled
+    return flag(params, "use_scaled_rope", False, file=PARAMS)
 
 
 def rows(stored: Mapping[str, Stored], name: str) -> int:

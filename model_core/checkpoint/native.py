@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -33,6 +32,8 @@ from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
+from model_core.regular_file import is_there, read_regular
+from model_core.schema import record, shown
 from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
@@ -42,36 +43,46 @@ from model_core.writing import replaced
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
+MOST_VOCABULARY = 1 << 28  # bytes of a tokenizer's file that a copy is made of
 SAVED_DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What is read of layerscope.json; there is more in it, for people."""
+
+    format: int
+    family: str
+    config: Any
+    name: str
+    tokenizer: Any = None
+
+
 def recognises(path: Path) -> bool:
-    return (path / MANIFEST).is_file()
+    return is_there(path / MANIFEST)
 
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     """What the folder holds. Its parameters have our names already, and its manifest says everything."""
-    manifest = read_json(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            f"{path / MANIFEST} has the format {short(manifest.get('format'))}; this version reads {FORMAT}"
-        )
-    family = FAMILIES.get(text(manifest, "family"))
+    manifest = record(Manifest, read_json(path / MANIFEST), MANIFEST, others=True)
+    if manifest.format != FORMAT:
+        raise InputError(f"{path / MANIFEST} has the format {manifest.format}; this version reads {FORMAT}")
+    family = FAMILIES.get(manifest.family)
     if family is None:
         raise InputError(
-            f"{MANIFEST} has the family {short(manifest['family'])}; known are {', '.join(sorted(FAMILIES))}"
+            f"{MANIFEST} has the family {shown(manifest.family)}; known are {', '.join(sorted(FAMILIES))}"
         )
-    title = text(manifest, "name")
-    config = settle(title, family, as_dict(config_of(family, manifest.get("config"))), said)
-    name = manifest.get("tokenizer")
+    said_there: Any = record(family.config, manifest.config, f"{MANIFEST}: the config")
+    config = settle(manifest.name, family, as_dict(said_there), said)
+    name = manifest.tokenizer
     if not (name is None or isinstance(name, dict) or is_plain(name)):
-        raise InputError(f"{MANIFEST}: 'tokenizer' is {short(name)}, which is no tokenizer's name")
+        raise InputError(f"{MANIFEST}: 'tokenizer' is {shown(name)}, which is no tokenizer's name")
     stored = read_safetensors(path / WEIGHTS)
     check_layers(config, stored)
     parameters = [parameter for parameter, _ in empty_model(family, config).named_parameters()]
     tensors, missing, extra = match({parameter: Source(parameter) for parameter in parameters}, stored)
     return Blueprint(
-        name=title,
+        name=manifest.name,
         family=family,
         config=config,
         tensors=tensors,
@@ -79,31 +90,6 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         extra=extra,
         tokenizer=lambda: tokenizer_of(path, name, config.vocab_size),
     )
-
-
-def text(manifest: Mapping[str, Any], key: str) -> str:
-    """A line of text from the manifest; InputError names the key that has none."""
-    value = manifest.get(key)
-    if not isinstance(value, str):
-        raise InputError(f"{MANIFEST}: '{key}' is {short(value)}, not text")
-    return value
-
-
-def config_of(family: Family, values: object) -> Any:
-    """The family's configuration. InputError names a field that is missing, unknown or of the wrong type."""
-    if not isinstance(values, dict):
-        raise InputError(f"{MANIFEST}: 'config' is {short(values)}, not an object")
-    fields = {field.name: field for field in dataclasses.fields(family.config)}
-    for key in values:
-        if key not in fields:
-            raise InputError(f"{MANIFEST}: the config has {short(key)}, which {family.title} does not know")
-    for key, field in fields.items():
-        if key not in values and field.default is dataclasses.MISSING:
-            raise InputError(f"{MANIFEST}: the config has no '{key}'")
-    try:
-        return family.config(**values)
-    except InputError as error:
-        raise InputError(f"{MANIFEST}: in the config, {error}") from None
 
 
 def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: int) -> Tokenizer:
@@ -125,7 +111,7 @@ def vocabulary(name: str, vocab_size: int | None, folder: Path) -> Tokenizer:
     """
     for place in (folder, asset("tokenizers")):
         for suffix in (".tiktoken", SUFFIX):
-            if (path := place / f"{name}{suffix}").is_file():
+            if is_there(path := place / f"{name}{suffix}"):
                 return vocabulary_file(path, vocab_size)
     if name in ENCODINGS:
         return named(name, vocab_size, folder)
@@ -183,8 +169,8 @@ def save(
 
 def bring(origin: Path, to: Path) -> None:
     """A copy of a file, complete before it takes its name; none where the same is there."""
-    content = origin.read_bytes()
-    if to.is_file() and to.read_bytes() == content:
+    content = read_regular(origin, MOST_VOCABULARY)
+    if is_there(to) and read_regular(to, MOST_VOCABULARY) == content:
         return
     with replaced(to) as unfinished:
         unfinished.write_bytes(content)

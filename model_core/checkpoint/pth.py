@@ -1,37 +1,33 @@
 """State dicts as torch.save writes them (.pth, .pt), recognised by the names of their tensors: layouts/, one file each.
 
 The state dict may stand alone or under "model", "state_dict" or "model_state_dict", and have prefixes that wrappers
-of PyTorch put before its names. Only tensors and plain values are read (torch.load with weights_only): a file that
-asks for any function to be called is refused.
+of PyTorch put before its names. Only tensors and plain values are read (torch_file.py): a file that asks for any
+function to be called is refused.
 """
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from model_core.checkpoint import Blueprint, Reader, register, some
 from model_core.checkpoint.files import Stored, check_layers, match, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
+from model_core.checkpoint.torch_file import ZIP, Laid, Opaque, load
 from model_core.errors import InputError
+from model_core.regular_file import open_regular
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel, torch.compile
-ZIP = b"PK\x03\x04"
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def recognises(path: Path) -> bool:
     """Is it a file of torch.save, or a pickle, which is refused with a better reason than not being known?"""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        start = file.read(4)
+    with open_regular(path) as file:
+        start = file.read(len(ZIP))
     pickled = len(start) > 2 and start[0] == 0x80 and 2 <= start[1] <= 5 and start[2] != 0
     return start == ZIP or pickled
 
@@ -61,33 +57,6 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     )
 
 
-def load(path: Path) -> Any:
-    """The content of a file of torch.save; its tensors are mapped, not read. InputError for anything else."""
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # damaged bytes make torch raise almost anything
-        raise InputError(why_not(path, str(error))) from None
-
-
-def why_not(path: Path, error: str) -> str:
-    """Why torch would not load the file, in one line."""
-    if called := re.search(r"GLOBAL ([\w.]+)", error):
-        return (
-            f"{path} holds more than weights ({called[1]}), which could run code and is not read: "
-            "save model.state_dict() alone"
-        )
-    if "mmap can only be used" in error:
-        return f"{path} is a pickle or was saved by PyTorch before 1.6: load it there and torch.save its state_dict()"
-    reason = next((line.strip() for line in error.splitlines() if line.strip()), "it is damaged")
-    return f"{path} is no whole file of torch.save: {reason[:200].split('. ')[0]}"
-
-
 def state_dict(path: Path) -> tuple[dict[str, Stored], Mapping[str, Any]]:
     """The tensors of a file by their names without wrappers' prefixes, and what lies beside them."""
     content = load(path)
@@ -99,23 +68,22 @@ def state_dict(path: Path) -> tuple[dict[str, Stored], Mapping[str, Any]]:
             content, beside = content[holder], content
             break
     found: dict[str, Stored] = {}
-    for name, tensor in tensors_of(content):
+    for name, laid in tensors_of(content):
         if (plain := without_wrappers(name)) in found:
             raise InputError(f"{path} stores {plain} twice, with and without a prefix")
-        found[plain] = stored_as(name, tensor)
+        found[plain] = stored_as(name, laid)
     if not found:
         raise InputError(f"{path} holds no tensors: save model.state_dict()")
     return found, beside
 
 
-def tensors_of(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+def tensors_of(content: Mapping[str, Any]) -> Iterator[tuple[str, Laid]]:
     """The plain tensors of a mapping; what else is in it (a counter, an optimizer's state) is no weight."""
-    for name, tensor in content.items():
-        if isinstance(name, str) and isinstance(tensor, Tensor):
-            plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
-            if not plain:
-                raise InputError(f"{name} is stored in a form that cannot be read: save plain tensors")
-            yield name, tensor.detach()
+    for name, laid in content.items():
+        if isinstance(laid, Opaque) and laid.is_tensor:
+            raise InputError(f"{name} is stored in a form that cannot be read: save plain tensors")
+        if isinstance(laid, Laid):
+            yield name, laid
 
 
 def without_wrappers(name: str) -> str:
@@ -125,10 +93,10 @@ def without_wrappers(name: str) -> str:
     return name
 
 
-def stored_as(name: str, tensor: Tensor) -> Stored:
+def stored_as(name: str, laid: Laid) -> Stored:
     """A mapped tensor."""
-    dtype = NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
-    return Stored(name, tuple(tensor.shape), dtype, lambda: tensor)
+    dtype = NAMES.get(laid.dtype, str(laid.dtype).removeprefix("torch."))
+    return Stored(name, laid.shape, dtype, laid.read)
 
 
 register(Reader("file of torch.save (.pth, .pt)", recognises, read, file=True))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from reprlib import repr as short
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from model_core.errors import InputError, Unsaid, spelled
 from model_core.families import Family
@@ -125,9 +125,9 @@ def value_of(name: str, text: str, kind: Any) -> Any:
         if word not in get_args(kind):
             raise InputError(f"{name}={text}: {name} is one of {', '.join(get_args(kind))}")
         return word
-    if get_origin(kind) is UnionType and word == "none":
+    if get_origin(kind) in (Union, UnionType) and word == "none":
         return None
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (Union, UnionType):
         kind = next(part for part in get_args(kind) if part is not type(None))
     if get_origin(kind) is tuple:
         parts = text.split(",") if word != "none" else []

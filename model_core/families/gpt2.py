@@ -14,7 +14,6 @@ Radford et al. 2019; reference: openai/gpt-2, src/model.py.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from reprlib import repr as short
 from typing import Any, Literal
 
 from torch import Tensor
@@ -22,13 +21,14 @@ from torch.nn.functional import gelu
 
 from model_core.attention import Attention
 from model_core.block import Block
-from model_core.config import Source, check_config, flag, needed
+from model_core.config import Size, Source, check_config, flag, needed
 from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.families import Family, register
 from model_core.mlp import MLP
 from model_core.norm import LayerNorm
 from model_core.position import LearnedPositions
+from model_core.schema import Positive, Share, shown
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(gelu, approximate="tanh"),
@@ -43,16 +43,16 @@ class GPT2Config:
     activation: GELU in the tanh form that GPT-2 has, or exact, as nanoGPT has it.
     """
 
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    hidden: int
-    context: int
-    eps: float = 1e-5
+    vocab_size: Size
+    width: Size
+    layers: Size
+    heads: Size
+    hidden: Size
+    context: Size
+    eps: Positive = 1e-5
     tied: bool = True
     qkv_bias: bool = True
-    dropout: float = 0.0
+    dropout: Share = 0.0
     activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ def from_hf(hf: Mapping[str, Any]) -> GPT2Config:
     """The configuration of a Hugging Face config.json. InputError names a missing or unsupported key."""
     act = hf.get("activation_function", "gelu_new")
     if act not in ("gelu_new", "gelu_pytorch_tanh"):
-        raise InputError(f"config.json asks for the activation {short(act)}; GPT-2 uses gelu_new")
+        raise InputError(f"config.json asks for the activation {shown(act)}; GPT-2 uses gelu_new")
     for key in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         if hf.get(key):
             raise InputError(f"config.json sets {key}, which is not supported")

@@ -20,22 +20,23 @@ from functools import partial
 from typing import Any
 
 from model_core import llama_like
-from model_core.config import needed
+from model_core.config import Size, needed
 from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.families import Family, register
 from model_core.llama_like import LlamaLikeConfig
 from model_core.position import llama3_frequencies
+from model_core.schema import Positive
 
 
 @dataclass(frozen=True)
 class LlamaConfig(LlamaLikeConfig):
     """rope_factor: how much longer the context was made, 1 for not at all; the next three are used only then."""
 
-    rope_factor: float = 1.0
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_context: int = 8192
+    rope_factor: Positive = 1.0
+    low_freq_factor: Positive = 1.0
+    high_freq_factor: Positive = 4.0
+    original_context: Size = 8192
 
     def __post_init__(self) -> None:
         super().__post_init__()

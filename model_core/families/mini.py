@@ -21,13 +21,14 @@ from torch.nn.functional import gelu, relu, silu
 
 from model_core.attention import PerHeadAttention
 from model_core.block import Block
-from model_core.config import check_config
+from model_core.config import Size, check_config
 from model_core.decoder import Decoder
 from model_core.errors import InputError
 from model_core.families import Family, register
 from model_core.mlp import MLP
 from model_core.norm import LayerNorm
 from model_core.position import LearnedPositions, Rope, SinusoidalPositions
+from model_core.schema import Positive, Share
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": relu, "gelu": gelu, "silu": silu}
 
@@ -36,16 +37,16 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": relu, "gelu": gelu
 class MiniConfig:
     """positions: how the model knows where a token stands. activation: what bends the MLP."""
 
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    hidden: int
-    context: int
+    vocab_size: Size
+    width: Size
+    layers: Size
+    heads: Size
+    hidden: Size
+    context: Size
     positions: Literal["sincos", "learned", "rope", "none"] = "sincos"
     activation: Literal["relu", "gelu", "silu"] = "relu"
-    eps: float = 1e-5
-    dropout: float = 0.0
+    eps: Positive = 1e-5
+    dropout: Share = 0.0
     tied: bool = False
 
     def __post_init__(self) -> None:

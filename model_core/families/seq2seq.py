@@ -34,12 +34,13 @@ from model_core.block import (
     PostNormBlock,
     PostNormCrossBlock,
 )
-from model_core.config import check_config
+from model_core.config import Size, check_config
 from model_core.decoder import Embedding
 from model_core.families import Family, register
 from model_core.mlp import MLP
 from model_core.norm import LayerNorm, StdLayerNorm
 from model_core.position import SinusoidalPositions
+from model_core.schema import Positive, Share
 from model_core.seq2seq import EncoderDecoder, Stack
 
 NORMS: dict[str, type[LayerNorm | StdLayerNorm]] = {"std": StdLayerNorm, "standard": LayerNorm}
@@ -49,16 +50,16 @@ NORMS: dict[str, type[LayerNorm | StdLayerNorm]] = {"std": StdLayerNorm, "standa
 class Seq2SeqConfig:
     """layers: of each stack. norm: "std" is the tutorials' own, "standard" PyTorch's. order: where the norms stand."""
 
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    hidden: int
-    context: int
+    vocab_size: Size
+    width: Size
+    layers: Size
+    heads: Size
+    hidden: Size
+    context: Size
     norm: Literal["std", "standard"] = "std"
     order: Literal["pre", "post", "normed"] = "pre"
-    eps: float = 1e-6
-    dropout: float = 0.0
+    eps: Positive = 1e-6
+    dropout: Share = 0.0
 
     def __post_init__(self) -> None:
         check_config(self)

@@ -69,7 +69,7 @@ def test_lines_become_a_history(running: Training) -> None:
     running.take(line("progress", step=10, steps=1800, seconds_left=60, **POINT))
     running.take(line("progress", step=20, steps=1800, seconds_left=59, held_out_loss=3.6, **POINT))
     running.take(line("saved", step=20))
-    assert [(point.step, point.held_out) for point in running.points] == [(10, None), (20, 3.6)]
+    assert [(point.step, point.held_out_loss) for point in running.points] == [(10, None), (20, 3.6)]
     assert (running.step, running.seconds_left, running.saved) == (20, 59, 20)
 
 
@@ -148,7 +148,7 @@ def test_an_unfinished_training_is_found_by_its_files(tmp_path: Path) -> None:
     keep(tmp_path, 12, 40, "tales-llama")
     found = unfinished(tmp_path)
     assert found is not None
-    assert (found.step, found.run["name"]) == (12, "tales-llama")
+    assert (found.step, found.run.name) == (12, "tales-llama")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff" * 40, (10).to_bytes(8, "little") + b"{}"])

@@ -72,9 +72,9 @@ def test_model_has_as_many_parameters_as_the_reference(name: str) -> None:
         (GPT2, {"hidden": -1}, "'hidden' is -1"),
         (GPT2, {"context": 1.5}, "'context' is 1.5"),
         (GPT2, {"vocab_size": LARGEST + 1}, f"from 1 to {LARGEST}"),
-        (GPT2, {"tied": None}, "'tied' is None, not of type bool"),
+        (GPT2, {"tied": None}, "'tied' is None, not true or false"),
         (GPT2, {"eps": "small"}, "'eps' is 'small', not a positive number"),
-        (GPT2, {"qkv_bias": 0}, "'qkv_bias' is 0, not of type bool"),
+        (GPT2, {"qkv_bias": 0}, "'qkv_bias' is 0, not true or false"),
         (GPT2, {"dropout": 1}, "'dropout' is 1, not a share from 0 to below 1"),
         (GPT2, {"dropout": None}, "'dropout' is None, not a share from 0 to below 1"),
         (LLAMA, {"kv_heads": 8}, "4 query heads cannot share 8 key/value heads"),
@@ -83,9 +83,9 @@ def test_model_has_as_many_parameters_as_the_reference(name: str) -> None:
         (LLAMA, {"high_freq_factor": 1.0}, "low_freq_factor of 1.0 is not below the high_freq_factor of 1.0"),
         (LLAMA, {"rope_factor": 0.0}, "'rope_factor' is 0.0"),
         (QWEN3, {"windows": (4,)}, "'windows' has 1 entries for 2 layers"),
-        (QWEN3, {"windows": (4, 0)}, "a window is 0, not a whole number"),
+        (QWEN3, {"windows": (4, 0)}, "'windows' is 0, not a whole number"),
         (QWEN3, {"windows": 4}, "'windows' is 4, not a list"),
-        (QWEN3, {"bias": 1}, "'bias' is 1, not of type bool"),
+        (QWEN3, {"bias": 1}, "'bias' is 1, not true or false"),
     ],
 )
 def test_sizes_that_make_no_model_are_refused(config: Any, changes: dict[str, Any], message: str) -> None:

@@ -71,13 +71,62 @@ def test_a_folder_whose_own_name_looks_like_a_step_is_opened_as_it_is(folder: Pa
     assert found[:2] == (str(twin), 16)
 
 
-def test_a_damaged_record_ends_in_one_line(folder: Path) -> None:
-    for damage in ("", "{", "[1]", '[{"step": 1}]', '[{"step": 1, "tokens": 2, "scores": 3}]'):
-        (folder / growth.FILE).write_text(damage)
-        with pytest.raises(InputError, match="cannot be read"):
-            growth.moments(folder)
-        assert grown(str(folder)) is None
-        assert open_model(str(folder)).name == "grown 16"
+def entry(step: str = "1", tokens: str = "2", scores: str = '{"previous": [[0.5]]}') -> str:
+    return f'{{"step": {step}, "tokens": {tokens}, "scores": {scores}}}'
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 5000, "is not JSON"),
+        ("[" * 200 + "]" * 200, "more than 100 deep"),
+        ("{}", "is {}, not a list"),
+        ("[1]", "entry 0 is 1, not an object"),
+        ('[{"step": 1}]', "entry 0 has no 'tokens'"),
+        (f"[{entry(scores='3')}]", "entry 0: 'scores' is 3, not an object"),
+        (f"[{entry(step='1e999')}]", "entry 0: 'step' is inf, not a whole number from 0 up"),
+        (f"[{entry(step='1.5')}]", "'step' is 1.5, not a whole number"),
+        (f"[{entry(step='-1')}]", "'step' is -1, not a whole number from 0 up"),
+        (f"[{entry(step='true')}]", "'step' is True, not a whole number"),
+        (f"[{entry(tokens='1' + '0' * 400)}]", "'tokens' is 1000"),
+        (
+            f"[{entry(scores=chr(123) + chr(34) + 'previous' + chr(34) + ': [[1e999]]' + chr(125))}]",
+            "is inf, not a number",
+        ),
+        (f"[{entry()}, {entry(step='2', scores='{}')}]", "entry 1 does not have a score for every head"),
+        ('[{"step": 1, "tokens": 2, "scores": {"previous": [[0.5, 0.5], [0.5]]}}]', "score for every head"),
+        ('[{"step": 1, "tokens": 2, "scores": {"previous": []}}]', "score for every head"),
+        ('[{"step": 1, "tokens": 2, "scores": {"previous": [[]]}}]', "score for every head"),
+        (f"[{entry()}, {entry()}]", "has a step twice"),
+        (
+            '[{"step": 1, "tokens": 2, "scores": {}, "more": 1}]',
+            "has 'more'; it may have step, tokens, scores",
+        ),
+    ],
+)
+def test_a_damaged_record_ends_in_one_line(folder: Path, damage: str, message: str) -> None:
+    (folder / growth.FILE).write_text(damage)
+    with pytest.raises(InputError) as refused:
+        growth.moments(folder)
+    assert message in str(refused.value)
+    assert str(folder / growth.FILE) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert grown(str(folder)) is None
+    assert open_model(str(folder)).name == "grown 16"
+
+
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
+    (tmp_path / growth.FILE).write_text(f"[{entry(step='4.0', tokens='8.0')}]")
+    (moment,) = growth.moments(tmp_path)
+    assert (moment.step, moment.tokens) == (4, 8)
+    assert isinstance(moment.step, int)
+
+
+def test_a_step_of_thousands_of_digits_is_no_step() -> None:
+    name = "x@" + "9" * 5000
+    assert growth.split(name) == (name, None)
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from model_core import run_folder
 from model_core.checkpoint import open_checkpoint
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
+from model_core.folder_lock import LOCK
 from model_core.run_files import CARD, DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 
@@ -247,8 +248,8 @@ def test_damaged_state_is_one_line(
     ):
         (folder / STATE).write_bytes(damaged)
         said = refused(capsys, [*command, str(folder)])
-        assert STATE in said
-        assert "damaged: delete it to begin anew" in said or "no whole safetensors file" in said
+        assert f"{folder / STATE} is damaged: " in said
+        assert said.endswith("; delete it to begin anew")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -322,3 +323,36 @@ def test_vocabulary_that_cannot_be_learned_is_one_line(
     assert "ask for at least 257" in refused(capsys, [*words, "100"])
     assert "give a longer text" in refused(capsys, [*words, "5000"])
     assert not out.exists()
+
+
+def test_a_second_training_in_a_folder_is_refused_as_long_as_the_first_one_runs(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "made"
+    first = started([*command, str(folder), "--steps", "100000"], "--json", "--controlled")
+    after(first, "saved", 3)
+    said = refused(capsys, [*command, str(folder), "--steps", "100000"])
+    assert f"{folder} is being trained in already, by process {first.pid} on " in said
+    assert "wait until it ends, stop it, or name another folder" in said
+    first.kill()
+    first.communicate()
+    assert (folder / LOCK).exists()
+    second = started([*command, str(folder), "--steps", "100000"], "--json", "--controlled")
+    assert after(second, "begun", 3)[-1]["step"] >= 3
+    second.communicate("stop\n")
+    assert second.returncode == 130
+    assert not (folder / LOCK).exists()
+
+
+def test_a_model_that_cannot_be_trained_in_the_memory_is_refused_before_it_is_made(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value, message in (
+        ("layers", 2**28, "this makes more than 20000 weights"),
+        ("hidden", 2**28, "training tiny needs "),
+        ("context", 10**400, "'context' is 1000"),
+    ):
+        config = DESCRIBED["config"] | {name: value}
+        (tmp_path / "tiny.json").write_text(json.dumps(DESCRIBED | {"config": config}), encoding="utf-8")
+        assert message in refused(capsys, [*command, str(tmp_path / "made")])
+    assert not (tmp_path / "made").exists()
