@@ -40,7 +40,7 @@ from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
-from model_core.merges import Split, merges
+from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.plan import FINE_TUNING
@@ -384,7 +384,7 @@ def run_(context: Context) -> Answer:
         {
             "name": name,
             "tokens": tokens,
-            "strings": [tokenizer.token(token) for token in tokens],
+            "strings": tokenizer.strings(tokens),
             "special": [at for at, token in enumerate(tokens) if token in tokenizer.special],
         }
         for name, tokens in zip(model.inputs, run.inputs, strict=True)
@@ -395,7 +395,7 @@ def run_(context: Context) -> Answer:
             "strings": texts[-1]["strings"],
             "special": texts[-1]["special"],
             "prefix": context.prefix,
-            "prefixes": [tokenizer.token(token) for token in tokenizer.prefix],
+            "prefixes": tokenizer.strings(tokenizer.prefix),
             "texts": texts,
             "attentions": [kind.__dict__ for kind in model.attentions],
             "model": context.loaded.name,
@@ -520,12 +520,11 @@ def next_token(context: Context, k: int = 20) -> Answer:
     run, tokenizer = context.run, context.loaded.tokenizer
     result = derive.next_token(run.logits, run.tokens, k)
     ids, typed = result.ids.tolist(), run.tokens[context.prefix :]
-    prompt = tokenizer.decode(typed)
-    texts = [tokenizer.decode([*typed, id]).removeprefix(prompt) for id in ids]
+    texts = tokenizer.continuations(typed, ids)
     return Answer(
         {
             "ids": ids,
-            "strings": [tokenizer.token(id) for id in ids],
+            "strings": tokenizer.strings(ids),
             "texts": [None if "\ufffd" in text else text for text in texts],
         },
         {
@@ -550,7 +549,7 @@ def split(context: Context, position: int, text: int | None = None) -> Answer:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
         typed = scene.target if text > 0 and scene.target else scene.prompt
-        found = merges(tokenizer, typed, position - context.prefix)
+        found = tokenizer.split(typed, position - context.prefix)
         found = replace(found, first=found.first + context.prefix)
     return Answer(asdict(found))
 

@@ -10,6 +10,7 @@ from typing import Any
 from model_core import presets
 from model_core.assets import asset
 from model_core.checkpoint import Loaded
+from model_core.checkpoint.files import is_plain
 from model_core.checkpoint.native import vocabulary, vocabulary_file
 from model_core.errors import InputError
 from model_core.evaluation import answers_dates
@@ -18,6 +19,7 @@ from model_core.first_weights import initialise
 from model_core.json_file import read_json
 from model_core.model import Model
 from model_core.recipe import Recipe, recipe_of
+from model_core.regular_file import is_there
 from model_core.text_file import read_text
 from model_core.tokenizer import IdTokenizer, Tokenizer
 
@@ -175,9 +177,11 @@ def tokenizer_of(path: Path, said: object, vocab_size: object) -> Tokenizer:
         if size is None:
             raise InputError("without a tokenizer the config needs a 'vocab_size'")
         return IdTokenizer(size)
-    if not isinstance(said, str):
-        raise InputError(f"'tokenizer' is {short(said)}, not a name or a file")
+    if not (isinstance(said, str) and is_plain(said)):
+        raise InputError(
+            f"'tokenizer' is {short(said)}, not a name, or that of a file beside the description"
+        )
     file = path.parent / said
-    if file.is_file():
+    if is_there(file):
         return vocabulary_file(file, size)
     return vocabulary(said, size, path.parent)

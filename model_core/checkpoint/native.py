@@ -33,6 +33,7 @@ from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
+from model_core.regular_file import is_there
 from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
@@ -125,7 +126,7 @@ def vocabulary(name: str, vocab_size: int | None, folder: Path) -> Tokenizer:
     """
     for place in (folder, asset("tokenizers")):
         for suffix in (".tiktoken", SUFFIX):
-            if (path := place / f"{name}{suffix}").is_file():
+            if is_there(path := place / f"{name}{suffix}"):
                 return vocabulary_file(path, vocab_size)
     if name in ENCODINGS:
         return named(name, vocab_size, folder)
