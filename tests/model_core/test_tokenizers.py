@@ -434,10 +434,10 @@ def test_formats_are_preferred_in_their_order(tmp_path: Path) -> None:
     write(tmp_path, {"tales-2048.tiktoken": TALES.read_bytes()})
     assert isinstance(tokenizer_in(tmp_path, 2048), TiktokenTokenizer)
     write(tmp_path, {"tokenizer.model": sentencepiece_model("bpe")})
-    assert tokenizer_in(tmp_path, 2048).token(3) == "<0x00>"
+    assert tokenizer_in(tmp_path, 2048).prefix == (1,)
     write(tmp_path, vocab_and_merges())
     by_vocab = tokenizer_in(tmp_path, 2048)
-    assert (by_vocab.token(3), by_vocab.prefix) == ('"', ())
+    assert by_vocab.prefix == ()
     write(tmp_path, {"tokenizer.json": bpe_json("<|begin|>")})
     assert tokenizer_in(tmp_path, 2048).prefix == (0,)
 
