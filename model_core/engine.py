@@ -58,6 +58,7 @@ LOADED_MODELS = 2
 LOADED_BYTES = 64 << 20  # more models are kept while all together are no larger: the steps of a growing one
 KEPT_RUNS = 4
 FEW_IDS = 8
+LONGEST_TOKEN = 200  # characters; no published vocabulary has a longer one but for runs of blanks
 TELL_SECONDS = 0.05
 
 ANGLES = "rope.angles"
@@ -279,15 +280,23 @@ class Engine:
         text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
         if field == "target" and not text:
             return list(prefix)
+        # Of what is far too long the tokens are not worth the seconds that they take to count.
+        most = LONGEST_TOKEN * limit
         try:
-            tokens = loaded.tokenizer.encode(text)
+            tokens = loaded.tokenizer.encode(text[:most])
+            if len(tokens) <= limit and len(text) > most:
+                tokens = loaded.tokenizer.encode(text)
         except InputError as refused:
             if isinstance(loaded.tokenizer, IdTokenizer):
                 some = range(min(FEW_IDS, loaded.tokenizer.vocab_size, limit))
                 refused.fix = {field: loaded.tokenizer.decode(some)}
             raise
         if len(prefix) + len(tokens) > limit:
-            error = TooLong(len(prefix) + len(tokens), limit)
+            error: InputError = TooLong(len(prefix) + len(tokens), limit)
+            if len(text) > most:
+                error = InputError(
+                    f"the prompt has {len(text):,} characters, far more than the context of {limit} tokens: shorten it"
+                )
             error.fix = {field: loaded.tokenizer.decode(tokens[: limit - len(prefix)])}
             raise error
         return [*prefix, *tokens]

@@ -126,7 +126,7 @@ def with_a_way_on(tokenizer: Callable[[], Tokenizer], size: int) -> Tokenizer:
         return tokenizer()
     except InputError as error:
         fitting = [name for name, encoding in ENCODINGS.items() if max(encoding.special.values()) < size]
-        about = "what reads the prompt instead: token ids such as 5 17 3, or an encoding of tiktoken's"
+        about = "token ids such as 5 17 3, or an encoding of tiktoken's"
         ask = {"name": ENCODING, "default": IDS, "about": about, "kind": "choice", "choices": [IDS, *fitting]}
         error.asks = [ask]
         error.how = f"; to open the model without it, say --config {ENCODING}={IDS}"
