@@ -175,6 +175,18 @@ def reason(message: str) -> str:
     return message.partition(" cannot be: ")[2]
 
 
+def why_asked(model: str, asks: Sequence[Mapping[str, Any]], message: str) -> str:
+    """What a person reads above the fields."""
+    if [ask["name"] for ask in asks] == ["tokenizer"]:
+        return tr(
+            "{message}.\n\nThe weights of {model} can be used without it: choose what reads the prompt instead."
+        ).format(message=message.rstrip("."), model=model)
+    return tr(
+        "The files of {model} hold its weights, but not all of its configuration. "
+        "Fill in what its author used; what is offered is what is most usual."
+    ).format(model=model)
+
+
 def with_words(config: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
     """What was said before, with words that replace those of the same name."""
     said = dict(word.partition("=")[::2] for word in (*config, *words))
@@ -190,22 +202,18 @@ class AsksDialog(QDialog):
     answered = Signal(list)
 
     def __init__(
-        self, model: str, asks: Sequence[Mapping[str, Any]], wrong: str = "", parent: QWidget | None = None
+        self, model: str, asks: Sequence[Mapping[str, Any]], message: str = "", parent: QWidget | None = None
     ) -> None:
-        """`wrong`: why what was filled in the last time makes no model."""
+        """`message`: why it is asked, what was filled in the last time included."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Open {model}").format(model=model))
         line = self.fontMetrics().height()
-        about = QLabel(
-            tr(
-                "The files of {model} hold its weights, but not all of its configuration. "
-                "Fill in what its author used; what is offered is what is most usual."
-            ).format(model=model)
-        )
+        about = QLabel(why_asked(model, asks, message))
+        about.setTextFormat(Qt.TextFormat.PlainText)
         about.setWordWrap(True)
         self.form = ConfigForm(asks)
-        self.form.complain(wrong)
+        self.form.complain(reason(message))
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
         )

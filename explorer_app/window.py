@@ -37,7 +37,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.config_form import AsksDialog, reason, with_words
+from explorer_app.config_form import AsksDialog, with_words
 from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.log_dialog import LogDialog
@@ -503,7 +503,7 @@ class MainWindow(QMainWindow):
         asks, scene = self.session.asks, self.session.scene
         if asks and self.asks is None:
             model = model_title(scene.model)
-            self.asks = AsksDialog(model, asks, reason(self.session.message), self)
+            self.asks = AsksDialog(model, asks, self.session.message, self)
             self.asks.answered.connect(lambda words: self.open(scene.model, with_words(scene.config, words)))
             self.asks.rejected.connect(
                 lambda: self.session.go_back(tr("{model} was not opened.").format(model=model))

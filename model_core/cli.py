@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments.command(arguments)
         print(end="", flush=True)
     except InputError as error:
-        print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
+        print("layerscope:", " ".join(f"{error}{error.how}".split()), file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled):
         return STOPPED
@@ -339,7 +339,7 @@ def trace(arguments: argparse.Namespace) -> None:
         if tokens is None:
             tokens = [*prefix_of(loaded, arguments), *encoded(loaded, text)]
         special = tokens[: len(prefix)] == prefix
-        strings = [loaded.tokenizer.token(token) for token in tokens]
+        strings = loaded.tokenizer.strings(tokens)
         limit = loaded.model.context
         if len(tokens) > limit:
             if not arguments.cut:

@@ -40,7 +40,7 @@ from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
 from model_core.edits import parse, within
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
-from model_core.merges import Split, merges
+from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.plan import FINE_TUNING
@@ -58,6 +58,7 @@ LOADED_MODELS = 2
 LOADED_BYTES = 64 << 20  # more models are kept while all together are no larger: the steps of a growing one
 KEPT_RUNS = 4
 FEW_IDS = 8
+LONGEST_TOKEN = 200  # characters; no published vocabulary has a longer one but for runs of blanks
 TELL_SECONDS = 0.05
 
 ANGLES = "rope.angles"
@@ -279,15 +280,23 @@ class Engine:
         text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
         if field == "target" and not text:
             return list(prefix)
+        # Of what is far too long the tokens are not worth the seconds that they take to count.
+        most = LONGEST_TOKEN * limit
         try:
-            tokens = loaded.tokenizer.encode(text)
+            tokens = loaded.tokenizer.encode(text[:most])
+            if len(tokens) <= limit and len(text) > most:
+                tokens = loaded.tokenizer.encode(text)
         except InputError as refused:
             if isinstance(loaded.tokenizer, IdTokenizer):
                 some = range(min(FEW_IDS, loaded.tokenizer.vocab_size, limit))
                 refused.fix = {field: loaded.tokenizer.decode(some)}
             raise
         if len(prefix) + len(tokens) > limit:
-            error = TooLong(len(prefix) + len(tokens), limit)
+            error: InputError = TooLong(len(prefix) + len(tokens), limit)
+            if len(text) > most:
+                error = InputError(
+                    f"the prompt has {len(text):,} characters, far more than the context of {limit} tokens: shorten it"
+                )
             error.fix = {field: loaded.tokenizer.decode(tokens[: limit - len(prefix)])}
             raise error
         return [*prefix, *tokens]
@@ -384,7 +393,7 @@ def run_(context: Context) -> Answer:
         {
             "name": name,
             "tokens": tokens,
-            "strings": [tokenizer.token(token) for token in tokens],
+            "strings": tokenizer.strings(tokens),
             "special": [at for at, token in enumerate(tokens) if token in tokenizer.special],
         }
         for name, tokens in zip(model.inputs, run.inputs, strict=True)
@@ -395,7 +404,7 @@ def run_(context: Context) -> Answer:
             "strings": texts[-1]["strings"],
             "special": texts[-1]["special"],
             "prefix": context.prefix,
-            "prefixes": [tokenizer.token(token) for token in tokenizer.prefix],
+            "prefixes": tokenizer.strings(tokenizer.prefix),
             "texts": texts,
             "attentions": [kind.__dict__ for kind in model.attentions],
             "model": context.loaded.name,
@@ -520,12 +529,11 @@ def next_token(context: Context, k: int = 20) -> Answer:
     run, tokenizer = context.run, context.loaded.tokenizer
     result = derive.next_token(run.logits, run.tokens, k)
     ids, typed = result.ids.tolist(), run.tokens[context.prefix :]
-    prompt = tokenizer.decode(typed)
-    texts = [tokenizer.decode([*typed, id]).removeprefix(prompt) for id in ids]
+    texts = tokenizer.continuations(typed, ids)
     return Answer(
         {
             "ids": ids,
-            "strings": [tokenizer.token(id) for id in ids],
+            "strings": tokenizer.strings(ids),
             "texts": [None if "\ufffd" in text else text for text in texts],
         },
         {
@@ -550,7 +558,7 @@ def split(context: Context, position: int, text: int | None = None) -> Answer:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
         typed = scene.target if text > 0 and scene.target else scene.prompt
-        found = merges(tokenizer, typed, position - context.prefix)
+        found = tokenizer.split(typed, position - context.prefix)
         found = replace(found, first=found.first + context.prefix)
     return Answer(asdict(found))
 

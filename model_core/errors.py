@@ -1,6 +1,7 @@
 """The ways a run ends early that are nobody's fault in the code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -9,10 +10,12 @@ class InputError(ValueError):
 
     fix   fields of a scene that would work, where one can be offered
     asks  what a form may ask of the person, where that would help
+    how   the same in the words of the command line, which it puts behind the message
     """
 
     fix: dict[str, str] | None = None
     asks: list[dict[str, Any]] | None = None
+    how: str = ""
 
 
 class TooLong(InputError):
@@ -52,5 +55,30 @@ class DoesNotFit(InputError):
     """A model needs more memory than its device has left."""
 
 
+class Misfit(InputError):
+    """A tokenizer's file is of another model: it has tokens that this one has not."""
+
+
 class Cancelled(Exception):
     """The run was stopped on request, at a tap. Nothing was changed."""
+
+
+@contextmanager
+def library_errors(what: str) -> Iterator[None]:
+    """Turns whatever a library raises inside the block into an InputError of one line: `what`, and its own words.
+
+    A panic of a library in Rust is a BaseException and no Exception.
+    """
+    try:
+        yield
+    except (InputError, Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise InputError(f"{what}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, as far as a line has room for it; its name where it says nothing."""
+    return next(
+        (line.strip()[:200] for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )

@@ -117,6 +117,17 @@ class Split:
     def whole(self) -> bool:
         return len(self.ids) == 1
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Split:
+        """The split that `asdict` took apart, after JSON made lists of its tuples."""
+        steps = tuple(Step(**with_tuples(step)) for step in fields["steps"])
+        ways = tuple(Way(**with_tuples(way)) for way in fields["ways"])
+        return cls(**{**with_tuples(fields), "steps": steps, "ways": ways})
+
+
+def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
 
 def merges(tokenizer: Tokenizer, text: str, position: int) -> Split:
     """The word around token `position` of `tokenizer.encode(text)`. InputError where there is no such token."""

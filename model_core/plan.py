@@ -9,6 +9,7 @@ from typing import Any, Literal
 from model_core import presets
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, check_room, empty_model
+from model_core.checkpoint.files import is_plain
 from model_core.checkpoint.native import vocabulary, vocabulary_file
 from model_core.config import Size
 from model_core.errors import InputError
@@ -170,6 +171,10 @@ def tokenizer_of(path: Path, said: str | None, vocab_size: object) -> Tokenizer:
         if size is None:
             raise InputError("without a tokenizer the config needs a 'vocab_size'")
         return IdTokenizer(size)
+    if not is_plain(said):
+        raise InputError(
+            f"'tokenizer' is {shown(said)}, not a name, or that of a file beside the description"
+        )
     file = path.parent / said
     if is_there(file):
         return vocabulary_file(file, size)

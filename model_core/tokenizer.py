@@ -18,13 +18,14 @@ from typing import Any, Protocol
 
 import tiktoken
 
-from model_core.errors import InputError
-from model_core.merges import Part
+from model_core.errors import InputError, library_errors
+from model_core.merges import Part, Split, merges
 from model_core.vocabulary import load_ranks
 
 __all__ = [
     "END_OF_TEXT",
     "GPT2_PATTERN",
+    "IDS",
     "IdTokenizer",
     "Origin",
     "TiktokenTokenizer",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 END_OF_TEXT = "<|endoftext|>"
+IDS = "ids"  # the name of what reads token ids
 
 # GPT-2's encoder.py, with the contractions folded as tiktoken does: merges never cross these pieces.
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -79,8 +81,21 @@ class Tokenizer(Protocol):
         """One id for display; bytes that form no character read <0xE2>. InputError for an unknown id."""
         ...
 
+    def strings(self, ids: Sequence[int]) -> list[str]:
+        """Each of the ids for display."""
+        return [self.token(id) for id in ids]
 
-class TiktokenTokenizer:
+    def continuations(self, ids: Sequence[int], by: Sequence[int]) -> list[str]:
+        """What each of the ids `by`, put behind `ids`, adds to their text."""
+        text = self.decode(ids)
+        return [self.decode([*ids, id]).removeprefix(text) for id in by]
+
+    def split(self, text: str, position: int) -> Split:
+        """Why the word around a token of the text was cut so. InputError where there is no such token."""
+        return merges(self, text, position)
+
+
+class TiktokenTokenizer(Tokenizer):
     """Byte-level BPE over ranks in tiktoken's format.
 
     special    tokens beside the ranks: names with their ids, or names that take the ids after the last rank, in
@@ -123,7 +138,9 @@ class TiktokenTokenizer:
         return cls(Path(path).stem, load_ranks(path), special)
 
     def encode(self, text: str) -> list[int]:
-        return self._encoding.encode(self._normal(text), allowed_special="all")
+        """The ids. InputError for a text that the library gives up on, such as a million blanks in a row."""
+        with library_errors(f"the tokenizer {self.name} cannot read this text"):
+            return self._encoding.encode(self._normal(text), allowed_special="all")
 
     def decode(self, ids: Sequence[int]) -> str:
         for id in ids:
@@ -142,7 +159,7 @@ class TiktokenTokenizer:
         text = self._normal(text)
         starts = iter(self._word_starts(text))
         word, next_word, at, parts = -1, next(starts, None), 0, []
-        for id in self._encoding.encode(text, allowed_special="all"):
+        for id in self.encode(text):
             while next_word is not None and next_word <= at:
                 word, next_word = word + 1, next(starts, None)
             token = self._encoding.decode_single_token_bytes(id)
@@ -176,11 +193,11 @@ class TiktokenTokenizer:
         return text if self.normalise is None else unicodedata.normalize(self.normalise, text)
 
 
-class IdTokenizer:
+class IdTokenizer(Tokenizer):
     """For a model without a tokenizer: the prompt is a list of ids, `5 17 3` or `5,17,3`."""
 
     def __init__(self, vocab_size: int) -> None:
-        self.name = "ids"
+        self.name = IDS
         self.vocab_size = vocab_size
         self.bos: int | None = None
         self.eos: int | None = None

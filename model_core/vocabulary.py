@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_core.errors import InputError
+from model_core.regular_file import read_regular
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BYTES = 256
+MOST_BYTES = 16 << 20  # of a ranks file; the largest that were published have 4 MB
 
 
 def train_ranks(text: str, vocab_size: int, special: Sequence[str]) -> dict[bytes, int]:
@@ -99,11 +101,7 @@ def load_ranks(
     read, a cut line, a token that is not base64, a token or rank given twice, a rank left out, a byte without
     a token, or another size than `size`.
     """
-    try:
-        lines = Path(path).read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"Cannot read the vocabulary {path}: {error.strerror or error}.") from None
-
+    lines = read_regular(Path(path), MOST_BYTES).splitlines()
     ranks: dict[bytes, int] = {}
     line_of: dict[int, int] = {}
     for number, line in enumerate(lines, start=1):

@@ -67,6 +67,24 @@ def no_thread_left_behind() -> Iterator[None]:
         pytest.fail(f"threads still running after the test: {', '.join(left)}", pytrace=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tokenizers_without_processes() -> Iterator[type]:
+    """Tokenizers of libraries work in the process of the tests; gives what starts one for each in the program."""
+    from model_core import tokenizer_process
+    from tests.model_core.local_host import LocalHost
+
+    started = tokenizer_process.HostProcess
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer_process, "HostProcess", LocalHost)
+        yield started
+
+
+@pytest.fixture
+def tokenizer_processes(tokenizers_without_processes: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tokenizer of a library has a process of its own, for tests where that is the point."""
+    monkeypatch.setattr("model_core.tokenizer_process.HostProcess", tokenizers_without_processes)
+
+
 @pytest.fixture(autouse=True)
 def no_setting_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Gives each test, and the processes it starts, empty folders for settings and state."""

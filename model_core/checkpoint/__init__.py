@@ -25,8 +25,8 @@ from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
 from model_core.regular_file import check_regular, is_there, why
-from model_core.tokenizer import Tokenizer
-from model_core.tokenizers.ranks import named
+from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
+from model_core.tokenizers.ranks import ENCODINGS, named
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def open_checkpoint(
 ) -> Loaded:
     """The model of a checkpoint. Peak memory is the model and one tensor.
 
-    config     what its files do not say, "heads=8" each; "tokenizer=gpt2" names an encoding in place of its tokenizer
+    config     what its files do not say, "heads=8" each; "tokenizer=gpt2" names an encoding in place of its tokenizer,
+               "tokenizer=ids" has token ids for a prompt
     progress   told the share of the weights that is in place, 0 to 1
     needs      told once, before memory is taken, what the model takes and what is free
     cancelled  asked before each tensor; True raises Cancelled
@@ -114,10 +115,26 @@ def open_checkpoint(
 
 
 def reading(blueprint: Blueprint, encoding: str | None, folder: Path | None) -> Blueprint:
-    """The blueprint with one of tiktoken's encodings in place of its tokenizer, where one was named."""
+    """The blueprint with one of tiktoken's encodings, or token ids, in place of its tokenizer, where that was said."""
+    size = blueprint.config.vocab_size
     if encoding is None:
-        return blueprint
-    return replace(blueprint, tokenizer=lambda: named(encoding, blueprint.config.vocab_size, folder))
+        return replace(blueprint, tokenizer=lambda: with_a_way_on(blueprint.tokenizer, size))
+    return replace(
+        blueprint, tokenizer=lambda: IdTokenizer(size) if encoding == IDS else named(encoding, size, folder)
+    )
+
+
+def with_a_way_on(tokenizer: Callable[[], Tokenizer], size: int) -> Tokenizer:
+    """The tokenizer. Where it is refused, what may read the prompt of a model of `size` ids in its place is asked."""
+    try:
+        return tokenizer()
+    except InputError as error:
+        fitting = [name for name, encoding in ENCODINGS.items() if max(encoding.special.values()) < size]
+        about = "token ids such as 5 17 3, or an encoding of tiktoken's"
+        ask = {"name": ENCODING, "default": IDS, "about": about, "kind": "choice", "choices": [IDS, *fitting]}
+        error.asks = [ask]
+        error.how = f"; to open the model without it, say --config {ENCODING}={IDS}"
+        raise
 
 
 def open_blueprint(

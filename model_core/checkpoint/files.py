@@ -17,8 +17,9 @@ from model_core.json_file import read_json as read_json  # beside the other read
 from model_core.regular_file import is_there, open_regular
 from model_core.run_files import MOST_HEADER
 from model_core.tokenizer import Tokenizer
-from model_core.tokenizers import default_tokenizer, tokenizer_in
+from model_core.tokenizers import tokenizer_in
 
+LONGEST_NAME = 200  # bytes; with a suffix no more than the 255 that systems know
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -108,6 +109,7 @@ def is_plain(name: object) -> bool:
     """Is it the name of a file in the same folder, leading nowhere else?"""
     return (
         isinstance(name, str)
+        and len(name.encode("utf-8", "replace")) <= LONGEST_NAME
         and name.isprintable()
         and name.strip(". ") != ""
         and not set("/\\:") & set(name)
@@ -115,8 +117,8 @@ def is_plain(name: object) -> bool:
 
 
 def tokenizer_beside(path: Path, vocab_size: int) -> Tokenizer:
-    """The tokenizer that lies beside a file of weights, where one fits; a folder may have many models."""
-    try:
-        return tokenizer_in(path.parent, vocab_size)
-    except InputError:
-        return default_tokenizer(vocab_size)
+    """The tokenizer that lies beside a file of weights, where one fits; a folder may have many models.
+
+    InputError, in one line, where one lies there that is damaged, or may not be read.
+    """
+    return tokenizer_in(path.parent, vocab_size, shared=True)

@@ -12,14 +12,14 @@ from reprlib import repr as short
 
 from model_core.errors import InputError
 from model_core.json_file import read_json
-from model_core.tokenizer import Origin, check_id
+from model_core.tokenizer import Origin, Tokenizer, check_id
 from model_core.tokenizers import Format, check_size, register, unused
 from model_core.tokenizers.ranks import origin_of
 
 SUFFIX = ".characters"
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """Each character of a text is its own token."""
 
     def __init__(self, name: str, characters: str, begin: str, end: str, vocab_size: int) -> None:

@@ -14,11 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from model_core.errors import InputError
+from model_core.errors import InputError, library_errors
 from model_core.json_file import read_json
 from model_core.merges import Part
+from model_core.regular_file import is_there
+from model_core.text_file import read_text
 from model_core.tokenizer import Origin, Tokenizer, check_id, spell, whole_characters
-from model_core.tokenizers import Format, Wanted, check_size, register, unused
+from model_core.tokenizers import Format, Wanted, check_size, readable, register, unused
 from model_core.tokenizers.ranks import QWEN_PATTERN
 from model_core.vocabulary import BYTE_CHARACTERS, token_bytes
 
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as Library
 
 FILE, VOCAB, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
+MOST_BYTES = 100 << 20  # of any of them; the largest that were published have 35 MB
 BLANK = "▁"
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-class HuggingFaceTokenizer:
+class HuggingFaceTokenizer(Tokenizer):
     """Any tokenizer of the library. Special tokens written out in a text are their one id, as in transformers."""
 
     def __init__(self, name: str, library: Library, wanted: Wanted) -> None:
@@ -39,9 +42,9 @@ class HuggingFaceTokenizer:
         self.vocab_size = wanted.vocab_size
         self.origin = Origin(name)
         self.bos, self.eos = (id_of(library, token) for token in (wanted.bos, wanted.eos))
-        self.prefix = template(library)
-        if wanted.add_bos is not None:
-            self.prefix = (self.bos,) if wanted.add_bos and self.bos is not None else ()
+        self.prefix: tuple[int, ...] = ()
+        if wanted.add_bos and self.bos is not None:
+            self.prefix = (self.bos,)
         self._library = library
         self._known = {*library.get_vocab(with_added_tokens=True).values()}
         nameless = set(range(wanted.vocab_size)) - self._known
@@ -136,9 +139,9 @@ def id_of(library: Library, token: str | int | None) -> int | None:
     return token
 
 
-def template(library: Library) -> tuple[int, ...]:
-    """What the post-processor puts before a text."""
-    whole, plain = (library.encode("a", add_special_tokens=special).ids for special in (True, False))
+def template(library: Library, text: str) -> tuple[int, ...]:
+    """What the post-processor puts before a text; `text` is one that the tokenizer makes tokens of."""
+    whole, plain = (library.encode(text, add_special_tokens=special).ids for special in (True, False))
     fits = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
     return tuple(whole[: next(fits, 0)])
 
@@ -146,17 +149,9 @@ def template(library: Library) -> tuple[int, ...]:
 def open_json(path: Path, wanted: Wanted) -> Tokenizer:
     from tokenizers import Tokenizer as Library
 
-    try:
-        content = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text") from None
-    try:
+    content = read_text(path, MOST_BYTES)
+    with library_errors(f"{path} is no tokenizer.json"):
         library = Library.from_str(content)
-    # The library raises bare Exception, with what it stumbled over.
-    except Exception as error:
-        raise InputError(f"{path} is no tokenizer.json: {first_line(error)}") from None
     return built(path, library, wanted)
 
 
@@ -165,13 +160,12 @@ def open_vocab(path: Path, wanted: Wanted) -> Tokenizer:
     from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
     from tokenizers import Tokenizer as Library
 
-    vocabulary = read_json(path)
+    vocabulary = read_json(path, MOST_BYTES)
     if not all(isinstance(id, int) and not isinstance(id, bool) and id >= 0 for id in vocabulary.values()):
         raise InputError(f"{path} has tokens whose id is no whole number from 0 up: download it again")
-    try:
-        library = Library(models.BPE(vocabulary, read_merges(path.with_name(MERGES), vocabulary)))
-    except Exception as error:
-        raise InputError(f"{path} and {MERGES} do not fit: {first_line(error)}") from None
+    pairs = read_merges(path.with_name(MERGES), vocabulary)
+    with library_errors(f"{path} and {MERGES} do not fit"):
+        library = Library(models.BPE(vocabulary, pairs))
     if str(wanted.settings.get("tokenizer_class", "")).startswith("Qwen2"):
         library.normalizer = normalizers.NFC()
         library.pre_tokenizer = pre_tokenizers.Sequence(
@@ -192,14 +186,8 @@ def open_vocab(path: Path, wanted: Wanted) -> Tokenizer:
 
 def read_merges(path: Path, vocabulary: Mapping[str, int]) -> list[tuple[str, str]]:
     """The pairs in merges.txt, one a line. InputError names a line that is no pair, or makes no token."""
-    try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text") from None
     pairs = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, MOST_BYTES).split("\n"), start=1):
         words = line.removesuffix("\r").split(" ")
         if line.startswith("#version") or words == [""]:
             continue
@@ -245,22 +233,20 @@ def built(path: Path, library: Library, wanted: Wanted) -> Tokenizer:
     model = type(library.model).__name__
     kinds = {"BPE": MergingHuggingFace, "Unigram": ScoringHuggingFace}
     tokenizer = kinds.get(model, HuggingFaceTokenizer)(path.parent.name or path.stem, library, wanted)
+    if wanted.add_bos is None:
+        tokenizer.prefix = template(library, readable(path, tokenizer))
     return tokenizer
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def find_json(folder: Path, vocab_size: int) -> Path | None:
     path = folder / FILE
-    return path if path.is_file() else None
+    return path if is_there(path) else None
 
 
 def find_vocab(folder: Path, vocab_size: int) -> Path | None:
     path = folder / VOCAB
-    return path if path.is_file() and (folder / MERGES).is_file() else None
+    return path if is_there(path) and is_there(folder / MERGES) else None
 
 
-register(Format(10, find_json, open_json))
-register(Format(20, find_vocab, open_vocab, beside=(MERGES,)))
+register(Format(10, find_json, open_json, library=True))
+register(Format(20, find_vocab, open_vocab, beside=(MERGES,), library=True))

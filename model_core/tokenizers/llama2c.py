@@ -11,17 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from model_core.errors import InputError
+from model_core.errors import InputError, Misfit
 from model_core.merges import Part, bpe
-from model_core.tokenizer import Origin, check_id, spell, whole_characters
+from model_core.regular_file import is_there, read_regular
+from model_core.tokenizer import Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, register
 
 UNKNOWN, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
+MOST_BYTES = 16 << 20  # of a file; LLaMA 2's 32,000 pieces take 434 kB
 NAMES = {UNKNOWN: "<unk>", BOS: "<s>", EOS: "</s>"}
 BYTE = re.compile(rb"<0x([0-9A-Fa-f]{2})>")
+# The first releases wrote the piece of a byte, <0xE9>, as the character of that number: é.
+BYTES = [b"<0x%02X>" % byte for byte in range(256)]
+FIRST_RELEASES = [chr(byte).encode() for byte in range(256)]
 
 
-class Llama2cTokenizer:
+class Llama2cTokenizer(Tokenizer):
     """The tokenizer of run.c. BOS stands between two texts, so it ends one as well: it is `eos` too."""
 
     measure: Literal["score"] = "score"
@@ -99,10 +104,7 @@ def open(path: Path, wanted: Wanted) -> Llama2cTokenizer:
 
 def read(path: Path, vocab_size: int) -> tuple[list[bytes], list[float]]:
     """Pieces and scores of the file. InputError where it is cut, or has another number of tokens."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    data = read_regular(path, MOST_BYTES)
     pieces: list[bytes] = []
     scores: list[float] = []
     at = 4
@@ -114,18 +116,19 @@ def read(path: Path, vocab_size: int) -> tuple[list[bytes], list[float]]:
         scores.append(score)
         pieces.append(data[at - length : at])
     if len(pieces) != vocab_size:
-        raise InputError(
-            f"{path} belongs to another model: {len(pieces)} tokens, where this has {vocab_size}"
-        )
-    if [BYTE.fullmatch(piece) is not None for piece in pieces[FIRST_BYTE : FIRST_BYTE + 256]] != [True] * 256:
+        raise Misfit(f"{path} belongs to another model: {len(pieces)} tokens, where this has {vocab_size}")
+    spelled = slice(FIRST_BYTE, FIRST_BYTE + 256)
+    if pieces[spelled] == FIRST_RELEASES:
+        pieces[spelled] = BYTES
+    if [BYTE.fullmatch(piece) is not None for piece in pieces[spelled]] != [True] * 256:
         raise InputError(f"{path} has no piece for some bytes: it is no tokenizer of llama2.c")
     return pieces, scores
 
 
 def find(folder: Path, vocab_size: int) -> Path | None:
-    """tokenizer.bin, or tok512.bin for a model of 512 ids, as llama2.c names them."""
-    paths = [folder / name for name in ("tokenizer.bin", f"tok{vocab_size}.bin")]
-    return next((path for path in paths if path.is_file()), None)
+    """tok512.bin for a model of 512 ids, or tokenizer.bin, as llama2.c names them."""
+    paths = [folder / name for name in (f"tok{vocab_size}.bin", "tokenizer.bin")]
+    return next((path for path in paths if is_there(path)), None)
 
 
 register(Format(50, find, open))

@@ -10,13 +10,15 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as short
 from types import MappingProxyType
 
 from model_core.assets import asset
 from model_core.errors import InputError
+from model_core.regular_file import open_regular, read_regular
 from model_core.tokenizer import END_OF_TEXT, GPT2_PATTERN, Origin, TiktokenTokenizer
 from model_core.tokenizers import Format, Wanted, check_size, register
-from model_core.vocabulary import load_ranks
+from model_core.vocabulary import MOST_BYTES, load_ranks
 
 # Dubey et al. 2024 took tiktoken's cl100k pieces over; Qwen's differ by cutting numbers into single digits.
 LLAMA3_PATTERN = (
@@ -108,9 +110,9 @@ def named(name: str, vocab_size: int | None = None, folder: Path | None = None) 
     """
     encoding = ENCODINGS.get(name)
     if encoding is None:
-        raise InputError(f"there is no encoding '{name}': known are {', '.join(ENCODINGS)}")
+        raise InputError(f"there is no encoding {short(name)}: known are {', '.join(ENCODINGS)}")
     path = ranks_file(name, encoding, folder)
-    if hashlib.sha256(read_bytes(path)).hexdigest() != encoding.sha256:
+    if hashlib.sha256(read_regular(path, MOST_BYTES)).hexdigest() != encoding.sha256:
         raise InputError(
             f"{path} is not the {encoding.file} that tiktoken reads: download {encoding.url} again"
         )
@@ -194,16 +196,9 @@ def filled(ranks: Mapping[bytes, int], special: Mapping[str, int], vocab_size: i
 
 def is_ranks(path: Path) -> bool:
     """Does the file begin with a line of a ranks file?"""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         first = file.readline(200).split()
     return len(first) == 2 and first[1].isdigit() and first[0].isascii()
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"Cannot read the vocabulary {path}: {error.strerror or error}.") from None
 
 
 def find(folder: Path, vocab_size: int) -> Path | None:

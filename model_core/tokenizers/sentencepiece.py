@@ -12,16 +12,18 @@ from typing import Any, Literal
 
 from model_core.errors import InputError
 from model_core.merges import Part
+from model_core.regular_file import is_there, read_regular
 from model_core.tokenizer import Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, check_size, register, unused
 from model_core.tokenizers.ranks import is_ranks, llama3_tokenizer
 
 MODEL = "tokenizer.model"
+MOST_BYTES = 64 << 20  # of a model; the largest that were published have 5 MB
 BLANK = "▁"
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model of any kind. Its control tokens are not read from the text, as in the library."""
 
     def __init__(self, name: str, model: bytes, wanted: Wanted) -> None:
@@ -96,13 +98,11 @@ class MergingSentencePiece(SentencePieceTokenizer):
 def open(path: Path, wanted: Wanted) -> Tokenizer:
     if is_ranks(path):
         return llama3_tokenizer(path, wanted)
+    model = read_regular(path, MOST_BYTES)
     try:
-        model = path.read_bytes()
         merging = model_type(model) == BPE
         kind = MergingSentencePiece if merging else SentencePieceTokenizer
         tokenizer = kind(path.parent.name or path.stem, model, wanted)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except (RuntimeError, ValueError, IndexError):
         raise InputError(f"{path} is no whole SentencePiece model: download it again") from None
     check_size(path, tokenizer.size, wanted.vocab_size)
@@ -150,7 +150,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def find(folder: Path, vocab_size: int) -> Path | None:
     path = folder / MODEL
-    return path if path.is_file() else None
+    return path if is_there(path) else None
 
 
-register(Format(30, find, open))
+register(Format(30, find, open, library=True))

@@ -1,5 +1,7 @@
 """The engine without its process, for tests where the process is not the point; and tiny checkpoints to run."""
 
+import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -37,6 +39,15 @@ def tiny_checkpoint(folder: Path, config: LlamaConfig | GPT2Config | Qwen3Config
     native.save(
         folder, model, family, tokenizer="tales-2048", name=f"tiny-{family.name}", about="random weights"
     )
+    return str(folder)
+
+
+def with_tokenizer(folder: Path, model: str, content: str) -> str:
+    """A copy of a checkpoint of ours that brings a tokenizer.json along."""
+    shutil.copytree(model, folder)
+    manifest = folder / native.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"tokenizer": {}}))
+    (folder / "tokenizer.json").write_text(content)
     return str(folder)
 
 

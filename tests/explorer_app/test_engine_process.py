@@ -21,8 +21,9 @@ from explorer_app.window import MainWindow
 from model_core.families.gpt2 import GPT2Config
 from model_core.protocol import BadFrame, Frame
 from model_core.queries import Scene
-from tests.explorer_app.local_engine import tiny_checkpoint
+from tests.explorer_app.local_engine import tiny_checkpoint, with_tokenizer
 from tests.explorer_app.processes import alive
+from tests.model_core.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json
 
 pytestmark = pytest.mark.process
 
@@ -214,6 +215,56 @@ def test_restart_by_hand_gives_a_fresh_engine(client: Watched, qtbot: QtBot) -> 
     client.restart()
     qtbot.waitUntil(lambda: client.session.engine == "ready" and client.pid != first, timeout=MINUTE)
     assert not alive(first)
+
+
+def test_a_text_that_a_tokenizer_hangs_over_costs_nothing_but_itself(
+    client: Watched, small: str, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = with_tokenizer(tmp_path / "slow", small, tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT))
+    client.session.change(model=folder, prompt="abc")
+    settle(qtbot, client)
+    first, before = client.pid, client.session.shown
+    assert before.model == folder
+    client.frames.clear()
+    client.session.change(prompt=HANGING)
+    settle(qtbot, client)
+    assert f"the tokenizer {Path(folder) / 'tokenizer.json'} took too long" in client.session.message
+    assert [frame.kind for frame in client.frames].count("error") == 1
+    assert (client.pid, client.session.shown) == (first, before)
+    client.session.change(prompt="abcd")
+    settle(qtbot, client)
+    assert (client.pid, client.session.shown.prompt, client.session.message) == (first, "abcd", "")
+
+
+@pytest.mark.parametrize("normalizer", [growth("a"), CHARSMAP], ids=["grows", "crashes"])
+def test_a_model_whose_tokenizer_grows_or_crashes_is_not_opened(
+    normalizer: dict[str, Any], client: Watched, small: str, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = with_tokenizer(tmp_path / "bad", small, tokenizer_json(bpe(), normalizer=normalizer))
+    first, before = client.pid, client.session.shown
+    client.session.change(model=folder)
+    settle(qtbot, client)
+    assert (
+        f"the tokenizer {Path(folder) / 'tokenizer.json'} is damaged or needs too much"
+        in client.session.message
+    )
+    assert [ask["name"] for ask in client.session.asks] == ["tokenizer"]
+    assert (client.pid, client.session.shown) == (first, before)
+
+
+def test_an_engine_that_is_killed_while_a_tokenizer_hangs_leaves_no_process_behind(
+    client: Watched, small: str, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = with_tokenizer(tmp_path / "slow", small, tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT))
+    client.session.change(model=folder, prompt="abc")
+    settle(qtbot, client)
+    first = client.pid
+    children = [int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+    assert len(children) == 1
+    client.session.change(prompt=HANGING)
+    qtbot.wait(1000)
+    client.close()
+    qtbot.waitUntil(lambda: not any(map(alive, (first, *children))), timeout=MINUTE)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from explorer_app.open_model import dropped
@@ -21,7 +21,7 @@ from model_core.errors import Unsaid
 from model_core.families import FAMILIES
 from model_core.presets import open_model
 from model_core.queries import Scene
-from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
+from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.explorer_app.test_window import action
 
 pytestmark = pytest.mark.unit
@@ -311,6 +311,26 @@ def test_answers_that_make_no_model_are_asked_for_again_with_the_reason(
             assert window.asks.form.complaint.text() == complaint
             assert window.asks.form.values()["heads"] == "7"
     assert window.session.shown.config == ("heads=6", "eps=1e-05")
+
+
+def test_a_tokenizer_that_cannot_be_used_is_said_and_another_offered(
+    window: MainWindow, model: str, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = with_tokenizer(tmp_path / "damaged", model, "{")
+    window.open(folder)
+    settle(qtbot, window)
+    form = window.asks
+    assert form is not None
+    words = " ".join(label.text() for label in form.findChildren(QLabel))
+    assert f"{Path(folder) / 'tokenizer.json'} is no tokenizer.json: " in words
+    assert "--config" not in words
+    assert form.form.values() == {"tokenizer": "ids"}
+    form.buttons.button(QDialogButtonBox.StandardButton.Open).click()
+    window.session.change(prompt="5 17 3")
+    settle(qtbot, window)
+    assert window.session.shown.config == ("tokenizer=ids",)
+    assert window.session.run is not None
+    assert window.session.run["tokens"] == [5, 17, 3]
 
 
 # Turning back

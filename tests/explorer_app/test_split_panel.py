@@ -11,7 +11,6 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.panels.split import WhyThisSplit, rungs_of, titles_of, words_of
-from model_core.merges import merges
 from model_core.presets import open_model
 from model_core.queries import Answer
 from tests.explorer_app.local_engine import LLAMA, tiny_checkpoint
@@ -34,7 +33,7 @@ def test_rows_are_the_merges_of_the_word_around_the_query_token(
     tokenizer = open_model(model).tokenizer
     for position in (0, 3, 8):
         shown.select(query=position)
-        split, rungs = merges(tokenizer, PROMPT, position), shown.panel.ladder.rungs()
+        split, rungs = tokenizer.split(PROMPT, position), shown.panel.ladder.rungs()
         assert [rung.pieces for rung in rungs] == [step.pieces for step in split.steps]
         assert [rung.value for rung in rungs[1:]] == [f"{step.value:.0f}" for step in split.steps[1:]]
         assert rungs[-1].notes == tuple(map(str, split.ids))

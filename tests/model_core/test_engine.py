@@ -15,13 +15,14 @@ import torch
 
 from model_core import derive, engine, role_list, roles
 from model_core.devices import configure_threads
-from model_core.engine import QUESTIONS, Context, Engine, failure
+from model_core.engine import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Scene
 from model_core.replay import Run, sites
+from model_core.tokenizer import TiktokenTokenizer
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
 
 pytestmark = pytest.mark.process
@@ -557,6 +558,37 @@ def test_prompt_that_is_too_long_comes_back_with_one_that_fits(models: dict[str,
     fixed = Scene(models["llama"], error["fix"]["prompt"])
     assert scene.prompt.startswith(fixed.prompt)
     assert len(answer_to(fixed, "run").fields["facts"]["tokens"]) == CONTEXT
+
+
+def test_of_a_prompt_of_a_million_words_only_the_beginning_is_encoded(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    encode = TiktokenTokenizer.encode
+    monkeypatch.setattr(
+        TiktokenTokenizer, "encode", lambda self, text: (read.append(len(text)), encode(self, text))[1]
+    )
+    error = refused(Scene(models["llama"], "The cat " * 1_000_000))
+    assert error["message"] == (
+        "the prompt has 8,000,000 characters, far more than the context of 24 tokens: shorten it"
+    )
+    assert max(read) <= LONGEST_TOKEN * CONTEXT
+    assert (
+        len(answer_to(Scene(models["llama"], error["fix"]["prompt"]), "run").fields["facts"]["tokens"])
+        == CONTEXT
+    )
+
+
+def test_a_long_text_of_few_tokens_is_read_whole(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = TiktokenTokenizer.encode
+    monkeypatch.setattr(TiktokenTokenizer, "encode", lambda self, text: encode(self, text.replace("x", "")))
+    long = Scene(models["llama"], "x" * LONGEST_TOKEN * CONTEXT + "The cat")
+    short = Scene(models["llama"], "The cat")
+    assert (
+        answer_to(long, "run").fields["facts"]["tokens"] == answer_to(short, "run").fields["facts"]["tokens"]
+    )
 
 
 @pytest.mark.parametrize("where", ["run", "view"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_core.errors import InputError
-from model_core.merges import Made, Split, best_ways, bpe, merges
+from model_core.merges import Made, Split, best_ways, bpe
 from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
 from model_core.tokenizers import default_tokenizer
 from tests.model_core.vocabularies import (
@@ -53,7 +53,7 @@ TEXTS = st.one_of(
 def test_last_step_is_what_the_tokenizer_made(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     for position in range(len(ids)):
-        split = merges(tokenizer, text, position)
+        split = tokenizer.split(text, position)
         assert split.kind in ("merges", "scores", "byte", "special")
         here = slice(split.first, split.first + len(split.ids))
         assert split.first <= position < split.first + len(split.ids)
@@ -64,7 +64,7 @@ def test_last_step_is_what_the_tokenizer_made(tokenizer: Tokenizer, text: str) -
 @given(TEXTS)
 def test_each_step_joins_two_neighbours_and_leaves_the_rest(tokenizer: Tokenizer, text: str) -> None:
     for position in range(len(tokenizer.encode(text))):
-        for before, after in pairwise(merges(tokenizer, text, position).steps):
+        for before, after in pairwise(tokenizer.split(text, position).steps):
             assert after.made is not None
             widths = list(before.widths)
             widths[after.made : after.made + 2] = [sum(widths[after.made : after.made + 2])]
@@ -75,7 +75,7 @@ def test_each_step_joins_two_neighbours_and_leaves_the_rest(tokenizer: Tokenizer
 
 
 def test_merges_of_a_word_are_those_of_gpt2() -> None:
-    split = merges(default_tokenizer(50257), "Every effort moves you", 2)
+    split = default_tokenizer(50257).split("Every effort moves you", 2)
     assert split.measure == "rank"
     assert [(step.pair, step.value) for step in split.steps[1:]] == [
         (("e", "s"), 274),
@@ -89,7 +89,7 @@ def test_merges_of_a_word_are_those_of_gpt2() -> None:
 
 
 def test_merges_of_llama2c_go_by_the_highest_score() -> None:
-    split = merges(llama2c_tokenizer(), "Once upon a time", 3)
+    split = llama2c_tokenizer().split("Once upon a time", 3)
     assert split.measure == "score"
     assert [step.pair for step in split.steps[1:]] == [(" ", "t"), ("i", "m"), ("im", "e"), (" t", "ime")]
     scores = [step.value for step in split.steps[1:]]
@@ -97,13 +97,13 @@ def test_merges_of_llama2c_go_by_the_highest_score() -> None:
 
 
 def test_bytes_of_half_a_character_are_spelled_until_they_are_whole() -> None:
-    split = merges(default_tokenizer(50257), "é", 0)
+    split = default_tokenizer(50257).split("é", 0)
     assert split.steps[0].pieces == ("<0xC3>", "<0xA9>")
     assert split.steps[-1].pieces == ("é",)
 
 
 def test_unigram_takes_the_way_with_the_highest_sum_of_scores() -> None:
-    split = merges(sentencepiece_tokenizer("unigram"), "the cat sat", 1)
+    split = sentencepiece_tokenizer("unigram").split("the cat sat", 1)
     totals = [way.total for way in split.ways]
     assert totals == sorted(totals, reverse=True)
     assert all(way.total == pytest.approx(sum(way.scores)) for way in split.ways)
@@ -150,18 +150,18 @@ def test_bpe_equals_looking_for_the_first_pair_again_and_again(symbols: list[str
 
 def test_special_token_was_not_merged() -> None:
     tokenizer = default_tokenizer(50257)
-    split = merges(tokenizer, f"Once{END_OF_TEXT}The", 1)
+    split = tokenizer.split(f"Once{END_OF_TEXT}The", 1)
     assert split == Split("special", 1, (50256,), (END_OF_TEXT,))
 
 
 def test_ids_have_no_vocabulary() -> None:
-    assert merges(IdTokenizer(100), "5 17 3", 1) == Split("ids", 1, (17,), ("17",))
+    assert IdTokenizer(100).split("5 17 3", 1) == Split("ids", 1, (17,), ("17",))
 
 
 def test_of_a_very_long_word_the_token_alone_is_explained() -> None:
     tokenizer = default_tokenizer(50257)
     text = "supercalifragilistic" * 20
-    split = merges(tokenizer, text, 7)
+    split = tokenizer.split(text, 7)
     assert (split.first, len(split.ids)) == (7, 1)
     assert split.steps[-1].pieces == (tokenizer.token(tokenizer.encode(text)[7]),)
 
@@ -169,4 +169,4 @@ def test_of_a_very_long_word_the_token_alone_is_explained() -> None:
 @pytest.mark.parametrize("position", [-1, 4])
 def test_position_without_a_token_is_refused(position: int) -> None:
     with pytest.raises(InputError, match="this text has 4"):
-        merges(default_tokenizer(50257), "Every effort moves you", position)
+        default_tokenizer(50257).split("Every effort moves you", position)

@@ -179,7 +179,7 @@ def test_damaged_ranks_file_is_refused_with_its_line(tmp_path: Path, content: by
 def test_missing_ranks_file_and_folder_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.tiktoken"):
         load_ranks(tmp_path / "nowhere.tiktoken")
-    with pytest.raises(InputError, match="Cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         load_ranks(tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 import struct
 import unicodedata
@@ -29,12 +28,14 @@ from tests.model_core.vocabularies import (
     LINES,
     SIZE,
     bpe_json,
+    llama2c_file,
     llama2c_tokenizer,
     open_json,
     opened,
     sentencepiece_model,
     sentencepiece_tokenizer,
     unigram_json,
+    vocab_and_merges,
     whole_text_json,
     write,
 )
@@ -193,12 +194,6 @@ def test_tokens_of_tokenizer_json_are_shown_as_text_and_bytes() -> None:
 # vocab.json and merges.txt
 
 
-def vocab_and_merges() -> dict[str, Any]:
-    model = json.loads(bpe_json())["model"]
-    merges = "\n".join(" ".join(pair) for pair in model["merges"])
-    return {"vocab.json": model["vocab"], "merges.txt": f"#version: 0.2\n{merges}\n"}
-
-
 @given(TEXTS)
 def test_vocab_and_merges_give_the_ids_of_the_same_tokenizer_json(text: str) -> None:
     whole = open_json(bpe_json())
@@ -303,13 +298,6 @@ def test_llama2c_ids_are_those_of_run_c(text: str) -> None:
 
     pieces, scores = read(STORIES / "tok512.bin", 512)
     assert llama2c_tokenizer().encode(text) == slow_llama2c(pieces, scores, text)
-
-
-def llama2c_file(pieces: list[bytes], scores: list[float]) -> bytes:
-    entries = (
-        struct.pack("<fi", score, len(piece)) + piece for piece, score in zip(pieces, scores, strict=True)
-    )
-    return struct.pack("<i", max(map(len, pieces))) + b"".join(entries)
 
 
 def test_sentencepiece_model_written_for_llama2c_gives_the_same_ids() -> None:
@@ -447,10 +435,9 @@ def test_formats_are_preferred_in_their_order(tmp_path: Path) -> None:
     write(tmp_path, {"tales-2048.tiktoken": TALES.read_bytes()})
     assert isinstance(tokenizer_in(tmp_path, 2048), TiktokenTokenizer)
     write(tmp_path, {"tokenizer.model": sentencepiece_model("bpe")})
-    assert type(tokenizer_in(tmp_path, 2048)).__name__ == "MergingSentencePiece"
+    assert tokenizer_in(tmp_path, 2048).prefix == (1,)
     write(tmp_path, vocab_and_merges())
     by_vocab = tokenizer_in(tmp_path, 2048)
-    assert type(by_vocab).__name__ == "MergingHuggingFace"
     assert by_vocab.prefix == ()
     write(tmp_path, {"tokenizer.json": bpe_json("<|begin|>")})
     assert tokenizer_in(tmp_path, 2048).prefix == (0,)
@@ -470,7 +457,7 @@ def broken(kind: str) -> tuple[dict[str, Any], str]:
         "settings cut": ({"tokenizer.json": bpe_json(), "tokenizer_config.json": "{"}, "is not JSON"),
         "vocab cut": (vocab | {"vocab.json": '{"a": 1, '}, "vocab.json is not JSON"),
         "vocab with text ids": (vocab | {"vocab.json": {"a": "b"}}, "no whole number"),
-        "vocab with huge ids": (vocab | {"vocab.json": {"a": 1 << 80}}, "do not fit"),
+        "vocab with huge ids": (vocab | {"vocab.json": {"a": 1 << 80}}, "no two tokens whose pair is in"),
         "merges cut": (vocab | {"merges.txt": vocab["merges.txt"][:200] + "\nĠt"}, "is damaged"),
         "merges of another": (vocab | {"merges.txt": "q q\n"}, "merges.txt, line 1"),
         "merges not utf-8": (vocab | {"merges.txt": b"\xff\xff"}, "is not UTF-8"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,21 @@ def sentencepiece_model(kind: str) -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+def vocab_and_merges() -> dict[str, Any]:
+    """`bpe_json` as the two files that GPT-2 has."""
+    model = json.loads(bpe_json())["model"]
+    merges = "\n".join(" ".join(pair) for pair in model["merges"])
+    return {"vocab.json": model["vocab"], "merges.txt": f"#version: 0.2\n{merges}\n"}
+
+
+def llama2c_file(pieces: list[bytes], scores: list[float]) -> bytes:
+    """A tokenizer.bin of these pieces."""
+    entries = (
+        struct.pack("<fi", score, len(piece)) + piece for piece, score in zip(pieces, scores, strict=True)
+    )
+    return struct.pack("<i", max(map(len, pieces))) + b"".join(entries)
 
 
 def opened(files: dict[str, Any], vocab_size: int = SIZE, config: dict[str, Any] | None = None) -> Tokenizer:

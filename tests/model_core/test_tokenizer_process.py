@@ -1,0 +1,204 @@
+"""A tokenizer that hangs, takes all memory or crashes ends its own process, and nothing else; nothing of it is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_core.checkpoint import native
+from model_core.errors import InputError
+from model_core.families import FAMILIES
+from model_core.families.mini import MiniConfig
+from model_core.first_weights import initialise
+from model_core.tokenizer import Origin
+from model_core.tokenizer_process import PACKAGES, ProcessTokenizer
+from model_core.tokenizers import tokenizer_in
+from tests.model_core.hostile import CHARSMAP, HANGING, LETTERS, SIZE, SLOW_SPLIT, bpe, growth, tokenizer_json
+from tests.model_core.local_host import LocalHost
+from tests.model_core.vocabularies import SIZE as LEARNED
+from tests.model_core.vocabularies import bpe_json, sentencepiece_model, write
+
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("tokenizer_processes")]
+
+
+def tokenizer_of(folder: Path, content: str, size: int = SIZE) -> ProcessTokenizer:
+    write(folder, {"tokenizer.json": content})
+    tokenizer = tokenizer_in(folder, size)
+    assert isinstance(tokenizer, ProcessTokenizer)
+    return tokenizer
+
+
+def pid_of(tokenizer: ProcessTokenizer) -> int:
+    host: Any = tokenizer._host
+    return int(host._process.pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def refused(tokenizer: ProcessTokenizer, text: str) -> str:
+    with pytest.raises(InputError) as error:
+        tokenizer.encode(text)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model"])
+def test_everything_that_is_asked_is_as_in_one_process(name: str, tmp_path: Path) -> None:
+    content = {"tokenizer.json": bpe_json("<|begin|>"), "tokenizer.model": sentencepiece_model("bpe")}
+    write(tmp_path, {name: content[name]})
+    apart = tokenizer_in(tmp_path, LEARNED + 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model_core.tokenizer_process.HostProcess", LocalHost)
+        here = tokenizer_in(tmp_path, LEARNED + 3)
+    for field in ("name", "vocab_size", "bos", "eos", "prefix", "special", "origin"):
+        assert getattr(apart, field) == getattr(here, field)
+    for text in ("The cat's whiskers\n", "naïve 東京", "a\ud83db", ""):
+        ids = apart.encode(text)
+        assert ids == here.encode(text)
+        assert apart.decode(ids) == here.decode(ids)
+        assert apart.strings(ids) == here.strings(ids)
+        assert apart.continuations(ids, [5, 300, 400]) == here.continuations(ids, [5, 300, 400])
+        assert [apart.split(text, at) for at in range(len(ids))] == [
+            here.split(text, at) for at in range(len(ids))
+        ]
+
+
+def test_a_text_that_hangs_is_given_up_and_the_next_is_read(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT))
+    first = pid_of(tokenizer)
+    said = refused(tokenizer, HANGING)
+    assert said.startswith(
+        f"the tokenizer {tmp_path / 'tokenizer.json'} took too long, and was stopped over this text"
+    )
+    assert not alive(first)
+    assert tokenizer.encode("abc") == [LETTERS[letter] for letter in "abc"]
+
+
+@pytest.mark.parametrize("normalizer", [growth("a"), CHARSMAP], ids=["growth", "charsmap"])
+def test_a_tokenizer_that_takes_all_memory_or_crashes_is_refused_when_it_is_opened(
+    normalizer: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        tokenizer_of(tmp_path, tokenizer_json(bpe(), normalizer=normalizer))
+    file = tmp_path / "tokenizer.json"
+    assert str(error.value) == f"the tokenizer {file} is damaged or needs too much memory, and was stopped"
+
+
+def test_a_text_that_takes_all_memory_is_given_up_within_its_limit(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe(), normalizer=growth("b")))
+    pid, most = pid_of(tokenizer), 0
+    reached = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not reached.wait(0.005):
+            try:
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            except OSError:
+                return
+            most = max([most, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said = refused(tokenizer, "b")
+    reached.set()
+    watcher.join()
+    assert "is damaged or needs too much memory, and was stopped over this text" in said
+    assert 0 < most < 600_000  # kB, of which the process itself takes 40,000
+    assert tokenizer.encode("c") == [LETTERS["c"]]
+
+
+def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe()))
+    os.kill(pid_of(tokenizer), signal.SIGKILL)
+    assert "was stopped" in refused(tokenizer, "abc")
+    assert len(tokenizer.encode("abc")) == 3
+
+
+def test_a_process_is_gone_with_its_tokenizer(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe()))
+    pid = pid_of(tokenizer)
+    assert alive(pid)
+    del tokenizer
+    assert not alive(pid)
+
+
+def test_a_process_in_the_middle_of_a_text_does_not_outlive_the_one_that_asked(tmp_path: Path) -> None:
+    write(tmp_path, {"tokenizer.json": tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT)})
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from model_core.tokenizers import tokenizer_in\n"
+        f"tokenizer = tokenizer_in(Path({str(tmp_path)!r}), {SIZE})\n"
+        "print(tokenizer._host._process.pid, flush=True)\n"
+        f"tokenizer.encode({HANGING!r})\n"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", code], cwd=PACKAGES, stdout=subprocess.PIPE, text=True)
+    assert asking.stdout is not None
+    pid = int(asking.stdout.readline())
+    time.sleep(1)
+    assert alive(pid)
+    asking.kill()
+    asking.communicate()
+    deadline = time.monotonic() + 60
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(pid)
+
+
+def test_the_working_directory_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"tokenizer.json": tokenizer_json(bpe())})
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert len(tokenizer_in(tmp_path, SIZE).encode("abc")) == 3
+
+
+# The command line
+
+
+def model_with(folder: Path, content: str) -> Path:
+    """A model of ours with that tokenizer.json beside it."""
+    place = folder / "model"
+    config = MiniConfig(vocab_size=SIZE, width=16, layers=1, heads=2, hidden=16, context=64)
+    model = FAMILIES["mini"].build(config)
+    initialise(model, 0)
+    write(folder, {"tokenizer.json": content})
+    origin = Origin({}, {"tokenizer.json": folder / "tokenizer.json"})
+    native.save(place, model, FAMILIES["mini"], tokenizer=origin, name="hostile", about="random weights")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("more", "prompt"),
+    [
+        ({"pre_tokenizer": SLOW_SPLIT}, HANGING),
+        ({"normalizer": growth("a")}, "abc"),
+        ({"normalizer": CHARSMAP}, "abc"),
+    ],
+    ids=["hangs", "grows", "crashes"],
+)
+def test_the_command_line_ends_in_one_line_that_names_the_tokenizer(
+    more: dict[str, Any], prompt: str, tmp_path: Path
+) -> None:
+    model = model_with(tmp_path, tokenizer_json(bpe(), **more))
+    words = ["generate", "--model", str(model), "--prompt", prompt, "--max-new-tokens", "2"]
+    command = [sys.executable, "-m", "model_core.cli", *words]
+    done = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"layerscope: the tokenizer {model / 'tokenizer.json'} ")
+    assert done.stderr.count("\n") == 1
