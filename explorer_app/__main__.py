@@ -40,7 +40,7 @@ def open_window() -> int:
     from PySide6.QtWidgets import QApplication
 
     from explorer_app import first_screen, theme
-    from explorer_app.settings import open_settings, saved_theme
+    from explorer_app.settings import open_settings
     from explorer_app.window import MainWindow
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -48,7 +48,7 @@ def open_window() -> int:
     app.setApplicationName("Layerscope")
     theme.load_fonts()
     settings = open_settings()
-    theme.apply(app, saved_theme(settings))
+    theme.apply(app, settings.kept.theme)
     window = MainWindow(first_screen.load(), settings)
     catch_faults(window)
     window.show()

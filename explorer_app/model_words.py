@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model_core.errors import InputError
 from model_core.growth import split
+from model_core.paths import expanded
 
 from explorer_app.text import tr
 
@@ -49,8 +51,10 @@ def why_missing(model: str) -> str:
     if model.startswith(UNTRAINED):
         return ""
     try:
-        found = Path(model).expanduser().exists()
-    except (OSError, RuntimeError) as error:
+        found = expanded(model).exists()
+    except OSError as error:
+        return error.strerror or str(error)
+    except InputError as error:
         return str(error)
     return "" if found else tr("not found")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from psygnal import Signal
@@ -21,6 +21,8 @@ State = Literal[
 ACTIVE: tuple[State, ...] = ("starting", "running", "pausing", "paused", "stopping")
 RUNNING: tuple[State, ...] = ("running", "pausing", "paused")
 
+MOST_STEPS, MOST_ROWS, MOST_SEED, MOST_RATE = 10_000_000, 65_536, 2**31 - 1, 1e3
+MOST_TEXT = 4096  # characters of a path or of a name
 MOST_HEADER = 1 << 24  # bytes of a safetensors header; a larger one is none
 REPORTS, SAVES, MEASURES = 100, 20, 10  # of each so many in a training, at the least
 
@@ -64,19 +66,37 @@ class Spec:
             words += [f"--{name}", str(getattr(self, name))]
         return [*words, "--json", "--controlled"]
 
-    def to_json(self) -> str:
-        """One line of text, from which `spec_of` makes it again."""
-        return json.dumps(asdict(self))
+    def to_json(self) -> dict[str, Any]:
+        """What `spec_of` makes it from again."""
+        return asdict(self)
 
 
-def spec_of(text: str) -> Spec | None:
-    """The spec of a line of text, None where it says none."""
-    try:
-        said = json.loads(text)
-        said |= {name: tuple(map(str, said[name])) for name in ("config", "data")}
-        return Spec(**{one.name: type(said[one.name])(said[one.name]) for one in fields(Spec)})
-    except (ValueError, TypeError, KeyError):
+def spec_of(said: object) -> Spec | None:
+    """The spec that a value of JSON holds, None where that is no spec as a form could make it."""
+    if not isinstance(said, dict) or said.keys() != {one.name for one in fields(Spec)}:
         return None
+    lists = {name: said[name] for name in ("config", "data")}
+    if not all(isinstance(texts, list | tuple) and all(map(is_text, texts)) for texts in lists.values()):
+        return None
+    spec = Spec(**said | {name: tuple(texts) for name, texts in lists.items()})
+    numbers = ((spec.steps, 1, MOST_STEPS), (spec.batch, 1, MOST_ROWS), (spec.seed, 0, MOST_SEED))
+    if not all(type(number) is int and least <= number <= most for number, least, most in numbers):
+        return None
+    if type(spec.lr) not in (int, float) or not 0 < spec.lr < MOST_RATE:
+        return None
+    texts = (spec.out, spec.preset, spec.source, spec.dtype, spec.device)
+    return spec if all(map(is_text, texts)) and spec.out else None
+
+
+def is_text(said: object) -> TypeGuard[str]:
+    """Is it a text that may be a path, or a name? Some strings of JSON are none."""
+    if not isinstance(said, str) or len(said) > MOST_TEXT or "\0" in said:
+        return False
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The window: what it shows and asks for, its menus and keys, what it remembers, and how it goes."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
@@ -19,7 +18,7 @@ from explorer_app.__main__ import catch_faults
 from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import Recent, forget_models, open_settings, recent_models, remember_model
+from explorer_app.settings import Layout, Recent, Settings, open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Answer, Query, Scene
@@ -42,7 +41,7 @@ class Windows:
     def __init__(self, qtbot: QtBot, model: str, stack: ExitStack) -> None:
         self.qtbot, self.model, self.stack = qtbot, model, stack
 
-    def open(self, settings: QSettings | None = None) -> MainWindow:
+    def open(self, settings: Settings | None = None) -> MainWindow:
         """A window on screen whose scene is answered and drawn."""
         window = MainWindow(Session(Scene(self.model, PROMPT)), settings, LocalEngine)
         self.stack.enter_context(closing(window))
@@ -432,25 +431,12 @@ def test_a_panel_that_was_floating_floats_again_and_is_drawn(windows: Windows) -
     assert not second.docks["attention"].isFloating()
 
 
-@pytest.mark.parametrize("broken", [b"no layout at all", "a word", 7])
-def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows: Windows) -> None:
-    settings = open_settings()
-    settings.setValue("window/layout", broken)
-    settings.setValue("window/geometry", broken)
-    settings.sync()
+@pytest.mark.parametrize("broken", [b"", b"no layout at all", bytes(500)])
+def test_a_layout_that_cannot_be_read_gives_the_default(broken: bytes, windows: Windows) -> None:
+    open_settings().change(layout=Layout(broken, broken))
     window = windows.open(open_settings())
     assert not any(dock.isHidden() for dock in offered(window))
     assert window.of_area("centre")[0].panel.seen
-
-
-def test_settings_are_one_ini_file_in_the_persons_folder(tmp_path: Path) -> None:
-    settings = open_settings()
-    remember_model(settings, Recent("/models/mine"))
-    settings.sync()
-    path = Path(settings.fileName())
-    assert path.is_relative_to(os.environ["XDG_CONFIG_HOME"])
-    assert path.name == "layerscope.ini"
-    assert "mine" in path.read_text()
 
 
 def test_the_theme_is_remembered(windows: Windows) -> None:
@@ -474,36 +460,10 @@ def test_a_model_that_could_be_opened_is_offered_again(windows: Windows, tmp_pat
     windows.settle(window)
     assert window.prompt_bar.model.findData(str(tmp_path / "nothing here")) == -1
     window.close()
-    offered = recent_models(open_settings())
+    offered = open_settings().kept.recent
     assert offered[0] == Recent(other)
     assert Recent(str(tmp_path / "nothing here")) not in offered
     assert windows.open(open_settings()).prompt_bar.model.findData(other) >= 0
-
-
-def test_recent_models_are_few_and_latest_first() -> None:
-    settings = open_settings()
-    for n in range(20):
-        remember_model(settings, Recent(f"/models/{n}", (f"heads={n}",)))
-    remember_model(settings, Recent("/models/15", ("heads=2",)))
-    recent = recent_models(settings)
-    assert recent[:2] == [Recent("/models/15", ("heads=2",)), Recent("/models/19", ("heads=19",))]
-    assert len(recent) == 8
-    forget_models(settings)
-    assert recent_models(settings) == []
-
-
-def test_settings_of_an_earlier_version_offer_their_models() -> None:
-    settings = open_settings()
-    settings.setValue("models/recent", ["/models/a", '["/models/b", "heads=8"]', "[broken", "[3]", ""])
-    assert recent_models(settings) == [Recent("/models/a"), Recent("/models/b", ("heads=8",))]
-    settings.setValue("models/recent", "/models/only")
-    assert recent_models(settings) == [Recent("/models/only")]
-
-
-def test_damaged_settings_offer_no_models() -> None:
-    settings = open_settings()
-    settings.setValue("models/recent", 7)
-    assert recent_models(settings) == []
 
 
 # Going
