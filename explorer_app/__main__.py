@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from model_core.command import carried_out
+
 if TYPE_CHECKING:
     from explorer_app.window import MainWindow
 
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from model_core.cli import main as core
 
         return core(arguments)
-    return open_window() if has_display() else draw_window()
+    return open_window() if has_display() else carried_out(draw_window)
 
 
 def has_display() -> bool:
@@ -58,17 +60,11 @@ def open_window() -> int:
 
 def draw_window() -> int:
     """The same window as a picture, where there is no display."""
-    from model_core.errors import InputError
-
     from explorer_app import first_screen, snapshot, theme
 
-    try:
-        snapshot.start_application()
-        theme.apply(snapshot.application(), "light")
-        snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
-    except InputError as error:
-        print("layerscope:", error, file=sys.stderr)
-        return 2
+    snapshot.start_application()
+    theme.apply(snapshot.application(), "light")
+    snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
     print(
         f"no display here, so the window is drawn to {PICTURE}; `layerscope --help` lists what needs no window"
     )

@@ -37,7 +37,7 @@ from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
 from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
-from model_core.writing import replaced
+from model_core.writing import replaced, write_bytes
 
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"
@@ -186,8 +186,7 @@ def bring(origin: Path, to: Path) -> None:
     content = origin.read_bytes()
     if to.is_file() and to.read_bytes() == content:
         return
-    with replaced(to) as unfinished:
-        unfinished.write_bytes(content)
+    write_bytes(to, content)
 
 
 def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:

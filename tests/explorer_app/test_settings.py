@@ -254,7 +254,7 @@ def full(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyP
 
     Settings(file).change(**KEPT.__dict__)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", no_room)
+        patch.setattr(Path, "write_bytes", no_room)
         yield patch
 
 

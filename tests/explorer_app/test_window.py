@@ -356,7 +356,55 @@ def test_a_picture_that_cannot_be_written_is_said_so(
 ) -> None:
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("/nonexistent/shot.png", ""))
     action(window, "Save picture").trigger()
-    assert "could not be written" in window.session.message
+    assert window.session.message == "/nonexistent/shot.png cannot be written: No such file or directory"
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A picture of before, whose name is given without its suffix: the dialog sees no file of that name."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "shot"), ""))
+    (tmp_path / "shot.png").write_bytes(b"before")
+    return tmp_path / "shot.png"
+
+
+@pytest.mark.parametrize("answer", ["Replace", "Cancel"])
+def test_a_picture_that_is_there_is_replaced_where_a_person_says_so(
+    answer: str, window: MainWindow, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def exec(box: QMessageBox) -> int:
+        asked.append(box.text())
+        next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", exec)
+    action(window, "Save picture").trigger()
+    assert asked == ["shot.png is there already. Replace it?"]
+    assert (named.read_bytes() == b"before") == (answer == "Cancel")
+
+
+def test_a_disk_that_is_full_leaves_the_picture_of_before(
+    window: MainWindow, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(MainWindow, "_may_replace", lambda *_: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        action(window, "Save picture").trigger()
+    assert window.session.message == f"{named} cannot be written: No space left on device"
+    assert named.read_bytes() == b"before"
+    assert list(named.parent.glob("*.part")) == []
+
+
+def test_another_suffix_is_part_of_the_name(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "shot.v2"), ""))
+    action(window, "Save picture").trigger()
+    assert (tmp_path / "shot.v2.png").is_file()
 
 
 # Docks
@@ -464,6 +512,80 @@ def test_a_model_that_could_be_opened_is_offered_again(windows: Windows, tmp_pat
     assert offered[0] == Recent(other)
     assert Recent(str(tmp_path / "nothing here")) not in offered
     assert windows.open(open_settings()).prompt_bar.model.findData(other) >= 0
+
+
+def test_a_full_disk_is_said_in_the_window_and_nothing_is_lost(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    kept = open_settings()
+    kept.change(folder="/models")
+    window = windows.open(open_settings())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        action(window, "Dark").trigger()
+    assert window.session.message == f"{kept.path} cannot be written: No space left on device"
+    assert window.prompt_bar.line.isVisible()
+    assert open_settings().kept == kept.kept
+    action(window, "Dark").trigger()
+    assert (open_settings().kept.theme, open_settings().kept.folder) == ("dark", "/models")
+
+
+def test_settings_that_cannot_be_read_are_said_in_the_window(windows: Windows) -> None:
+    kept = open_settings()
+    kept.change(theme="dark")
+    assert kept.path is not None
+    kept.path.write_text("[]")
+    window = windows.open(open_settings())
+    assert window.session.message.startswith(f"{kept.path} holds no JSON object")
+
+
+def test_what_cannot_be_kept_when_the_window_goes_is_said_where_it_was_started(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    window = windows.open(open_settings())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        window.close()
+    assert "settings.json cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_a_start_is_marked_until_it_was_painted(windows: Windows, qtbot: QtBot) -> None:
+    windows.open(open_settings()).close()
+    layout = open_settings().kept.layout
+    assert layout is not None
+    restored: list[Settings] = []
+    restore = MainWindow.restoreState
+
+    def look(window: MainWindow, *words: Any) -> bool:
+        restored.append(open_settings())  # as a start that comes now would find it
+        return restore(window, *words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MainWindow, "restoreState", look)
+        window = windows.open(open_settings())
+    assert [found.kept.layout for found in restored] == [None]
+    qtbot.waitUntil(lambda: not window.kept.restoring)
+    assert (open_settings().kept.layout, open_settings().problem) == (layout, "")
+
+
+def test_nothing_is_restored_that_could_not_be_marked(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    windows.open(open_settings()).close()
+    monkeypatch.setattr(MainWindow, "restoreState", lambda *_: pytest.fail("restored"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        window = windows.open(open_settings())
+    assert "cannot be written" in window.session.message
 
 
 # Going

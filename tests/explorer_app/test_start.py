@@ -1,0 +1,168 @@
+"""The program really starts, in a process of its own: whatever its settings hold, the window comes up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from explorer_app.settings import Layout, Recent, Settings, open_settings
+from explorer_app.training import Spec
+
+pytestmark = pytest.mark.process
+
+SCRIPT = Path(__file__).with_name("one_start.py")
+ROOT = SCRIPT.parents[2]
+
+
+def begin(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *words],
+        cwd=cwd,
+        env=os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def start(*words: str, cwd: Path = ROOT) -> dict[str, Any]:
+    """What a window shows that comes up and is closed again."""
+    done = begin(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def file() -> Path:
+    path = open_settings().path
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def with_layout() -> Settings:
+    """Settings whose layout is that of a window with a closed panel."""
+    assert start()["message"] == ""
+    kept = open_settings()
+    assert kept.kept.layout is not None
+    return kept
+
+
+def test_a_start_that_died_over_its_layout_is_followed_by_one_without() -> None:
+    with_layout()
+    died = begin("dies")
+    assert died.returncode == -signal.SIGABRT
+    assert open_settings().kept.layout is None
+    shown = start()
+    assert "ended while it restored its layout" in shown["message"]
+    assert shown["size"] == [1280, 800]
+    assert open_settings().kept.layout is not None
+    assert start()["message"] == ""
+
+
+def test_flipped_bits_of_a_layout_give_the_default_one() -> None:
+    kept = with_layout()
+    text = json.loads(file().read_text())
+    state = text["layout"]["state"]
+    for place in (40, len(state) // 2):
+        other = "B" if state[place] != "B" else "C"
+        text["layout"]["state"] = state[:place] + other + state[place + 1 :]
+        file().write_text(json.dumps(text))
+        assert start()["message"] == ""
+    assert open_settings().kept.layout == kept.kept.layout  # the default one, as before
+
+
+def test_a_layout_of_another_program_is_not_the_end() -> None:
+    with_layout().change(layout=Layout(os.urandom(200), os.urandom(2000)))
+    assert start()["message"] == ""
+
+
+def test_settings_of_before_run_nothing(tmp_path: Path) -> None:
+    """An ini file gives back Python objects, which are made by running what they say."""
+    write = (
+        "import os, sys\n"
+        "from PySide6.QtCore import QSettings\n"
+        "class Trap:\n"
+        "    def __reduce__(self): return os.mkdir, (sys.argv[2],)\n"
+        "ini = QSettings(sys.argv[1], QSettings.Format.IniFormat)\n"
+        "for name in ('models/recent', 'window/layout', 'window/geometry', 'window/theme', 'training/specs'):\n"
+        "    ini.setValue(name, Trap())\n"
+        "ini.sync()\n"
+    )
+    ini, trap = file().with_name("layerscope.ini"), tmp_path / "sprung"
+    subprocess.run([sys.executable, "-c", write, str(ini), str(trap)], check=True, timeout=60)
+    assert b"PyObjectWrapper" in ini.read_bytes()
+    start()
+    assert not trap.exists()
+    file().write_bytes(ini.read_bytes())
+    assert "is not JSON" in start()["message"]
+    assert not trap.exists()
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize("name", ["recent", "trainings", "layout"])
+def test_deep_json_is_no_end(name: str) -> None:
+    file().write_text(f'{{"format": 1, "{name}": {DEEP}}}')
+    assert "is not JSON" in start()["message"]
+
+
+def test_names_that_mean_nothing_are_offered_and_are_no_end() -> None:
+    names = ["x@" + "9" * 4000, "~nobody-is-called-so/model", "a" * 4000, "\N{SNOWMAN}", "../gone"]
+    open_settings().change(
+        recent=tuple(map(Recent, names)),
+        trainings=(Spec(out="~nobody-is-called-so/run", source="x@" + "9" * 4000, data=("~nobody/text",)),),
+        folder="~nobody-is-called-so",
+    )
+    assert start()["recent"] == names
+
+
+def test_a_file_that_is_none_is_said_and_no_end() -> None:
+    os.mkfifo(file())
+    assert "no regular file" in start()["message"]
+    file().unlink()
+    file().mkdir()
+    assert "directory" in start()["message"]
+
+
+def test_a_user_without_a_home_has_a_window() -> None:
+    shown = start("nobody")
+    assert (shown["message"], shown["recent"], shown["out"]) == ("", [], "")
+
+
+def test_a_window_starts_where_its_folder_was_deleted(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = 'cd "$1" && rmdir "$1" && exec "$2" "$3"'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", str(gone), sys.executable, str(SCRIPT)],
+        env=os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1])["message"] == ""
+
+
+def test_of_two_windows_the_one_that_goes_last_is_remembered() -> None:
+    command = [sys.executable, str(SCRIPT), "stays"]
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    with first:
+        assert first.stdout is not None
+        assert json.loads(first.stdout.readline())["message"] == ""
+        start()
+        open_settings().change(theme="dark")
+        first.communicate("")
+    assert first.returncode == 0
+    assert open_settings().problem == ""
+    assert open_settings().kept.theme is None
