@@ -60,7 +60,7 @@ def main() -> int:
         QTimer.singleShot(0, look)
         return run()
 
-    QApplication.exec = exec
+    QApplication.exec = staticmethod(exec)
     return start.main([])
 
 
