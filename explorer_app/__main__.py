@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -76,8 +77,9 @@ def catch_faults(window: "MainWindow") -> None:
 
     def caught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         story = "".join(traceback.format_exception(kind, error, trace))
-        print(story, file=sys.stderr, end="")
         window.fault(story, error)
+        with suppress(OSError):
+            print(story, file=sys.stderr, end="")
 
     sys.excepthook = caught
 

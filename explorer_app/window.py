@@ -1,12 +1,12 @@
 """The window: the prompt above, panels in docks around what matters most, the film of the forward pass below."""
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+from model_core.command import complain
 from model_core.errors import InputError
 from model_core.queries import Query
 from model_core.regular_file import is_there
@@ -655,7 +655,7 @@ class MainWindow(QMainWindow):
             return
         layout = Layout(bytes(self.saveGeometry().data()), bytes(self.saveState(LAYOUT_VERSION).data()))
         if not self.keep(layout=layout, restoring=False):
-            print("layerscope:", self.session.message, file=sys.stderr)
+            complain(self.session.message)  # the window says nothing any more
         # Out of sight first: an engine that is busy may take half a second to end.
         self.hide()
         self.client.close()

@@ -24,11 +24,16 @@ def carried_out(command: Callable[[], int]) -> int:
             finally:
                 print(end="", flush=True)
         except InputError as error:
-            with suppress(InputError, Cancelled):
-                print("layerscope:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+            complain(str(error))
             return WRONG
         except (KeyboardInterrupt, Cancelled):
             return STOPPED
+
+
+def complain(why: str) -> None:
+    """One line on stderr, where there is a place for it."""
+    with suppress(OSError, InputError, Cancelled):
+        print("layerscope:", " ".join(why.split()), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QProcess
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import child
@@ -304,6 +305,18 @@ def test_an_engine_whose_folder_was_deleted_is_replaced(
     client.session.change(prompt="another prompt")
     settle(qtbot, client)
     assert client.session.shown.prompt == "another prompt"
+
+
+def test_a_process_has_our_folder_or_where_that_is_gone_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplication
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert child.core_process(qapp).workingDirectory() == ""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Path(child.core_process(qapp).workingDirectory()).is_dir()
 
 
 def test_a_relative_path_means_the_same_to_the_engine(

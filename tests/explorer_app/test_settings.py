@@ -291,6 +291,19 @@ def test_a_change_that_changes_nothing_writes_nothing(file: Path, full: pytest.M
     Settings(file).change(theme="dark")
 
 
+def test_a_folder_that_may_not_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for owner, name in ((Path, "mkdir"), (os, "open")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, forbidden)
+            with pytest.raises(InputError, match=r"settings\.json cannot be written: Permission denied"):
+                Settings(tmp_path / "none" / "settings.json").change(theme="dark")
+
+
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "Layerscope").write_text("mine")
     kept = Settings(tmp_path / "Layerscope" / "settings.json")
