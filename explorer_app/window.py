@@ -9,7 +9,6 @@ from typing import Any, cast
 from model_core.command import complain
 from model_core.errors import InputError
 from model_core.queries import Query
-from model_core.regular_file import is_there
 from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
@@ -26,7 +25,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QGridLayout,
     QLabel,
     QMainWindow,
@@ -48,7 +46,7 @@ from explorer_app.model_words import model_tip, model_title, why_missing
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
-from explorer_app.picture import png_path, save_png
+from explorer_app.picture import save_picture
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Kept, Layout, Recent, Settings
@@ -524,32 +522,10 @@ class MainWindow(QMainWindow):
         self.asks = None
 
     def save_picture(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, tr("Save picture"), "layerscope.png", tr("Pictures (*.png)")
-        )
-        if not path:
-            return
-        target = png_path(path)
-        # The dialog has asked about the name that it was given.
-        if target != Path(path) and is_there(target) and not self._may_replace(target):
-            return
         try:
-            save_png(self.grab(), target)
+            save_picture(self)
         except InputError as error:
             self.session.tell(str(error))
-
-    def _may_replace(self, file: Path) -> bool:
-        """Whether a file that is there already is to go."""
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("Save picture"))
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(tr("{file} is there already. Replace it?").format(file=file.name))
-        replace = box.addButton(tr("Replace"), QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
-        box.exec()
-        box.deleteLater()
-        return box.clickedButton() == replace
 
     def set_theme(self, scheme: theme.Scheme | None) -> None:
         app = QApplication.instance()

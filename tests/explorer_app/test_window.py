@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from explorer_app import theme
+from explorer_app import picture, theme
 from explorer_app.__main__ import catch_faults
 from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
@@ -390,7 +390,7 @@ def test_a_disk_that_is_full_leaves_the_picture_of_before(
     def no_room(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(MainWindow, "_may_replace", lambda *_: True)
+    monkeypatch.setattr(picture, "may_replace", lambda *_: True)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", no_room)
         action(window, "Save picture").trigger()
