@@ -40,6 +40,7 @@ def has_display() -> bool:
 
 def open_window() -> int:
     """The window, until it is closed."""
+    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from explorer_app import first_screen, theme
@@ -47,6 +48,8 @@ def open_window() -> int:
     from explorer_app.window import MainWindow
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Qt's own file dialog reads settings that all of its programs share, and a Python object in them would be made.
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, os.devnull)
     app = QApplication(["layerscope"])
     app.setApplicationName("Layerscope")
     theme.load_fonts()

@@ -14,8 +14,8 @@ from model_core.errors import InputError
 from model_core.json_file import read_json
 from model_core.regular_file import is_there
 from model_core.writing import write_errors, write_text
-from platformdirs import user_config_path
 
+from explorer_app.own_folders import config_folder
 from explorer_app.training import Spec, is_text, spec_of
 
 if TYPE_CHECKING:
@@ -97,11 +97,8 @@ class Settings:
 
 def open_settings() -> Settings:
     """The person's settings, in the folder that their system keeps for such files."""
-    try:
-        folder = user_config_path("Layerscope", appauthor=False)
-    except RuntimeError:
-        return Settings(None)
-    return Settings(folder / FILE)
+    folder = config_folder()
+    return Settings(None if folder is None else folder / FILE)
 
 
 def read(path: Path | None) -> tuple[Kept, str]:

@@ -9,7 +9,6 @@ from model_core.errors import InputError
 from model_core.paths import whole
 from model_core.queries import Scene
 from model_core.recipe import AUTOCAST
-from platformdirs import user_data_path
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.model_words import model_title
+from explorer_app.own_folders import data_folder
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.training import (
@@ -429,12 +429,11 @@ class TrainForm(QWidget):
 def folders(name: str) -> Iterator[Path]:
     """Where a training of that name may go: a folder with other data of the person's, or one of a higher number.
 
-    Nowhere where nobody's home is known.
+    Nowhere for who has no home.
     """
-    try:
-        home = user_data_path("Layerscope", appauthor=False) / "trainings"
-    except RuntimeError:
+    if (own := data_folder()) is None:
         return
+    home = own / "trainings"
     yield home / name
     for number in range(2, MOST_FOLDERS):
         yield home / f"{name}-{number}"

@@ -5,6 +5,7 @@ Run by test_start.py, in a process of its own. A word says what is wrong in it:
     dies    Qt ends the process while it restores the layout
     nobody  the user has neither a home nor an entry in the list of users
     stays   it is left open until its stdin ends
+    asks    it asks for a file, in Qt's own dialog
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from explorer_app import __main__ as start
 from explorer_app.window import MainWindow
@@ -44,6 +45,8 @@ def look() -> None:
         "out": window.docks["train"].panel.form.out.text(),
     }
     print(json.dumps(facts), flush=True)
+    if "asks" in sys.argv:
+        QFileDialog(window).setOption(QFileDialog.Option.DontUseNativeDialog)
     if "stays" in sys.argv:
         sys.stdin.read()
     window.close()

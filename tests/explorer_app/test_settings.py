@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -90,7 +90,7 @@ def test_nothing_else_reads_or_writes_settings() -> None:
     found = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "explorer_app").rglob("*.py")
-        if re.search(r"\bQSettings\b", path.read_text(encoding="utf-8"))
+        if re.search(r"\bQSettings\(|\.setValue\(\s*[\"']", path.read_text(encoding="utf-8"))
     ]
     assert found == []
 
@@ -328,11 +328,19 @@ def test_a_planted_link_is_not_written_through(file: Path, tmp_path: Path) -> No
     assert not file.is_symlink()
 
 
-def test_without_a_home_nothing_is_written_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(*_: object, **__: object) -> Path:
-        raise RuntimeError("could not determine the home directory")
+def no_home(*_: object, **__: object) -> Path:
+    raise RuntimeError("could not determine the home directory")
 
-    monkeypatch.setattr("explorer_app.settings.user_config_path", nobody)
+
+def left_as_it_is(*_: object, **__: object) -> Path:
+    return Path("~/.config/Layerscope")
+
+
+@pytest.mark.parametrize("nobody", [no_home, left_as_it_is])
+def test_without_a_home_nothing_is_written_and_that_is_said(
+    nobody: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("explorer_app.own_folders.user_config_path", nobody)
     kept = open_settings()
     assert (kept.kept, kept.problem) == (Kept(), "")
     with pytest.raises(InputError, match="no home folder"):

@@ -85,25 +85,42 @@ def test_a_layout_that_qt_never_wrote_is_no_end() -> None:
     assert start()["message"] == ""
 
 
-def test_settings_of_before_run_nothing(tmp_path: Path) -> None:
-    """An ini file gives back Python objects, which are made by running what they say."""
-    write = (
-        "import os, sys\n"
-        "from PySide6.QtCore import QSettings\n"
-        "class Trap:\n"
-        "    def __reduce__(self): return os.mkdir, (sys.argv[2],)\n"
-        "ini = QSettings(sys.argv[1], QSettings.Format.IniFormat)\n"
-        "for name in ('models/recent', 'window/layout', 'window/geometry', 'window/theme', 'training/specs'):\n"
-        "    ini.setValue(name, Trap())\n"
-        "ini.sync()\n"
-    )
-    ini, trap = file().with_name("layerscope.ini"), tmp_path / "sprung"
-    subprocess.run([sys.executable, "-c", write, str(ini), str(trap)], check=True, timeout=60)
+TRAP = """
+import os, sys
+from PySide6.QtCore import QSettings
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, (sys.argv[2],)
+
+ini = QSettings(sys.argv[1], QSettings.Format.IniFormat)
+for name in sys.argv[3:]:
+    ini.setValue(name, Trap())
+ini.sync()
+"""
+
+
+def trapped(ini: Path, trap: Path, *names: str) -> None:
+    """Settings as Qt keeps them, with an object of Python that is made, when it is read, by running what it says."""
+    command = [sys.executable, "-c", TRAP, str(ini), str(trap), *names]
+    subprocess.run(command, check=True, timeout=60)
     assert b"PyObjectWrapper" in ini.read_bytes()
+
+
+def test_settings_of_before_run_nothing(tmp_path: Path) -> None:
+    ini, trap = file().with_name("layerscope.ini"), tmp_path / "sprung"
+    trapped(ini, trap, "models/recent", "window/layout", "window/theme", "training/specs")
     start()
     assert not trap.exists()
     file().write_bytes(ini.read_bytes())
     assert "is not JSON" in start()["message"]
+    assert not trap.exists()
+
+
+def test_settings_that_all_programs_of_qt_share_run_nothing(tmp_path: Path) -> None:
+    shared, trap = file().parent.with_name("QtProject.conf"), tmp_path / "sprung"
+    trapped(shared, trap, "FileDialog/lastVisited", "FileDialog/history", "FileDialog/shortcuts")
+    assert start("asks")["message"] == ""
     assert not trap.exists()
 
 

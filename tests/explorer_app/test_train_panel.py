@@ -217,7 +217,7 @@ def test_who_has_no_home_says_where_to_write(studio: Studio, monkeypatch: pytest
     def nobody(*_: object, **__: object) -> Path:
         raise RuntimeError("could not determine the home directory")
 
-    monkeypatch.setattr("explorer_app.train_form.user_data_path", nobody)
+    monkeypatch.setattr("explorer_app.own_folders.user_data_path", nobody)
     studio.choose("dates")
     assert studio.form.out.text() == ""
     studio.panel.start.click()
