@@ -5,9 +5,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from model_core.command import carried_out
 
 if TYPE_CHECKING:
     from explorer_app.window import MainWindow
@@ -26,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from model_core.cli import main as core
 
         return core(arguments)
-    return open_window() if has_display() else draw_window()
+    return open_window() if has_display() else carried_out(draw_window)
 
 
 def has_display() -> bool:
@@ -37,18 +40,21 @@ def has_display() -> bool:
 
 def open_window() -> int:
     """The window, until it is closed."""
+    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from explorer_app import first_screen, theme
-    from explorer_app.settings import open_settings, saved_theme
+    from explorer_app.settings import open_settings
     from explorer_app.window import MainWindow
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Qt's own file dialog reads settings that all of its programs share, and a Python object in them would be made.
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, os.devnull)
     app = QApplication(["layerscope"])
     app.setApplicationName("Layerscope")
     theme.load_fonts()
     settings = open_settings()
-    theme.apply(app, saved_theme(settings))
+    theme.apply(app, settings.kept.theme)
     window = MainWindow(first_screen.load(), settings)
     catch_faults(window)
     window.show()
@@ -58,17 +64,11 @@ def open_window() -> int:
 
 def draw_window() -> int:
     """The same window as a picture, where there is no display."""
-    from model_core.errors import InputError
-
     from explorer_app import first_screen, snapshot, theme
 
-    try:
-        snapshot.start_application()
-        theme.apply(snapshot.application(), "light")
-        snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
-    except InputError as error:
-        print("layerscope:", error, file=sys.stderr)
-        return 2
+    snapshot.start_application()
+    theme.apply(snapshot.application(), "light")
+    snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
     print(
         f"no display here, so the window is drawn to {PICTURE}; `layerscope --help` lists what needs no window"
     )
@@ -80,8 +80,9 @@ def catch_faults(window: "MainWindow") -> None:
 
     def caught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         story = "".join(traceback.format_exception(kind, error, trace))
-        print(story, file=sys.stderr, end="")
         window.fault(story, error)
+        with suppress(OSError):
+            print(story, file=sys.stderr, end="")
 
     sys.excepthook = caught
 

@@ -15,7 +15,7 @@ from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, query
 from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
 
-from explorer_app.child import core_command, core_process, end
+from explorer_app.child import core_command, core_process, end, release
 from explorer_app.model_words import model_title
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -85,7 +85,7 @@ class EngineClient(QObject):
         self.ask()
 
     def restart(self) -> None:
-        """A fresh engine, whatever the old one was doing."""
+        """A fresh engine at once, whatever the old one is doing until it is gone."""
         self._deaths, self._died_of = 0, None
         self._end()
         self._rest()
@@ -130,6 +130,8 @@ class EngineClient(QObject):
         self.session.scene_changed.disconnect(self._start_over)
         self.session.selection_changed.disconnect(self.ask)
         self._end()
+        for process in self.findChildren(QProcess):
+            end(process, END_MS)
 
     def note(self, text: str) -> None:
         """Add to the log."""
@@ -149,7 +151,7 @@ class EngineClient(QObject):
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            end(process, END_MS)
+            release(process, END_MS)
 
     def _send(self, frame: Frame) -> None:
         if self._process is not None:

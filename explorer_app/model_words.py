@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model_core.errors import InputError
 from model_core.growth import split
+from model_core.paths import expanded
 from model_core.regular_file import is_there
 
 from explorer_app.text import tr
@@ -50,8 +52,8 @@ def why_missing(model: str) -> str:
     if model.startswith(UNTRAINED):
         return ""
     try:
-        found = is_there(Path(model).expanduser())
-    except RuntimeError as error:  # the home of nobody
+        found = is_there(expanded(model))
+    except InputError as error:
         return str(error)
     return "" if found else tr("not found")
 

@@ -1,18 +1,32 @@
-"""What is remembered between two starts: the layout, the theme, the models that were opened. One ini file."""
+"""What is remembered between two starts, without Qt: the layout, the theme, the models and trainings of before.
 
+One JSON file, written whole. Whatever it holds, it is read: what is not as we write it counts as not remembered.
+"""
+
+import base64
+import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import cast, get_args
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from platformdirs import user_config_path
-from PySide6.QtCore import QSettings
+from model_core.errors import InputError
+from model_core.json_file import read_json
+from model_core.regular_file import is_there
+from model_core.writing import write_errors, write_text
 
-from explorer_app import theme
-from explorer_app.training import Spec, spec_of
+from explorer_app.own_folders import config_folder
+from explorer_app.training import Spec, is_text, spec_of
 
+if TYPE_CHECKING:
+    from explorer_app.theme import Scheme
+
+FILE = "settings.json"
+FORMAT = 1
+MOST_BYTES = 1 << 20
 RECENT = 8
 TRAININGS = 16
+SCHEMES = ("light", "dark")
 
 
 @dataclass(frozen=True)
@@ -23,60 +37,139 @@ class Recent:
     config: tuple[str, ...] = ()
 
 
-def open_settings() -> QSettings:
+@dataclass(frozen=True)
+class Layout:
+    """Where the window was, and its panels in it, in Qt's own bytes. Qt trusts them: a flipped bit can end it."""
+
+    geometry: bytes
+    state: bytes
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(b"%d %b%b" % (len(self.geometry), self.geometry, self.state)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """theme      what was chosen, None for the system's
+    layout     None where none was kept, or nobody knows whether it can be restored
+    restoring  a start is about to restore the layout; where that stays, it died of it
+    recent     the models that were opened, the latest first
+    folder     where the last one was chosen
+    trainings  what was started, the latest first
+    """
+
+    theme: "Scheme | None" = None
+    layout: Layout | None = None
+    restoring: bool = False
+    recent: tuple[Recent, ...] = ()
+    folder: str = ""
+    trainings: tuple[Spec, ...] = ()
+
+
+class Settings:
+    """What is kept, and the file of it; without a path no file can be written.
+
+    problem  why the file was not read as it is, in one line; "" where it was, or where there is none
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.kept, self.problem = read(path)
+        self._unwritten = False
+
+    def change(self, **fields: Any) -> None:
+        """Keep other values, in the file as well: `change(theme="dark")`.
+
+        InputError where it cannot be written: it stays as it was, and the next change is to write all of them.
+        """
+        kept = replace(self.kept, **fields)
+        if kept == self.kept and not self._unwritten:
+            return
+        self.kept, self._unwritten = kept, True
+        if self.path is None:
+            raise InputError("settings are not remembered: there is no home folder to keep them in")
+        with write_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, json.dumps(to_json(kept), indent=1) + "\n")
+        self._unwritten = False
+
+
+def open_settings() -> Settings:
     """The person's settings, in the folder that their system keeps for such files."""
-    path = user_config_path("Layerscope", appauthor=False) / "layerscope.ini"
-    return QSettings(str(path), QSettings.Format.IniFormat)
+    folder = config_folder()
+    return Settings(None if folder is None else folder / FILE)
 
 
-def recent_models(settings: QSettings) -> list[Recent]:
-    """The models that were opened, the latest first."""
-    return [recent for line in _lines(settings, "models/recent") if (recent := _read(line))]
-
-
-def _lines(settings: QSettings, name: str) -> list[str]:
-    """The texts of a setting; one of them is what an ini file gives back for a list of one."""
-    found = settings.value(name, [])
-    entries = [found] if isinstance(found, str) else found
-    return [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, list) else []
-
-
-def _read(entry: str) -> Recent | None:
-    """A line of the settings: JSON of the model and its words, or a path alone."""
-    if not entry.startswith("["):
-        return Recent(entry) if entry else None
+def read(path: Path | None) -> tuple[Kept, str]:
+    """What a file keeps, and why that is not all that it says, "" where it is; defaults where there is no file."""
+    if path is None or not is_there(path):
+        return Kept(), ""
     try:
-        words = json.loads(entry)
-    except ValueError:
+        said = read_json(path, MOST_BYTES)
+    except InputError as error:
+        return Kept(), f"{error}: nothing is remembered of the last time"
+    if said.get("format") != FORMAT:
+        return Kept(), f"{path} is of another version: nothing is remembered of the last time"
+    kept = kept_of(said)
+    if kept.restoring:
+        kept = replace(kept, layout=None, restoring=False)
+        return kept, "the last start ended while it restored its layout: this is the default one"
+    return kept, ""
+
+
+def to_json(kept: Kept) -> dict[str, Any]:
+    """What `kept_of` reads."""
+    layout = kept.layout
+    return {
+        "format": FORMAT,
+        "theme": kept.theme,
+        "restoring": kept.restoring,
+        "layout": layout
+        and {
+            "geometry": base64.b64encode(layout.geometry).decode(),
+            "state": base64.b64encode(layout.state).decode(),
+            "checksum": layout.checksum,
+        },
+        "recent": [[recent.model, *recent.config] for recent in kept.recent[:RECENT]],
+        "folder": kept.folder,
+        "trainings": [spec.to_json() for spec in kept.trainings[:TRAININGS]],
+    }
+
+
+def kept_of(said: dict[str, Any]) -> Kept:
+    """What an object keeps; a default in the place of what is not as `to_json` says it."""
+    theme, folder = said.get("theme"), said.get("folder")
+    recent = [Recent(one[0], tuple(one[1:])) for one in entries(said, "recent") if is_model(one)]
+    trainings = [spec for one in entries(said, "trainings") if (spec := spec_of(one)) is not None]
+    return Kept(
+        theme=cast("Scheme", theme) if theme in SCHEMES else None,
+        layout=layout_of(said.get("layout")),
+        restoring=said.get("restoring") is True,
+        recent=tuple(recent[:RECENT]),
+        folder=folder if is_text(folder) else "",
+        trainings=tuple(trainings[:TRAININGS]),
+    )
+
+
+def entries(said: dict[str, Any], name: str) -> list[Any]:
+    """A list of that name, empty where there is none."""
+    found = said.get(name)
+    return found if isinstance(found, list) else []
+
+
+def is_model(said: object) -> bool:
+    """Is it a list of a model's name and of what is said beside its files?"""
+    return isinstance(said, list) and bool(said) and bool(said[0]) and all(map(is_text, said))
+
+
+def layout_of(said: object) -> Layout | None:
+    """The layout that an object holds, None where it is not, to the last bit, what was kept."""
+    if not isinstance(said, dict):
         return None
-    if not words or not all(isinstance(word, str) for word in words):
+    try:
+        parts = [base64.b64decode(said[name], validate=True) for name in ("geometry", "state")]
+    except (KeyError, TypeError, ValueError):
         return None
-    return Recent(words[0], tuple(words[1:]))
-
-
-def remember_model(settings: QSettings, recent: Recent) -> None:
-    """Put a model at the head of the recent ones; the same one with other words takes its place."""
-    others = (other for other in recent_models(settings) if other.model != recent.model)
-    entries = [recent, *others][:RECENT]
-    settings.setValue("models/recent", [json.dumps([entry.model, *entry.config]) for entry in entries])
-
-
-def remembered_trainings(settings: QSettings) -> list[Spec]:
-    """The trainings that were started, the latest first."""
-    return [spec for line in _lines(settings, "training/specs") if (spec := spec_of(line))]
-
-
-def remember_trainings(settings: QSettings, specs: Iterable[Spec]) -> None:
-    """Keep the latest of the trainings that were started, the latest first."""
-    settings.setValue("training/specs", [spec.to_json() for spec in specs][:TRAININGS])
-
-
-def forget_models(settings: QSettings) -> None:
-    """No model was opened, as far as the settings know."""
-    settings.remove("models/recent")
-
-
-def saved_theme(settings: QSettings) -> theme.Scheme | None:
-    """The theme that was chosen, None for the system's."""
-    name = settings.value("window/theme")
-    return cast(theme.Scheme, name) if name in get_args(theme.Scheme) else None
+    layout = Layout(*parts)
+    return layout if said.get("checksum") == layout.checksum else None

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from model_core.command import carried_out
 from model_core.errors import InputError
 from model_core.queries import Scene
-from model_core.writing import replaced
 from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,
@@ -28,6 +28,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from explorer_app import theme
 from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.panels import load_panels
+from explorer_app.picture import save_png
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
 
@@ -44,7 +45,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str]) -> int:
     """`layerscope snapshot ...`: 0 done, 2 wrong input, with one line on stderr."""
-    try:
+
+    def draw() -> int:
         arguments = command_line().parse_args(argv)
         start_application(arguments.scale)
         theme.apply(application(), arguments.theme)
@@ -57,10 +59,9 @@ def main(argv: Sequence[str]) -> int:
         )
         focus = {name: getattr(arguments, name) for name in ("stack", "layer", "head")}
         render(Session(scene), arguments.out, arguments.size, arguments.panel, **focus)
-    except InputError as error:
-        print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return carried_out(draw)
 
 
 def command_line() -> Parser:
@@ -180,9 +181,7 @@ def render(
             show_only(window, panel)
         window.resize(size + window.size() - target.size())
         settle(window.client)
-        with replaced(out) as unfinished:
-            if not target.grab().save(str(unfinished), "PNG"):
-                raise InputError(f"{out} cannot be written")
+        save_png(target.grab(), out)
 
 
 def show_only(window: MainWindow, panel: str) -> None:

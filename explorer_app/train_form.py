@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from model_core.errors import InputError
+from model_core.paths import whole
 from model_core.queries import Scene
 from model_core.recipe import AUTOCAST
 from model_core.regular_file import check_regular, is_there
-from platformdirs import user_data_path
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -25,11 +25,20 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.model_words import model_title
+from explorer_app.own_folders import data_folder
 from explorer_app.session import Session
 from explorer_app.text import tr
-from explorer_app.training import Spec, Unfinished, is_free, unfinished
+from explorer_app.training import (
+    MOST_RATE,
+    MOST_ROWS,
+    MOST_SEED,
+    MOST_STEPS,
+    Spec,
+    Unfinished,
+    is_free,
+    unfinished,
+)
 
-MOST_STEPS, MOST_ROWS, MOST_SEED = 10_000_000, 65_536, 2**31 - 1
 ROWS = ("what", "data", "out", "numbers")
 MOST_FOLDERS = 1000
 FURTHER = re.compile(r"-further(-\d+)?$")  # what was trained further is not called so twice
@@ -261,20 +270,35 @@ class TrainForm(QWidget):
 
     # Folder
 
-    def folder(self) -> Path:
-        return Path(self.out.text().strip()).expanduser()
+    def folder(self) -> Path | None:
+        """The folder to write to, None where none is said, or none that could be."""
+        return self._folder_or_wrong()[0]
+
+    def _folder_or_wrong(self) -> tuple[Path | None, str]:
+        """The folder to write to, or what is wrong with what is said of it."""
+        if not (said := self.out.text().strip()):
+            return None, tr("Say which folder to write to.")
+        try:
+            return whole(said), ""
+        except InputError as error:
+            return None, str(error)
+
+    def _spec_of(self, folder: Path | None) -> Spec | None:
+        """What was started before in a folder."""
+        return self.session.training.specs.get(str(folder))
 
     def propose(self, *, anew: bool = False) -> None:
         """A folder of its own: the first that is free, or unless `anew` has an unfinished training of the same."""
         title = model_title(self.source.model).replace(" ", "-")
         name = self.preset or f"{FURTHER.sub('', title)}-further"
-        for folder in folders(name):
-            spec = self.session.training.specs.get(str(folder))
+
+        def fits(folder: Path) -> bool:
+            spec = self._spec_of(folder)
             same = spec is not None and (spec.preset, spec.source) == (self.preset, self._source_name())
-            if is_free(folder) or (same and not anew and unfinished(folder) is not None):
-                break
+            return is_free(folder) or (same and not anew and unfinished(folder) is not None)
+
         self._own_folder = True
-        self.out.setText(str(folder))
+        self.out.setText(next((str(folder) for folder in folders(name) if fits(folder)), ""))
         self.look()
 
     def _source_name(self) -> str:
@@ -285,7 +309,9 @@ class TrainForm(QWidget):
         self.look()
 
     def _choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, tr("Folder to write to"), str(self.folder().parent))
+        folder = self.folder()
+        start = str(folder.parent) if folder is not None else ""
+        path = QFileDialog.getExistingDirectory(self, tr("Folder to write to"), start)
         if path:
             self.out.setText(path)
             self._edit_folder(path)
@@ -293,7 +319,8 @@ class TrainForm(QWidget):
     def look(self) -> None:
         """See whether the folder has a training that can be gone on with; its numbers are then those of the form."""
         self._quiet("out")
-        before, self.found = self.found, unfinished(self.folder()) if self.out.text().strip() else None
+        folder = self.folder()
+        before, self.found = self.found, unfinished(folder) if folder is not None else None
         for field in (self.what, self.steps, self.batch, self.lr, self.seed, self.dtype):
             field.setEnabled(self.found is None)
         self.new_folder.setVisible(self.found is not None)
@@ -308,7 +335,7 @@ class TrainForm(QWidget):
     def _adopt(self, found: Unfinished) -> None:
         """Fill in what the unfinished training says of itself."""
         run = found.run
-        spec = self.session.training.specs.get(str(self.folder()))
+        spec = self._spec_of(self.folder())
         self._fill(vars(run.recipe))
         preset = "" if run.checkpoint else run.name
         with QSignalBlocker(self.what):
@@ -334,14 +361,14 @@ class TrainForm(QWidget):
             if wrong:
                 self.say(row, wrong)
                 return None
-        known = self.session.training.specs.get(str(self.folder())) if self.found else None
+        known = self._spec_of(self.folder()) if self.found else None
         model, config = (known.source, known.config) if known else (self.source.model, self.source.config)
         return Spec(
             out=str(self.folder()),
             preset=self.preset,
             source="" if self.preset else model,
             config=() if self.preset else config,
-            data=() if self.makes_its_own else tuple(map(absolute, self.data)),
+            data=() if self.makes_its_own else tuple(str(Path(path).absolute()) for path in self.data),
             steps=self.steps.value(),
             batch=self.batch.value(),
             lr=self._rate(),
@@ -356,8 +383,11 @@ class TrainForm(QWidget):
         if not self.makes_its_own:
             yield "data", "" if self.data else tr("Choose a text to learn from.")
             yield from (("data", unreadable(path)) for path in self.data)
-        yield "out", "" if self.out.text().strip() else tr("Say which folder to write to.")
-        yield "numbers", "" if 0 < self._rate() < 1e3 else tr("The rate is a positive number such as 0.001.")
+        yield "out", self._folder_or_wrong()[1]
+        yield (
+            "numbers",
+            "" if 0 < self._rate() < MOST_RATE else tr("The rate is a positive number such as 0.001."),
+        )
 
     def _rate(self) -> float:
         """The learning rate, 0 where none is said."""
@@ -407,13 +437,14 @@ def unreadable(path: str) -> str:
     return ""
 
 
-def absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
 def folders(name: str) -> Iterator[Path]:
-    """Where a training of that name may go: a folder with other data of the person's, or one of a higher number."""
-    home = user_data_path("Layerscope", appauthor=False) / "trainings"
+    """Where a training of that name may go: a folder with other data of the person's, or one of a higher number.
+
+    Nowhere for who has no home.
+    """
+    if (own := data_folder()) is None:
+        return
+    home = own / "trainings"
     yield home / name
     for number in range(2, MOST_FOLDERS):
         yield home / f"{name}-{number}"

@@ -5,20 +5,19 @@ training.pause() ...     the same for pause, resume, stop and, where it does not
 training.points          losses so far, of earlier sittings as well
 """
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from model_core.errors import InputError
 from model_core.json_file import json_in, read_json
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there, open_regular
 from model_core.run_files import DESCRIPTION, LOG, MOST_HEADER, NUMBERS, STATE
-from model_core.schema import Count, Duration, Measured, Positive, record, value
+from model_core.schema import Count, Duration, Measured, Positive, Within, record, value
 from model_core.text_file import lines_of
 from psygnal import Signal
 
@@ -29,6 +28,8 @@ ACTIVE: tuple[State, ...] = ("starting", "running", "pausing", "paused", "stoppi
 RUNNING: tuple[State, ...] = ("running", "pausing", "paused")
 
 MOST_LOG = 1 << 26  # bytes of a log that is drawn: 300,000 reports
+MOST_STEPS, MOST_ROWS, MOST_SEED, MOST_RATE = 10_000_000, 65_536, 2**31 - 1, 1e3
+MOST_TEXT = 4096  # characters of a path or of a name
 REPORTS, SAVES, MEASURES = 100, 20, 10  # of each so many in a training, at the least
 
 
@@ -46,12 +47,12 @@ class Spec:
     source: str = ""
     config: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
-    steps: int = 100
-    batch: int = 16
-    lr: float = 1e-3
+    steps: Annotated[int, Within(lambda n: 1 <= n <= MOST_STEPS, "a number of steps")] = 100
+    batch: Annotated[int, Within(lambda n: 1 <= n <= MOST_ROWS, "a number of rows")] = 16
+    lr: Annotated[float, Within(lambda x: 0 < x < MOST_RATE, "a learning rate")] = 1e-3
     dtype: str = "float32"
     device: str = "cpu"
-    seed: int = 0
+    seed: Annotated[int, Within(lambda n: 0 <= n <= MOST_SEED, "a whole number from 0 up")] = 0
 
     def words(self) -> list[str]:
         """The arguments of the command. Reports come often enough for a curve to move, checkpoints to be opened."""
@@ -71,17 +72,30 @@ class Spec:
             words += [f"--{name}", str(getattr(self, name))]
         return [*words, "--json", "--controlled"]
 
-    def to_json(self) -> str:
-        """One line of text, from which `spec_of` makes it again."""
-        return json.dumps(asdict(self))
+    def to_json(self) -> dict[str, Any]:
+        """What `spec_of` makes it from again."""
+        return asdict(self)
 
 
-def spec_of(text: str) -> Spec | None:
-    """The spec of a line of text, None where it says none."""
+def spec_of(said: object) -> Spec | None:
+    """The spec that a value of JSON holds, None where that is no spec as a form could make it."""
     try:
-        return record(Spec, json_in(text, "the line"), "the line")
+        spec = record(Spec, said, "the training")
     except InputError:
         return None
+    texts = (spec.out, spec.preset, spec.source, spec.dtype, spec.device, *spec.config, *spec.data)
+    return spec if spec.out and all(map(is_text, texts)) else None
+
+
+def is_text(said: object) -> TypeGuard[str]:
+    """Is it a text that may be a path, or a name? Some strings of JSON are none."""
+    if not isinstance(said, str) or len(said) > MOST_TEXT or "\0" in said:
+        return False
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+from model_core.command import complain
+from model_core.errors import InputError
 from model_core.queries import Query
-from PySide6.QtCore import QByteArray, QEvent, QPoint, QSettings, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -23,7 +25,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QGridLayout,
     QLabel,
     QMainWindow,
@@ -45,17 +46,10 @@ from explorer_app.model_words import model_tip, model_title, why_missing
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
+from explorer_app.picture import save_picture
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import (
-    Recent,
-    forget_models,
-    recent_models,
-    remember_model,
-    remember_trainings,
-    remembered_trainings,
-    saved_theme,
-)
+from explorer_app.settings import Kept, Layout, Recent, Settings
 from explorer_app.text import tr
 from explorer_app.trainer import Trainer
 from explorer_app.untrained_dialog import UntrainedDialog
@@ -73,20 +67,19 @@ class MainWindow(QMainWindow):
     """One session on screen. `connect` makes its engine's client; without `settings` nothing is remembered."""
 
     def __init__(
-        self, session: Session, settings: QSettings | None = None, connect: Connect = EngineClient
+        self, session: Session, settings: Settings | None = None, connect: Connect = EngineClient
     ) -> None:
         super().__init__()
         self.session = session
         self.settings = settings
         self.client = connect(session, self.wanted)
         self.trainer = Trainer(session.training)
-        if settings is not None:
-            specs = remembered_trainings(settings)
-            session.training.specs = {spec.out: spec for spec in specs}
-            session.training.texts = next((spec.data for spec in specs if spec.data), ())
+        specs = self.kept.trainings
+        session.training.specs = {spec.out: spec for spec in specs}
+        session.training.texts = next((spec.data for spec in specs if spec.data), ())
         self.registered = load_panels()
         self.docks: dict[str, PanelDock] = {}
-        self.prompt_bar = PromptBar(session, recent_models(settings) if settings is not None else [])
+        self.prompt_bar = PromptBar(session, self.kept.recent)
         self.status = QLabel()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
@@ -117,6 +110,21 @@ class MainWindow(QMainWindow):
         self.veil.refused.connect(session.tell)
         self.prompt_bar.prompt.setFocus()
         self._restored = self._restore()
+
+    @property
+    def kept(self) -> Kept:
+        """What is remembered of before."""
+        return Kept() if self.settings is None else self.settings.kept
+
+    def keep(self, **fields: Any) -> bool:
+        """Remember something; False where that cannot be written, which is then said."""
+        if self.settings is not None:
+            try:
+                self.settings.change(**fields)
+            except InputError as error:
+                self.session.tell(str(error))
+                return False
+        return True
 
     def wanted(self) -> list[Query]:
         """What the window and its visible panels want to know, the most urgent first."""
@@ -153,6 +161,8 @@ class MainWindow(QMainWindow):
 
     def _complete(self) -> None:
         """What can wait until the window is on screen."""
+        if self.kept.restoring:
+            self.keep(restoring=False)
         for dock in self.docks.values():
             if dock.isFloating() and dock.isVisible():
                 # It was there before the window that it belongs to, and would go behind it at every click.
@@ -337,7 +347,7 @@ class MainWindow(QMainWindow):
         menu.addSeparator()
         themes = menu.addMenu(tr("&Theme"))
         group = QActionGroup(self)
-        chosen = saved_theme(self.settings) if self.settings is not None else None
+        chosen = self.kept.theme
         choices: list[tuple[theme.Scheme | None, str]] = [
             (None, tr("Like the &system")),
             ("light", tr("&Light")),
@@ -441,15 +451,15 @@ class MainWindow(QMainWindow):
     def _note_model(self, _: Any = None) -> None:
         """What could be opened is offered again, now and at the next start."""
         recent = Recent(*self.session.shown.shape)
-        if recent.model not in self.session.greeting.get("presets", {recent.model: ""}):
+        known = self.session.greeting.get("presets", {recent.model: ""})
+        if recent.model not in known and recent != next(iter(self.prompt_bar.recent), None):
             self.prompt_bar.remember(recent)
-            if self.settings is not None:
-                remember_model(self.settings, recent)
+            self.keep(recent=tuple(self.prompt_bar.recent))
 
     def _note_training(self, word: str) -> None:
         """What was started can be gone on with at the next start."""
-        if word == "start" and self.settings is not None:
-            remember_trainings(self.settings, self.session.training.specs.values())
+        if word == "start":
+            self.keep(trainings=tuple(self.session.training.specs.values()))
 
     def fault(self, story: str, error: BaseException) -> None:
         """A fault of ours: its story for the log, one line for the person."""
@@ -481,10 +491,8 @@ class MainWindow(QMainWindow):
 
     def _open_chosen(self, choose: Callable[[QWidget, str], str]) -> None:
         """Have a path chosen, beginning where the last one was, and open it."""
-        start = self.settings.value("models/folder", "") if self.settings is not None else ""
-        if path := choose(self, str(start)):
-            if self.settings is not None:
-                self.settings.setValue("models/folder", str(Path(path).parent))
+        if path := choose(self, self.kept.folder):
+            self.keep(folder=str(Path(path).parent))
             self.open(path)
 
     def new_untrained(self) -> None:
@@ -495,8 +503,7 @@ class MainWindow(QMainWindow):
 
     def forget_recent(self) -> None:
         self.prompt_bar.forget()
-        if self.settings is not None:
-            forget_models(self.settings)
+        self.keep(recent=())
 
     def ask_what_is_unsaid(self, _: Any = None) -> None:
         """A form for what the files of a model do not say; Cancel returns to the model before."""
@@ -515,20 +522,16 @@ class MainWindow(QMainWindow):
         self.asks = None
 
     def save_picture(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, tr("Save picture"), "layerscope.png", tr("Pictures (*.png)")
-        )
-        if path:
-            target = Path(path if Path(path).suffix else f"{path}.png")
-            if not self.grab().save(str(target), "PNG"):
-                self.session.tell(tr("{path} could not be written.").format(path=target))
+        try:
+            save_picture(self)
+        except InputError as error:
+            self.session.tell(str(error))
 
     def set_theme(self, scheme: theme.Scheme | None) -> None:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, scheme)
-        if self.settings is not None:
-            self.settings.setValue("window/theme", scheme or "system")
+        self.keep(theme=scheme)
 
     # Keys that are nobody's while a text is typed, or while a view that has the focus uses them for itself
 
@@ -586,15 +589,18 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(AFTER_PAINT_MS, self, self._complete)
 
     def _restore(self) -> bool:
-        """The layout of the last time. False where there is none, or it cannot be read: the default it is."""
-        if self.settings is None:
+        """The layout of the last time. False where there is none, or it cannot be read: the default it is.
+
+        Qt may end over one that is not as it wrote it. That it is about to is noted before, until the window was
+        painted: the start after one that ended so does without. Where that cannot be noted, nothing is restored.
+        """
+        if self.settings is not None and self.settings.problem:
+            self.session.tell(self.settings.problem)
+        layout = self.kept.layout
+        if layout is None or not self.keep(restoring=True):
             return False
-        geometry, layout = self.settings.value("window/geometry"), self.settings.value("window/layout")
-        if isinstance(geometry, QByteArray):
-            self.restoreGeometry(geometry)
-        if not isinstance(layout, QByteArray):
-            return False
-        restored = self.restoreState(layout, LAYOUT_VERSION)
+        self.restoreGeometry(QByteArray(layout.geometry))
+        restored = self.restoreState(QByteArray(layout.state), LAYOUT_VERSION)
         if not restored:
             self.arrange()
         for name in self._withheld:
@@ -623,10 +629,9 @@ class MainWindow(QMainWindow):
         if not self._may_close():
             event.ignore()
             return
-        if self.settings is not None:
-            self.settings.setValue("window/geometry", self.saveGeometry())
-            self.settings.setValue("window/layout", self.saveState(LAYOUT_VERSION))
-            self.settings.sync()
+        layout = Layout(bytes(self.saveGeometry().data()), bytes(self.saveState(LAYOUT_VERSION).data()))
+        if not self.keep(layout=layout, restoring=False):
+            complain(self.session.message)  # the window says nothing any more
         # Out of sight first: an engine that is busy may take half a second to end.
         self.hide()
         self.client.close()

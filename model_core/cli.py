@@ -25,7 +25,9 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, NoReturn
 
 from model_core import edits
-from model_core.errors import Cancelled, InputError, TooLong
+from model_core.command import carried_out
+from model_core.errors import InputError, TooLong
+from model_core.paths import check_working_folder
 from model_core.recipe import AUTOCAST
 from model_core.text_file import read_text
 from model_core.writing import replaced, write_errors
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 REPORT_EVERY = 50  # training steps between two lines of progress, each with a checkpoint
-STOPPED = 130
 MODELS = "a preset's name, a checkpoint's path, or untrained:family/size; see layerscope models"
 
 
@@ -52,20 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. `--help` leaves by SystemExit, as argparse does."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a text
-    try:
+
+    def run() -> int:
         arguments = command_line().parse_args(argv)
+        check_working_folder()  # torch ends a process that has none, without a word that helps
         arguments.command(arguments)
-        print(end="", flush=True)
-    except InputError as error:
-        print("layerscope:", " ".join(f"{error}{error.how}".split()), file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, Cancelled):
-        return STOPPED
-    except BrokenPipeError:
-        # Nobody reads any more; what is still buffered would fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return STOPPED
-    return 0
+        return 0
+
+    return carried_out(run)
 
 
 def command_line() -> Parser:

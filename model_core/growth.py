@@ -36,8 +36,11 @@ class Moment:
 
 
 def split(model: str) -> tuple[str, int | None]:
-    """The model and the step of its growth that a name means: ("growth", 16) of "growth@16", or the name and None."""
-    found = re.fullmatch(r"(.+)@([0-9]{1,15})", model)
+    """The model and the step of its growth that a name means: ("growth", 16) of "growth@16", or the name and None.
+
+    No training has a step of more than twelve digits: what has more is a name.
+    """
+    found = re.fullmatch(r"(.+)@([0-9]{1,12})", model)
     return (found[1], int(found[2])) if found else (model, None)
 
 

@@ -15,6 +15,7 @@ from model_core.families.llama import LlamaConfig
 from model_core.families.mini import MiniConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.seq2seq import Seq2SeqConfig
+from model_core.paths import expanded
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
@@ -166,8 +167,8 @@ def path_of(model: str) -> Path:
         raise InputError(
             f"the preset {model} has no weights yet: layerscope train --preset {model} makes them"
         )
-    with suppress(RuntimeError):  # the home of nobody
-        if is_there(path := Path(model).expanduser()):
+    with suppress(InputError):  # the home of nobody
+        if is_there(path := expanded(model)):
             return path
     name, step = growth.split(model)
     if step is not None:
@@ -188,7 +189,7 @@ def grown(model: str) -> tuple[str, int, list[growth.Moment]] | None:
     name, step = growth.split(model)
     try:
         path = path_of(model)
-        if step is None or path == Path(model).expanduser():
+        if step is None or path == expanded(model):
             name, step = model, None
         kept = growth.moments(path if step is None else path_of(name))
     except InputError:

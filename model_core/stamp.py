@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from model_core.growth import split
+from model_core.paths import expanded
 from model_core.run_files import DESCRIPTION, STATE
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".model", ".json")
@@ -15,11 +16,11 @@ def stamp(model: str) -> str:
     Only names, sizes and times are looked at. Each step of a growing model has the word of its folder.
     """
     try:
-        path = Path(model).expanduser()
-        path = path if path.exists() else Path(split(model)[0]).expanduser()
+        path = expanded(model)
+        path = path if path.exists() else expanded(split(model)[0])
         files = [path] if path.is_file() else sorted(file for file in path.iterdir() if is_part(file))
         found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return ""
     return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
 

@@ -25,6 +25,7 @@ from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
 from model_core.folder_lock import held
 from model_core.pairs import DatesTask
+from model_core.paths import expanded
 from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_files import CARD
@@ -157,7 +158,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         case str(preset), None, []:
             plan = of_preset(preset)
         case None, None, [file]:
-            plan = of_file(Path(file).expanduser())
+            plan = of_file(expanded(file))
         case _:
             raise InputError("say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT")
     changes: dict[str, Any] = {

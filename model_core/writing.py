@@ -48,5 +48,10 @@ def write_errors(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """A UTF-8 file, whole. InputError where it cannot be written."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """A file, whole. InputError where it cannot be written."""
     with replaced(path) as unfinished, write_errors(path):
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_bytes(data)

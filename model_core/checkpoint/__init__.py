@@ -24,6 +24,7 @@ from model_core.checkpoint.files import Stored
 from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
+from model_core.paths import expanded
 from model_core.regular_file import check_regular, is_there, why
 from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
 from model_core.tokenizers.ranks import ENCODINGS, named
@@ -109,7 +110,7 @@ def open_checkpoint(
     devices.check(device, dtype)
     words = said.parse(config)
     encoding = words.pop(ENCODING, None)
-    reader, path = reader_of(Path(path).expanduser())
+    reader, path = reader_of(expanded(path))
     blueprint = reading(reader.read(path, words), encoding, path if path.is_dir() else path.parent)
     return open_blueprint(blueprint, path, device, dtype, progress=progress, needs=needs, cancelled=cancelled)
 

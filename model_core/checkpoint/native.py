@@ -8,7 +8,6 @@ beside the tokenizer's files in the folder, {"bos_token_id": 1}; or null for tok
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,14 @@ from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
+from model_core.paths import expanded
 from model_core.regular_file import is_there, read_regular
 from model_core.schema import record, shown
 from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
 from model_core.tokenizers.characters import SUFFIX
 from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
-from model_core.writing import replaced
+from model_core.writing import replaced, write_bytes
 
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"
@@ -155,7 +155,7 @@ def save(
         "about": about,
     }
     weights = {key: saved(key, parameter, dtype) for key, parameter in model.named_parameters()}
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(tokenizer, Origin):
@@ -172,8 +172,7 @@ def bring(origin: Path, to: Path) -> None:
     content = read_regular(origin, MOST_VOCABULARY)
     if is_there(to) and read_regular(to, MOST_VOCABULARY) == content:
         return
-    with replaced(to) as unfinished:
-        unfinished.write_bytes(content)
+    write_bytes(to, content)
 
 
 def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:
@@ -187,20 +186,10 @@ def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:
 
 
 def write_together(folder: Path, manifest: str, weights: Mapping[str, Tensor]) -> None:
-    """Both files under temporary names first, then both renamed; the temporary ones never stay."""
-    temporary = {final: folder / f".{final}.{os.getpid()}.part" for final in (WEIGHTS, MANIFEST)}
-    try:
-        # safetensors keeps its files from everybody else; this one is as readable as any new file.
-        temporary[WEIGHTS].touch()
-        mode = temporary[WEIGHTS].stat().st_mode
-        save_file(dict(weights), temporary[WEIGHTS])
-        temporary[WEIGHTS].chmod(mode)
-        temporary[MANIFEST].write_text(manifest, encoding="utf-8")
-        for final, written in temporary.items():
-            written.replace(folder / final)
-    finally:
-        for written in temporary.values():
-            written.unlink(missing_ok=True)
+    """Both files are complete before the first of them, the weights, takes its name."""
+    with replaced(folder / MANIFEST) as described, replaced(folder / WEIGHTS) as stored:
+        save_file(dict(weights), stored)
+        described.write_text(manifest, encoding="utf-8")
 
 
 register(Reader(MANIFEST, recognises, read))

@@ -3,10 +3,9 @@
 import gc
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QProcess, QSettings, QThread
+from PySide6.QtCore import QCoreApplication, QEvent, QProcess, QThread
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
@@ -30,13 +29,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def light_theme(qapp: QApplication) -> None:
     """Each test begins in the light theme, whatever the one before it left."""
     theme.apply(qapp, "light")
-
-
-@pytest.fixture(autouse=True)
-def settings_of_this_test_alone(tmp_path: Path) -> None:
-    """No test reads or writes the settings of the person who runs it."""
-    for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
-        QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "settings"))
 
 
 @pytest.fixture(autouse=True)

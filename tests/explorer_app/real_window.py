@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, QSettings
+from PySide6.QtCore import QPointF
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from safetensors.numpy import load_file
@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 from explorer_app import theme
 from explorer_app.panels.attention import Attention
 from explorer_app.session import Session
+from explorer_app.settings import Settings
 from explorer_app.window import MainWindow
 from model_core.queries import Scene
 
@@ -95,7 +96,7 @@ def trace(folder: Path, *edits: str) -> dict[str, np.ndarray[Any, Any]]:
     return load_file(out)
 
 
-def two_starts(settings: QSettings) -> dict[str, object]:
+def two_starts(settings: Settings) -> dict[str, object]:
     """The widths of the columns: at first, after a drag, in a narrower window, and at the next start."""
     found: dict[str, object] = {}
 
@@ -194,7 +195,7 @@ def main(folder: Path) -> None:
 
     hands.press("ctrl+q")
     wait(lambda: not window.isVisible(), "the window to close")
-    facts |= two_starts(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
+    facts |= two_starts(Settings(folder / "settings.json"))
     print(
         json.dumps({name: bool(fact) if isinstance(fact, np.bool_) else fact for name, fact in facts.items()})
     )

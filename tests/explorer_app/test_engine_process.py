@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QProcess
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import child
@@ -267,6 +268,31 @@ def test_an_engine_that_is_killed_while_a_tokenizer_hangs_leaves_no_process_behi
     qtbot.waitUntil(lambda: not any(map(alive, (first, *children))), timeout=MINUTE)
 
 
+def test_restart_does_not_wait_for_the_old_engine(client: Watched, qtbot: QtBot) -> None:
+    first = client.pid
+    os.kill(first, signal.SIGSTOP)  # it hears of nothing
+    client.restart()
+    assert alive(first)
+    qtbot.waitUntil(lambda: not alive(first), timeout=MINUTE)
+    settle(qtbot, client)
+    assert client.pid != first
+    assert client.session.message == ""
+    qtbot.waitUntil(lambda: len(client.findChildren(QProcess)) == 1, timeout=MINUTE)
+
+
+def test_closing_waits_for_every_engine_that_is_still_ending(small: str, qtbot: QtBot) -> None:
+    client = Watched(Session(Scene(small, PROMPT)), lambda: [RUN])
+    pids = []
+    for _ in range(3):
+        client.restart()
+        assert client._process is not None
+        assert client._process.waitForStarted()
+        pids.append(client._process.processId())
+        os.kill(pids[-1], signal.SIGSTOP)
+    client.close()
+    assert not any(map(alive, pids))
+
+
 @pytest.fixture
 def broken_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An interpreter that complains and ends."""
@@ -311,6 +337,44 @@ def test_the_engine_is_found_from_any_folder_and_takes_nothing_from_it(
     (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')")
     monkeypatch.chdir(tmp_path)
     client = Watched(Session(Scene(small, PROMPT)), lambda: [RUN])
+    client.start()
+    settle(qtbot, client)
+    assert client.session.run is not None
+    client.close()
+
+
+def test_an_engine_whose_folder_was_deleted_is_replaced(
+    client: Watched, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    first = client.pid
+    client.kill()
+    qtbot.waitUntil(lambda: client.session.engine == "ready" and client.pid != first, timeout=MINUTE)
+    client.session.change(prompt="another prompt")
+    settle(qtbot, client)
+    assert client.session.shown.prompt == "another prompt"
+
+
+def test_a_process_has_our_folder_or_where_that_is_gone_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplication
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert child.core_process(qapp).workingDirectory() == ""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Path(child.core_process(qapp).workingDirectory()).is_dir()
+
+
+def test_a_relative_path_means_the_same_to_the_engine(
+    small: str, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(small).parent)
+    client = Watched(Session(Scene(Path(small).name, PROMPT)), lambda: [RUN])
     client.start()
     settle(qtbot, client)
     assert client.session.run is not None

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.open_model import dropped
 from explorer_app.session import Session
-from explorer_app.settings import Recent, open_settings, recent_models
+from explorer_app.settings import Recent, open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import MainWindow
 from model_core.checkpoint import said
@@ -213,14 +213,14 @@ def test_recent_models_are_in_the_menu_with_their_words(window: MainWindow, othe
     rest[-1].trigger()
     window.show_recent()
     assert next(entry.text() for entry in window.recent.actions()) == "Nothing was opened yet"
-    assert recent_models(open_settings()) == []
+    assert open_settings().kept.recent == ()
 
 
 def test_a_model_without_training_is_remembered_with_its_words(window: MainWindow, qtbot: QtBot) -> None:
     window.session.change(prompt="5 17 3")
     window.open("untrained:mini/tiny", ["layers=1", "seed=3"])
     settle(qtbot, window)
-    assert recent_models(open_settings())[0] == Recent("untrained:mini/tiny", ("layers=1", "seed=3"))
+    assert open_settings().kept.recent[0] == Recent("untrained:mini/tiny", ("layers=1", "seed=3"))
     assert window.windowTitle() == "mini tiny untrained – Layerscope"
 
 
@@ -270,7 +270,7 @@ def test_what_the_files_do_not_say_is_asked_and_said(
     assert window.asks is None
     assert window.session.shown == window.session.scene
     assert window.session.shown.config == ("heads=8", "eps=1e-05")
-    assert recent_models(open_settings())[0] == Recent(other, ("heads=8", "eps=1e-05"))
+    assert open_settings().kept.recent[0] == Recent(other, ("heads=8", "eps=1e-05"))
 
 
 def test_a_form_that_is_cancelled_leaves_the_model_before(
@@ -283,7 +283,7 @@ def test_a_form_that_is_cancelled_leaves_the_model_before(
     settle(qtbot, window)
     assert window.session.scene == window.session.shown == Scene(model, PROMPT)
     assert window.session.message == "other was not opened."
-    assert recent_models(open_settings()) == [] or recent_models(open_settings())[0].model != other
+    assert open_settings().kept.recent == () or open_settings().kept.recent[0].model != other
 
 
 def test_answers_that_make_no_model_are_asked_for_again_with_the_reason(

@@ -203,6 +203,38 @@ def test_a_text_that_is_refused_is_said_at_its_field(studio: Studio) -> None:
     assert not studio.form.said["data"].isVisible()
 
 
+def test_a_folder_in_the_home_of_nobody_is_said_at_its_field(studio: Studio) -> None:
+    form = studio.form
+    studio.choose("dates")
+    form.out.setText("~nobody-is-called-so/run")
+    form.out.textEdited.emit(form.out.text())
+    studio.panel.start.click()
+    assert "there is no home folder of that name" in form.said["out"].text()
+    assert not studio.training.active
+
+
+def test_who_has_no_home_says_where_to_write(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("explorer_app.own_folders.user_data_path", nobody)
+    studio.choose("dates")
+    assert studio.form.out.text() == ""
+    studio.panel.start.click()
+    assert studio.form.said["out"].text() == "Say which folder to write to."
+
+
+def test_a_folder_is_written_from_the_root(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    studio.choose("dates")
+    studio.form.out.setText("run")
+    spec = studio.form.spec()
+    assert spec is not None
+    assert spec.out == str(tmp_path / "run")
+
+
 def test_the_newest_checkpoint_is_opened_while_training_goes_on(studio: Studio) -> None:
     studio.begin()
     panel, session = studio.panel, studio.session

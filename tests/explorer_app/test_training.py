@@ -56,13 +56,40 @@ def test_held_out_text_is_measured_with_a_report(steps: int) -> None:
     assert measure % report == 0
 
 
-def test_a_spec_is_read_back_from_its_line() -> None:
-    assert spec_of(SPEC.to_json()) == SPEC
+def test_a_spec_is_read_back_from_its_json() -> None:
+    assert spec_of(json.loads(json.dumps(SPEC.to_json()))) == SPEC
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"out": 1}', "null"])
-def test_a_line_that_says_no_spec_is_none(text: str) -> None:
-    assert spec_of(text) is None
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"out": 1},
+        {"out": ""},
+        {"out": "x" * 5000},
+        {"out": "a\0b"},
+        {"source": "\ud800"},
+        {"data": "tales.txt"},
+        {"data": [["tales.txt"]]},
+        {"config": [None]},
+        {"steps": 0},
+        {"steps": 10**400},
+        {"steps": 7.0},
+        {"batch": True},
+        {"seed": -1},
+        {"lr": float("inf")},
+        {"lr": float("nan")},
+        {"lr": "0.1"},
+        {"lr": 10**400},
+        {"more": 1},
+    ],
+)
+def test_what_no_form_makes_is_no_spec(damage: dict[str, Any]) -> None:
+    assert spec_of(SPEC.to_json() | damage) is None
+
+
+@pytest.mark.parametrize("said", ["", [], {}, {"out": "/runs/tales"}, None, 7])
+def test_another_value_is_no_spec(said: object) -> None:
+    assert spec_of(said) is None
 
 
 def test_lines_become_a_history(running: Training) -> None:

@@ -1,6 +1,5 @@
 """The window: what it shows and asks for, its menus and keys, what it remembers, and how it goes."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from explorer_app import theme
+from explorer_app import picture, theme
 from explorer_app.__main__ import catch_faults
 from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
-from explorer_app.settings import Recent, forget_models, open_settings, recent_models, remember_model
+from explorer_app.settings import Layout, Recent, Settings, open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Answer, Query, Scene
@@ -42,7 +41,7 @@ class Windows:
     def __init__(self, qtbot: QtBot, model: str, stack: ExitStack) -> None:
         self.qtbot, self.model, self.stack = qtbot, model, stack
 
-    def open(self, settings: QSettings | None = None) -> MainWindow:
+    def open(self, settings: Settings | None = None) -> MainWindow:
         """A window on screen whose scene is answered and drawn."""
         window = MainWindow(Session(Scene(self.model, PROMPT)), settings, LocalEngine)
         self.stack.enter_context(closing(window))
@@ -357,7 +356,55 @@ def test_a_picture_that_cannot_be_written_is_said_so(
 ) -> None:
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("/nonexistent/shot.png", ""))
     action(window, "Save picture").trigger()
-    assert "could not be written" in window.session.message
+    assert window.session.message == "/nonexistent/shot.png cannot be written: No such file or directory"
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A picture of before, whose name is given without its suffix: the dialog sees no file of that name."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "shot"), ""))
+    (tmp_path / "shot.png").write_bytes(b"before")
+    return tmp_path / "shot.png"
+
+
+@pytest.mark.parametrize("answer", ["Replace", "Cancel"])
+def test_a_picture_that_is_there_is_replaced_where_a_person_says_so(
+    answer: str, window: MainWindow, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def exec(box: QMessageBox) -> int:
+        asked.append(box.text())
+        next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", exec)
+    action(window, "Save picture").trigger()
+    assert asked == ["shot.png is there already. Replace it?"]
+    assert (named.read_bytes() == b"before") == (answer == "Cancel")
+
+
+def test_a_disk_that_is_full_leaves_the_picture_of_before(
+    window: MainWindow, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(picture, "may_replace", lambda *_: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        action(window, "Save picture").trigger()
+    assert window.session.message == f"{named} cannot be written: No space left on device"
+    assert named.read_bytes() == b"before"
+    assert list(named.parent.glob("*.part")) == []
+
+
+def test_another_suffix_is_part_of_the_name(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "shot.v2"), ""))
+    action(window, "Save picture").trigger()
+    assert (tmp_path / "shot.v2.png").is_file()
 
 
 # Docks
@@ -432,25 +479,12 @@ def test_a_panel_that_was_floating_floats_again_and_is_drawn(windows: Windows) -
     assert not second.docks["attention"].isFloating()
 
 
-@pytest.mark.parametrize("broken", [b"no layout at all", "a word", 7])
-def test_a_layout_that_cannot_be_read_gives_the_default(broken: object, windows: Windows) -> None:
-    settings = open_settings()
-    settings.setValue("window/layout", broken)
-    settings.setValue("window/geometry", broken)
-    settings.sync()
+@pytest.mark.parametrize("broken", [b"", b"no layout at all", bytes(500)])
+def test_a_layout_that_cannot_be_read_gives_the_default(broken: bytes, windows: Windows) -> None:
+    open_settings().change(layout=Layout(broken, broken))
     window = windows.open(open_settings())
     assert not any(dock.isHidden() for dock in offered(window))
     assert window.of_area("centre")[0].panel.seen
-
-
-def test_settings_are_one_ini_file_in_the_persons_folder(tmp_path: Path) -> None:
-    settings = open_settings()
-    remember_model(settings, Recent("/models/mine"))
-    settings.sync()
-    path = Path(settings.fileName())
-    assert path.is_relative_to(os.environ["XDG_CONFIG_HOME"])
-    assert path.name == "layerscope.ini"
-    assert "mine" in path.read_text()
 
 
 def test_the_theme_is_remembered(windows: Windows) -> None:
@@ -474,36 +508,84 @@ def test_a_model_that_could_be_opened_is_offered_again(windows: Windows, tmp_pat
     windows.settle(window)
     assert window.prompt_bar.model.findData(str(tmp_path / "nothing here")) == -1
     window.close()
-    offered = recent_models(open_settings())
+    offered = open_settings().kept.recent
     assert offered[0] == Recent(other)
     assert Recent(str(tmp_path / "nothing here")) not in offered
     assert windows.open(open_settings()).prompt_bar.model.findData(other) >= 0
 
 
-def test_recent_models_are_few_and_latest_first() -> None:
-    settings = open_settings()
-    for n in range(20):
-        remember_model(settings, Recent(f"/models/{n}", (f"heads={n}",)))
-    remember_model(settings, Recent("/models/15", ("heads=2",)))
-    recent = recent_models(settings)
-    assert recent[:2] == [Recent("/models/15", ("heads=2",)), Recent("/models/19", ("heads=19",))]
-    assert len(recent) == 8
-    forget_models(settings)
-    assert recent_models(settings) == []
+def test_a_full_disk_is_said_in_the_window_and_nothing_is_lost(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    kept = open_settings()
+    kept.change(folder="/models")
+    window = windows.open(open_settings())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        action(window, "Dark").trigger()
+    assert window.session.message == f"{kept.path} cannot be written: No space left on device"
+    assert window.prompt_bar.line.isVisible()
+    assert open_settings().kept == kept.kept
+    action(window, "Dark").trigger()
+    assert (open_settings().kept.theme, open_settings().kept.folder) == ("dark", "/models")
 
 
-def test_settings_of_an_earlier_version_offer_their_models() -> None:
-    settings = open_settings()
-    settings.setValue("models/recent", ["/models/a", '["/models/b", "heads=8"]', "[broken", "[3]", ""])
-    assert recent_models(settings) == [Recent("/models/a"), Recent("/models/b", ("heads=8",))]
-    settings.setValue("models/recent", "/models/only")
-    assert recent_models(settings) == [Recent("/models/only")]
+def test_settings_that_cannot_be_read_are_said_in_the_window(windows: Windows) -> None:
+    kept = open_settings()
+    kept.change(theme="dark")
+    assert kept.path is not None
+    kept.path.write_text("[]")
+    window = windows.open(open_settings())
+    assert window.session.message.startswith(f"{kept.path} holds no JSON object")
 
 
-def test_damaged_settings_offer_no_models() -> None:
-    settings = open_settings()
-    settings.setValue("models/recent", 7)
-    assert recent_models(settings) == []
+def test_what_cannot_be_kept_when_the_window_goes_is_said_where_it_was_started(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    window = windows.open(open_settings())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        window.close()
+    assert "settings.json cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_a_start_is_marked_until_it_was_painted(windows: Windows, qtbot: QtBot) -> None:
+    windows.open(open_settings()).close()
+    layout = open_settings().kept.layout
+    assert layout is not None
+    restored: list[Settings] = []
+    restore = MainWindow.restoreState
+
+    def look(window: MainWindow, *words: Any) -> bool:
+        restored.append(open_settings())  # as a start that comes now would find it
+        return restore(window, *words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MainWindow, "restoreState", look)
+        window = windows.open(open_settings())
+    assert [found.kept.layout for found in restored] == [None]
+    qtbot.waitUntil(lambda: not window.kept.restoring)
+    assert (open_settings().kept.layout, open_settings().problem) == (layout, "")
+
+
+def test_nothing_is_restored_that_could_not_be_marked(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    windows.open(open_settings()).close()
+    monkeypatch.setattr(MainWindow, "restoreState", lambda *_: pytest.fail("restored"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        window = windows.open(open_settings())
+    assert "cannot be written" in window.session.message
 
 
 # Going

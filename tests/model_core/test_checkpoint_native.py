@@ -1,6 +1,7 @@
 """Own folders: what is saved comes back, and nothing is lost when saving fails."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,16 @@ def test_disk_that_fills_at_the_second_file_leaves_the_previous_files(
     with pytest.raises(InputError, match=r"could not be saved in .*: No space left on device"):
         save(folder, model_of(LLAMA, seed=1))
     assert contents(folder) == before
+
+
+def test_a_planted_link_is_not_written_through(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another's"
+    other.write_text("mine")
+    for name in (WEIGHTS, MANIFEST):
+        (folder / f".{name}.{os.getpid()}.part").symlink_to(other)
+    save(folder, model_of(LLAMA, seed=1))
+    assert other.read_text() == "mine"
+    assert not any((folder / name).is_symlink() for name in (WEIGHTS, MANIFEST))
 
 
 def test_folder_that_cannot_be_made_is_refused(folder: Path) -> None:

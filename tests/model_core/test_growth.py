@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_the_steps_that_were_written_before(
     def full(self: Path, text: str, encoding: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match=r"growth\.json cannot be written: No space left on device"):
         growth.write(tmp_path, kept)
     assert growth.moments(tmp_path) == kept[:1]

@@ -1,0 +1,51 @@
+"""A picture of what is on screen, as a file."""
+
+from pathlib import Path
+
+from model_core.errors import InputError
+from model_core.regular_file import is_there
+from model_core.writing import write_bytes
+from PySide6.QtCore import QBuffer, QIODevice, Qt
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from explorer_app.text import tr
+
+SUFFIX = ".png"
+
+
+def save_picture(window: QWidget) -> None:
+    """Have a name chosen, and write what a window shows there. InputError where it cannot be written."""
+    path, _ = QFileDialog.getSaveFileName(
+        window, tr("Save picture"), f"layerscope{SUFFIX}", tr("Pictures (*.png)")
+    )
+    if not path:
+        return
+    named = Path(path)
+    target = named if named.suffix.lower() == SUFFIX else Path(f"{path}{SUFFIX}")
+    # The dialog has asked about the name that it was given.
+    if target == named or not is_there(target) or may_replace(window, target):
+        save_png(window.grab(), target)
+
+
+def may_replace(window: QWidget, file: Path) -> bool:
+    """Whether a file that is there already is to go."""
+    box = QMessageBox(window)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(tr("Save picture"))
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(tr("{file} is there already. Replace it?").format(file=file.name))
+    replace = box.addButton(tr("Replace"), QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    box.deleteLater()
+    return box.clickedButton() == replace
+
+
+def save_png(picture: QPixmap, path: Path) -> None:
+    """Write a picture, whole. InputError, with what was there before as it was, where it cannot be written."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    if not picture.save(buffer, "PNG"):
+        raise InputError(f"{path} cannot be written: there is no picture of that size")
+    write_bytes(path, bytes(buffer.data().data()))
