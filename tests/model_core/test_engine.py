@@ -19,7 +19,7 @@ from model_core.engine import QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
-from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
+from model_core.protocol import MAX_HEADER, Frame, FrameReader, encode_bytes, prefix
 from model_core.queries import Answer, Scene
 from model_core.replay import Run, sites
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
@@ -261,9 +261,9 @@ def test_cancel_of_nothing_is_harmless(process: Process, llama: Scene) -> None:
     ("sent", "message"),
     [
         (b"this is no frame at all", "unreadable frame: bytes that belong to no frame were skipped"),
-        (MAGIC + (5).to_bytes(4, "little") + bytes(8) + b"{nope", "unreadable frame: the header is not JSON"),
+        (prefix(5, 0) + b"{nope", "unreadable frame: the header is not JSON"),
         (
-            MAGIC + (MAX_HEADER + 1).to_bytes(4, "little") + bytes(8),
+            prefix(MAX_HEADER + 1, 0),
             f"unreadable frame: a frame's header of {MAX_HEADER + 1:,} bytes is over the limit of {MAX_HEADER:,}",
         ),
         (encode_bytes(Frame("dance", 40)), "frames of kind 'dance' are not known here"),
@@ -285,7 +285,6 @@ def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
     error = process.read()
     assert error.kind == "error"
     assert error.fields == failure(0, message).fields
-    # A frame's lengths were eaten with what was no frame: the first hello may be needed to find the way back.
     assert alive(process, 41)
 
 
