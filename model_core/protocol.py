@@ -31,7 +31,9 @@ MAX_DIMS = 32
 _LENGTHS = struct.Struct("<4sIQ")
 _CHECK = struct.Struct("<I")
 _PREFIX = _LENGTHS.size + _CHECK.size
-_MAGIC_OR_ITS_START = re.compile(b"|".join([MAGIC, *(MAGIC[:n] + rb"\Z" for n in range(len(MAGIC) - 1, 0, -1))]))
+_MAGIC_OR_ITS_START = re.compile(
+    b"|".join([MAGIC, *(MAGIC[:n] + rb"\Z" for n in range(len(MAGIC) - 1, 0, -1))])
+)
 _NAMES = "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool"
 _DTYPES = {name: np.dtype(name).newbyteorder("<") for name in _NAMES.split()}
 
@@ -152,7 +154,9 @@ class FrameReader:
         if len(unread) < text:
             return False
         _, header_size, payload_size = _LENGTHS.unpack_from(unread, start)
-        if _CHECK.unpack_from(unread, start + _LENGTHS.size)[0] != zlib.crc32(unread[start : text - _CHECK.size]):
+        if _CHECK.unpack_from(unread, start + _LENGTHS.size)[0] != zlib.crc32(
+            unread[start : text - _CHECK.size]
+        ):
             self._lose("bytes that belong to no frame were skipped", start + len(MAGIC), out)
             return True
         self._lost = False
