@@ -419,7 +419,7 @@ class MainWindow(QMainWindow):
             counts = [len(text["tokens"]) for text in run["texts"]]
             count = " + ".join(map(str, counts))
             parts.append(tr("1 token") if counts == [1] else tr("{count} tokens").format(count=count))
-            stored = (scene, RUN) in self.session.store.stored
+            stored = self.session.store.is_stored(scene, RUN)
             parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
             parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))
         training = self.session.training

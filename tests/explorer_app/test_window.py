@@ -22,8 +22,8 @@ from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Recent, forget_models, open_settings, recent_models, remember_model
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
-from model_core.queries import Answer, Query, Scene
-from tests.explorer_app.fake_run import one_text
+from model_core.queries import Query, Scene
+from tests.explorer_app.fake_run import one_text, sites
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.unit
@@ -147,7 +147,7 @@ def test_what_comes_late_is_drawn_when_it_comes(qtbot: QtBot) -> None:
     panel.show()
     panel.session.take(scene, RUN, one_text(1, layers=1, heads=1))
     qtbot.waitUntil(lambda: panel.drawn == [False])
-    panel.session.take(scene, SITES, Answer({"sites": [{"key": "embed.out"}]}))
+    panel.session.take(scene, SITES, sites("embed.out"))
     qtbot.waitUntil(lambda: panel.drawn == [False, True])
     panel.detach()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from model_core.families import FAMILIES, family_of
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
 from model_core.protocol import MAX_HEADER, Frame, FrameReader, encode_bytes, prefix
-from model_core.queries import Answer, Scene
+from model_core.queries import OF_THE_MODEL, Answer, Scene
 from model_core.replay import Run, sites
+from model_core.steps import unpack
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
 
 pytestmark = pytest.mark.process
@@ -391,7 +393,8 @@ def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> 
 
 
 def test_sites_are_those_of_the_dry_run(scene: Scene, run: Run) -> None:
-    told = answer_to(scene, "sites").fields["facts"]["sites"]
+    frame = answer_to(scene, "sites")
+    told = unpack(Answer(frame.fields["facts"], frame.arrays), [len(run.tokens)])
     described = [Site("tokens", "B T", (1, len(run.tokens)), "int64"), *sites(run.model, len(run.tokens))]
     assert [site["key"] for site in told] == [site.key for site in described]
     assert [tuple(site["shape"]) for site in told] == [site.shape for site in described]
@@ -490,11 +493,20 @@ def test_inspected_slice_is_a_table_with_the_statistics_of_the_whole(scene: Scen
     assert masked.fields["facts"]["statistics"]["minus_infinite"] == hidden > 0
 
 
-def test_graph_is_told_as_nodes_and_pairs_of_their_positions(scene: Scene, run: Run) -> None:
-    facts = answer_to(scene, "graph").fields["facts"]
-    keys = [node["key"] for node in facts["nodes"]]
-    assert keys == ["tokens", *(site.key for site in sites(run.model, len(run.tokens)))]
-    assert {(keys[a], keys[b]) for a, b in facts["edges"]} == set(run.graph.edges)
+def test_graph_is_told_as_pairs_of_positions_in_the_steps(scene: Scene, run: Run) -> None:
+    keys = ["tokens", *(site.key for site in sites(run.model, len(run.tokens)))]
+    edges = answer_to(scene, "graph").arrays["edges"]
+    assert {(keys[a], keys[b]) for a, b in edges} == set(run.graph.edges)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_THE_MODEL))
+def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene: Scene, kind: str) -> None:
+    other = replace(scene, prompt="Another one, and longer than the first", edits=(), special=False)
+    one, two = (answer_to(of, kind) for of in (scene, other))
+    assert one.fields == two.fields
+    assert {name: array.tolist() for name, array in one.arrays.items()} == {
+        name: array.tolist() for name, array in two.arrays.items()
+    }
 
 
 @pytest.mark.parametrize(
