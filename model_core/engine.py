@@ -58,6 +58,7 @@ from model_core.trace import to_array
 LOADED_MODELS = 2
 LOADED_BYTES = 64 << 20  # more models are kept while all together are no larger: the steps of a growing one
 KEPT_RUNS = 4
+KEPT_BYTES = 1 << 30  # of all runs together, with their replayed blocks; the newest is kept in any case
 FEW_IDS = 8
 TELL_SECONDS = 0.05
 
@@ -266,7 +267,9 @@ class Engine:
             )
             self.progress(id, "running", 1.0)
             self.runs[scene] = run, (time.perf_counter() - begun) * 1000
-            while len(self.runs) > KEPT_RUNS:
+            while len(self.runs) > KEPT_RUNS or (
+                len(self.runs) > 1 and sum(kept.nbytes for kept, _ in self.runs.values()) > KEPT_BYTES
+            ):
                 self.runs.popitem(last=False)
         self.runs.move_to_end(scene)
         run, milliseconds = self.runs[scene]

@@ -14,7 +14,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from explorer_app import theme
+from explorer_app import engine_client, log_dialog, theme
 from explorer_app.__main__ import catch_faults
 from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
@@ -342,6 +342,20 @@ def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPa
     window.client.note("something odd\n")
     assert window.log.text.toPlainText() == "something odd\n"
     window.log.close()
+
+
+def test_the_log_on_screen_keeps_no_more_than_the_client_does(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (engine_client, log_dialog):
+        monkeypatch.setattr(module, "LOG_CHARACTERS", 100)
+    for n in range(50):
+        window.client.note(f"line {n}\n" if n % 2 else "x" * 70)
+    text = window.log.text
+    assert len(window.client.log) == 100
+    assert window.client.log.endswith(text.toPlainText()[-90:])
+    assert text.document().characterCount() <= 100
+    assert not text.document().isUndoAvailable()
 
 
 def test_save_picture_writes_the_window(
