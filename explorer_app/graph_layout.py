@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -275,9 +275,11 @@ class Placed:
 
 
 TITLE: Slot = ("title", 0, 0)
+ROOMS = 512
+"""Layouts of boxes that are remembered; a model has some twenty that differ."""
 
 
-@cache
+@lru_cache(maxsize=ROOMS)
 def place(room: Room) -> Placed:
     """Rows from top to bottom: the title and the ports, the children, the ports at the bottom."""
     row_of = _rows_of(room)

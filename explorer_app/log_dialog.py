@@ -4,17 +4,18 @@ from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.engine_client import EngineClient
+from explorer_app.engine_client import LOG_CHARACTERS, EngineClient
 from explorer_app.text import tr
 
 
 class LogDialog(QDialog):
-    """The log as text that grows while it is open."""
+    """The log as text that grows while it is open, up to what the client keeps of it."""
 
     def __init__(self, client: EngineClient, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Log"))
         self.text = QPlainTextEdit(client.log)
+        self.text.setUndoRedoEnabled(False)  # it would keep every line that ever came
         self.text.setReadOnly(True)
         self.text.setFont(theme.mono_font())
         self.text.setPlaceholderText(tr("Nothing went wrong so far."))
@@ -37,4 +38,8 @@ class LogDialog(QDialog):
         cursor = QTextCursor(self.text.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.insertText(text)
+        if (over := self.text.document().characterCount() - LOG_CHARACTERS) > 0:
+            cursor.movePosition(QTextCursor.MoveOperation.Start)
+            cursor.movePosition(QTextCursor.MoveOperation.Right, QTextCursor.MoveMode.KeepAnchor, over)
+            cursor.removeSelectedText()
         bar.setValue(bar.maximum() if at_end else value)

@@ -365,7 +365,7 @@ class PromptBar(QWidget):
             )
         else:
             text = tr("Tokens, with their ids: a click chooses the query, Shift+click the key it looks at.")
-        self.line.setStyleSheet(f"color: {colour}")
+        theme.colour_text(self.line, colour)
         self.line.setText(text)
         self.line.setMaximumWidth(round(QFontMetricsF(self.line.font()).horizontalAdvance(text)) + 4)
         self.line.setToolTip(text)

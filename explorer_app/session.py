@@ -16,6 +16,7 @@ from model_core.edits import toggled
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, Scene, layer_of, query
 from model_core.stamp import stamp
+from model_core.steps import unpack
 from psygnal import Signal
 
 from explorer_app.focus import Cursor, Role, cursor_at, kind_named, kinds_of, seen_from, stack_at, token_of
@@ -51,27 +52,39 @@ class Selection:
 
 
 class Store:
-    """Answers by scene and query; the least recently used make room beyond `STORE_BYTES`."""
+    """Answers by query and what they depend on; the least recently used make room beyond `limit` bytes."""
 
     def __init__(self, limit: int = STORE_BYTES) -> None:
         self.limit = limit
         self.size = 0
         self.answers: OrderedDict[tuple[Scene, Query], Answer] = OrderedDict()
-        self.stored: set[tuple[Scene, Query]] = set()
+        self._stored: set[tuple[Scene, Query]] = set()
 
     def get(self, scene: Scene, asked: Query) -> Answer | None:
-        if (scene, asked) in self.answers:
-            self.answers.move_to_end((scene, asked))
-        return self.answers.get((scene, asked))
+        key = scene.asked_by(asked), asked
+        if key in self.answers:
+            self.answers.move_to_end(key)
+        return self.answers.get(key)
 
     def put(self, scene: Scene, asked: Query, answer: Answer, *, stored: bool = False) -> None:
         """`stored`: from a file and no engine; it is shown, and still asked for."""
-        (self.stored.add if stored else self.stored.discard)((scene, asked))
-        old = self.answers.pop((scene, asked), None)
-        self.size += answer.nbytes - (old.nbytes if old else 0)
-        self.answers[scene, asked] = answer
+        key = scene.asked_by(asked), asked
+        self._forget(key)
+        self.size += answer.nbytes
+        self.answers[key] = answer
+        if stored:
+            self._stored.add(key)
         while self.size > self.limit and len(self.answers) > 1:
-            self.size -= self.answers.popitem(last=False)[1].nbytes
+            self._forget(next(iter(self.answers)))
+
+    def is_stored(self, scene: Scene, asked: Query) -> bool:
+        """Whether what is known comes from a file and no engine."""
+        return (scene.asked_by(asked), asked) in self._stored
+
+    def _forget(self, key: tuple[Scene, Query]) -> None:
+        if (old := self.answers.pop(key, None)) is not None:
+            self.size -= old.nbytes
+        self._stored.discard(key)
 
 
 class Session:
@@ -108,6 +121,7 @@ class Session:
         self.needs = ""
         self.greeting: dict[str, Any] = {}
         self.training = Training()
+        self._unpacked: tuple[Answer | None, list[int], list[dict[str, Any]]] = None, [], []
 
     def change(self, **fields: Any) -> None:
         """Ask for another scene: `change(prompt="...")`, `change(edits=("mask off",))`."""
@@ -169,9 +183,7 @@ class Session:
     def missing(self, queries: Iterable[Query]) -> list[Query]:
         """Those that the engine has not answered for the present scene yet, once each, in order."""
         scene, store = self.scene, self.store
-        return [
-            q for q in dict.fromkeys(queries) if store.get(scene, q) is None or (scene, q) in store.stored
-        ]
+        return [q for q in dict.fromkeys(queries) if store.get(scene, q) is None or store.is_stored(scene, q)]
 
     @property
     def run(self) -> Answer | None:
@@ -202,9 +214,13 @@ class Session:
 
     @property
     def sites(self) -> list[dict[str, Any]]:
-        """The steps of the forward pass, in order; empty until the engine has said."""
-        answer = self.answer(SITES)
-        return [] if answer is None else list(answer["sites"])
+        """The steps of the forward pass, in order; empty until the engine has said. The same list until they change."""
+        answer, lengths = self.answer(SITES), [len(text["tokens"]) for text in self.texts]
+        if answer is None or not lengths:
+            return []
+        if (answer, lengths) != self._unpacked[:2]:
+            self._unpacked = answer, lengths, unpack(answer, lengths)
+        return self._unpacked[2]
 
     def text_of(self, site: str, axis: str) -> int:
         """Which of the texts an axis ("T" or "S") of a site runs along; the last where nobody knows."""

@@ -14,7 +14,7 @@ from model_core.assets import asset
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
@@ -170,9 +170,19 @@ def _system_switched(scheme: Qt.ColorScheme) -> None:
 def _wear(app: QApplication, theme: Theme) -> None:
     global _current
     _current = theme
+    # Qt restyles a widget once for every widget that it lies in where a sheet replaces another, and once where it
+    # replaces none; and under a sheet a new palette does not reach every widget.
+    app.setStyleSheet("")
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme))
     notifier.changed.emit(theme)
+
+
+def colour_text(label: QLabel, colour: str) -> None:
+    """Write a label in one of the theme's colours. The sheet that it has is not set again: that would restyle it."""
+    sheet = f"color: {colour}"
+    if label.styleSheet() != sheet:
+        label.setStyleSheet(sheet)
 
 
 @cache

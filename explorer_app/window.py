@@ -83,7 +83,7 @@ class MainWindow(QMainWindow):
         self.status = QLabel()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
-        self._shown_once = self._painted_once = False
+        self._shown_once = self._painted_once = self._arranging = False
         self._withheld: set[str] = set()
         self._shares: dict[PanelDock, float] = {}
         self._shared_width = self._between = 0
@@ -192,8 +192,10 @@ class MainWindow(QMainWindow):
         """The default layout: the graph left, tabs in the middle, a stack right, the film below."""
         side = Qt.DockWidgetArea
         left, centre, right, bottom = (self.of_area(area) for area in ("left", "centre", "right", "bottom"))
+        self._arranging = True
         for dock in self.docks.values():
-            dock.setFloating(False)
+            if dock.isFloating():
+                dock.setFloating(False)
             self.removeDockWidget(dock)
         for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
             self.setCorner(corner, side.BottomDockWidgetArea)
@@ -218,7 +220,9 @@ class MainWindow(QMainWindow):
             if dock.panel_if_built is None and not dock.isHidden():
                 dock.build()
         self.arrange_columns()
+        self._arranging = False
         self._tidy()
+        self._note_shares()
 
     def offer_panels(self, _: Any = None) -> None:
         """A panel that has nothing to show of the model on screen is out of sight until another model is there.
@@ -253,7 +257,7 @@ class MainWindow(QMainWindow):
 
     def _note_shares(self) -> None:
         """Which share of the width each column has, unless it is the window that changes its size."""
-        if self.width() != self._shared_width:
+        if self._arranging or self.width() != self._shared_width:
             return
         if docks := [dock for dock in self.docks.values() if dock.takes_part()]:
             columns = sum({dock.x(): dock.width() for dock in docks}.values())
@@ -274,6 +278,8 @@ class MainWindow(QMainWindow):
 
     def _tidy(self, _: Any = None) -> None:
         """Titles where no tab says the same; every tab has a menu to close it or to let it float."""
+        if self._arranging:
+            return
         for dock in self.docks.values():
             dock.tidy()
         for bar in self.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
@@ -423,7 +429,7 @@ class MainWindow(QMainWindow):
             counts = [len(text["tokens"]) for text in run["texts"]]
             count = " + ".join(map(str, counts))
             parts.append(tr("1 token") if counts == [1] else tr("{count} tokens").format(count=count))
-            stored = (scene, RUN) in self.session.store.stored
+            stored = self.session.store.is_stored(scene, RUN)
             parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
             parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))
         training = self.session.training

@@ -51,12 +51,14 @@ from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
 from model_core.role_list import roles_of
 from model_core.stamp import stamp
+from model_core.steps import pack
 from model_core.tokenizer import IdTokenizer
 from model_core.trace import to_array
 
 LOADED_MODELS = 2
 LOADED_BYTES = 64 << 20  # more models are kept while all together are no larger: the steps of a growing one
 KEPT_RUNS = 4
+KEPT_BYTES = 1 << 30  # of all runs together, with their replayed blocks; the newest is kept in any case
 FEW_IDS = 8
 LONGEST_TOKEN = 200  # characters; no published vocabulary has a longer one but for runs of blanks
 TELL_SECONDS = 0.05
@@ -266,7 +268,9 @@ class Engine:
             )
             self.progress(id, "running", 1.0)
             self.runs[scene] = run, (time.perf_counter() - begun) * 1000
-            while len(self.runs) > KEPT_RUNS:
+            while len(self.runs) > KEPT_RUNS or (
+                len(self.runs) > 1 and sum(kept.nbytes for kept, _ in self.runs.values()) > KEPT_BYTES
+            ):
                 self.runs.popitem(last=False)
         self.runs.move_to_end(scene)
         run, milliseconds = self.runs[scene]
@@ -441,19 +445,9 @@ def growth_(context: Context) -> Answer:
 
 @answers("sites")
 def sites_(context: Context) -> Answer:
-    """The steps of the forward pass: what is read, then every site in the order of computation."""
-    return Answer({"sites": steps(context)})
-
-
-def steps(context: Context) -> list[dict[str, Any]]:
-    """The nodes of the measured graph as a frame carries them: key, axis letters, shape, dtype, module and word.
-
-    texts  which text the axes T and S run along, where the site has them
-    """
-    return [
-        {**site.__dict__, "module": site.module, "word": site.word, "texts": context.run.texts(site.key)}
-        for site in context.run.steps
-    ]
+    """The steps of the forward pass as `steps.pack` has them: what is read, then every site in order of computation."""
+    sites = context.run.steps
+    return pack(sites, [context.run.texts(site.key) for site in sites])
 
 
 @answers("value")
@@ -698,10 +692,11 @@ def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit
 
 @answers("graph")
 def graph_(context: Context) -> Answer:
-    """The measured graph: sites as nodes, and edges as pairs of positions in the list of nodes."""
+    """The edges of the measured graph [E 2]: pairs of positions in the steps, which are its nodes."""
     graph = context.run.graph
     index = {key: n for n, key in enumerate(graph)}
-    return Answer({"nodes": steps(context), "edges": [[index[a], index[b]] for a, b in graph.edges]})
+    edges = np.array([(index[a], index[b]) for a, b in graph.edges], np.int32)
+    return Answer({}, {"edges": edges.reshape(-1, 2)})
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:

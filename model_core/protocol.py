@@ -1,8 +1,8 @@
 """Frames: what the window and the engine say to each other over pipes.
 
-    b"LSF1" | u32 header length | u64 payload length | header | payload          (integers little-endian)
+    magic | u32 header length | u64 payload length | u32 CRC-32 of these 16 bytes | header | payload
 
-The header is strict UTF-8 JSON:
+Integers are little-endian. The header is strict UTF-8 JSON:
 
     {"kind": "run", "id": 7, "fields": {}, "arrays": [{"name": "z", "dtype": "float32", "shape": [2, 3]}]}
 
@@ -16,19 +16,24 @@ import math
 import re
 import reprlib
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
 
-MAGIC = b"LSF1"
+MAGIC = b"\xffLS2"  # no text in UTF-8 has this first byte, so no header holds a magic
 MAX_HEADER = 16 * 2**20
 MAX_PAYLOAD = 2 * 2**30
 MAX_DIMS = 32
 
-_PREFIX = struct.Struct("<4sIQ")
-_MAGIC_OR_ITS_START = re.compile(rb"LSF1|(?:LSF|LS|L)\Z")
+_LENGTHS = struct.Struct("<4sIQ")
+_CHECK = struct.Struct("<I")
+_PREFIX = _LENGTHS.size + _CHECK.size
+_MAGIC_OR_ITS_START = re.compile(
+    b"|".join([MAGIC, *(MAGIC[:n] + rb"\Z" for n in range(len(MAGIC) - 1, 0, -1))])
+)
 _NAMES = "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool"
 _DTYPES = {name: np.dtype(name).newbyteorder("<") for name in _NAMES.split()}
 
@@ -70,7 +75,13 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
     header = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
     if problem := _too_long(len(header), payload):
         raise ValueError(problem)
-    return [_PREFIX.pack(MAGIC, len(header), payload) + header, *buffers]
+    return [prefix(len(header), payload) + header, *buffers]
+
+
+def prefix(header: int, payload: int) -> bytes:
+    """What stands before a header: the magic and the lengths in bytes, with their checksum."""
+    lengths = _LENGTHS.pack(MAGIC, header, payload)
+    return lengths + _CHECK.pack(zlib.crc32(lengths))
 
 
 def encode_bytes(frame: Frame) -> bytes:
@@ -81,16 +92,18 @@ def encode_bytes(frame: Frame) -> bytes:
 class FrameReader:
     """Bytes in, frames out, however the pipe cut them. What is malformed never raises, it gives one BadFrame.
 
-    - Lengths within the limits but a header that cannot be used: exactly that frame is skipped.
-    - Lengths over the limits: reading resumes at the next magic behind the frame's lengths.
-    - A stretch of other bytes: reported once, at its first byte; reading resumes at the next magic.
+    A frame begins where the magic stands with lengths that have their checksum. Its lengths are believed once its
+    header agrees with them: of any other frame the prefix alone is passed over, and reading resumes at the next
+    beginning behind it, so that false lengths take nothing from the frames that follow. A stretch of bytes between
+    frames is reported once, at its first byte.
 
     Arrays are read-only views on the one buffer that the payload was received in.
     """
 
     def __init__(self) -> None:
-        self._head = bytearray()  # lengths and header; empty, or begins as the magic does
-        self._head_size = _PREFIX.size  # grows once the lengths are known
+        self._unread = bytearray()  # what may become the beginning and the header of a frame
+        self._at = 0  # how far it is read
+        self._searched = 0  # no beginning of another frame stands before this place
         self._lost = False  # in a stretch that has been reported already
         self._skip = 0  # payload still to be dropped
         self._header: _Header | None = None  # set while its payload arrives
@@ -100,72 +113,85 @@ class FrameReader:
     def feed(self, data: bytes | memoryview) -> list[Frame | BadFrame]:
         """Whatever `data` completes, in order; usually nothing or one frame."""
         out: list[Frame | BadFrame] = []
-        rest = memoryview(data).cast("B")
-        while rest:
-            if self._skip:
-                dropped = min(self._skip, len(rest))
-                self._skip -= dropped
-                rest = rest[dropped:]
-            elif self._header:
-                rest = self._read_payload(self._header, rest, out)
-            else:
-                rest = self._read_head(rest, out)
+        piece = memoryview(data).cast("B")
+        self._unread += piece[self._take(piece, out) :]
+        while self._read_head(out):
+            with memoryview(self._unread) as unread, unread[self._at :] as rest:
+                self._at += self._take(rest, out)
+        del self._unread[: self._at]
+        self._searched -= self._at
+        self._at = 0
         return out
 
-    def _read_head(self, rest: memoryview, out: list[Frame | BadFrame]) -> memoryview:
-        missing = self._head_size - len(self._head)
-        self._head += rest[:missing]
-        rest = rest[missing:]
-        if not MAGIC.startswith(self._head[: len(MAGIC)]):
-            return self._find_magic(rest, out)
-        if len(self._head) < _PREFIX.size:
-            return rest
-        _, header_size, payload_size = _PREFIX.unpack_from(self._head)
-        if problem := _too_long(header_size, payload_size):
-            out.append(BadFrame(problem, None))
-            self._lost = True
-            self._head = bytearray()
-            return rest
+    def _take(self, piece: memoryview, out: list[Frame | BadFrame]) -> int:
+        """How many bytes of `piece` belong to the payload that is awaited, which is filled with them or dropped."""
+        if self._skip:
+            taken = min(self._skip, len(piece))
+            self._skip -= taken
+            return taken
+        if self._header is None:
+            return 0
+        taken = min(self._payload.size - self._filled, len(piece))
+        self._payload.data[self._filled : self._filled + taken] = piece[:taken]
+        self._filled += taken
+        if self._filled == self._payload.size:
+            self._payload.flags.writeable = False
+            header, self._header = self._header, None
+            out.append(Frame(header.kind, header.id, header.fields, header.views(self._payload)))
+            self._payload = np.empty(0, np.uint8)
+        return taken
+
+    def _read_head(self, out: list[Frame | BadFrame]) -> bool:
+        """Go past one beginning of a frame, good or bad. False where more bytes are needed to tell."""
+        unread = self._unread
+        if self._header or self._skip or self._at == len(unread):
+            return False
+        found = _MAGIC_OR_ITS_START.search(unread, self._at)
+        start = found.start() if found else len(unread)
+        if start > self._at:
+            self._lose("bytes that belong to no frame were skipped", start, out)
+        text = start + _PREFIX
+        if len(unread) < text:
+            return False
+        _, header_size, payload_size = _LENGTHS.unpack_from(unread, start)
+        if _CHECK.unpack_from(unread, start + _LENGTHS.size)[0] != zlib.crc32(
+            unread[start : text - _CHECK.size]
+        ):
+            self._lose("bytes that belong to no frame were skipped", start + len(MAGIC), out)
+            return True
         self._lost = False
-        self._head_size = _PREFIX.size + header_size
-        if len(self._head) < self._head_size:
-            return rest
-        text = self._head[_PREFIX.size :]
-        self._head, self._head_size = bytearray(), _PREFIX.size
-        header = _read_header(text, payload_size)
+        if problem := _too_long(header_size, payload_size):
+            self._lose(problem, text, out)
+            return True
+        if len(unread) < text + header_size:
+            # No header holds a magic: where one comes, another frame begins, and this one was cut off or lied.
+            self._searched = max(self._searched, text)
+            found = _MAGIC_OR_ITS_START.search(unread, self._searched)
+            self._searched = found.start() if found else len(unread)
+            if found is None or found.end() - found.start() < len(MAGIC):
+                return False
+            header: _Header | BadFrame = BadFrame("the header is not JSON", None)
+        else:
+            header = _read_header(unread[text : text + header_size], payload_size)
         if isinstance(header, BadFrame):
             out.append(header)
-            self._skip = payload_size
-            return rest
+            self._at, self._lost = text, True
+            return True
+        self._at = text + header_size
         try:
             self._payload = np.empty(payload_size, np.uint8)
         except MemoryError:
             out.append(BadFrame(f"there is no memory for a payload of {payload_size:,} bytes", header.id))
             self._skip = payload_size
-            return rest
+            return True
         self._header, self._filled = header, 0
-        return rest if payload_size else self._read_payload(header, rest, out)
+        return True
 
-    def _read_payload(self, header: "_Header", rest: memoryview, out: list[Frame | BadFrame]) -> memoryview:
-        size = min(self._payload.size - self._filled, len(rest))
-        self._payload.data[self._filled : self._filled + size] = rest[:size]
-        self._filled += size
-        if self._filled == self._payload.size:
-            self._payload.flags.writeable = False
-            out.append(Frame(header.kind, header.id, header.fields, header.views(self._payload)))
-            self._header, self._payload = None, np.empty(0, np.uint8)
-        return rest[size:]
-
-    def _find_magic(self, rest: memoryview, out: list[Frame | BadFrame]) -> memoryview:
+    def _lose(self, why: str, until: int, out: list[Frame | BadFrame]) -> None:
+        """Pass over a stretch of bytes, and say so where it begins."""
         if not self._lost:
-            out.append(BadFrame("bytes that belong to no frame were skipped", None))
-            self._lost = True
-        if found := _MAGIC_OR_ITS_START.search(self._head):
-            del self._head[: found.start()]
-            return rest
-        self._head.clear()
-        found = _MAGIC_OR_ITS_START.search(rest)
-        return rest[found.start() :] if found else rest[:0]
+            out.append(BadFrame(why, None))
+        self._at, self._lost = until, True
 
 
 @dataclass(frozen=True)

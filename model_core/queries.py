@@ -1,14 +1,19 @@
 """What window and engine say to each other about a run: scenes, queries and answers. No torch, no Qt."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from model_core.growth import split
+
+OF_THE_MODEL = frozenset({"architecture", "graph", "growth", "sites"})
+"""The kinds of queries whose answers are the same for every text that a model reads, and for every edit of it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class Scene:
     def shape(self) -> tuple[str, tuple[str, ...]]:
         """What decides how many layers and heads there are: a model has them alike at every step of its training."""
         return split(self.model)[0], self.config
+
+    def asked_by(self, asked: "Query") -> "Scene":
+        """What the answer to a query depends on: without texts and edits where these have no part in it."""
+        if asked.kind not in OF_THE_MODEL:
+            return self
+        return replace(self, prompt="", target="", edits=(), special=True)
 
     def to_json(self) -> dict[str, Any]:
         """The scene as a frame carries it."""
@@ -82,6 +93,11 @@ def query(kind: str, **arguments: Any) -> Query:
     return Query(kind, json.dumps(arguments, sort_keys=True))
 
 
+ANSWER_BYTES = 1024  # the answer, its query, the scene, and their places in the dicts that find it
+ARRAY_BYTES = 256  # an array beside its numbers
+BLOCK_BYTES = 16  # Python hands out memory in multiples of it
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """Facts (JSON) and arrays (read-only numpy) that answer a query."""
@@ -92,9 +108,31 @@ class Answer:
     def __getitem__(self, name: str) -> Any:
         return self.arrays[name] if name in self.arrays else self.facts[name]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays.values()) + 256
+        """What it takes to keep it, in bytes: numbers, facts, and the objects around them."""
+        arrays = sum(array.nbytes + ARRAY_BYTES for array in self.arrays.values())
+        return arrays + held(self.facts) + ANSWER_BYTES
+
+
+def held(facts: Any) -> int:
+    """How many bytes a JSON value takes in memory, each of its objects counted once."""
+    seen: set[int] = set()
+    waiting, size = [facts], 0
+    while waiting:
+        value = waiting.pop()
+        # Python has one object for each small number.
+        if value is None or isinstance(value, bool) or (isinstance(value, int) and -5 <= value <= 256):
+            continue
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        size += -(-sys.getsizeof(value) // BLOCK_BYTES) * BLOCK_BYTES
+        if isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            waiting += value
+    return size
 
 
 def layer_of(site: str) -> int | None:

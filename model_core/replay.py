@@ -20,6 +20,7 @@ from model_core.tap import Stage, record
 from model_core.trace import Trace
 
 REPLAY_BYTES = 256 << 20
+MEASURED_MODELS = 8
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -90,12 +91,19 @@ class Run:
             ):
                 module(*args, **kwargs)
             self.replays[stage] = trace
-            while (
-                len(self.replays) > 1 and sum(trace.nbytes for trace in self.replays.values()) > REPLAY_BYTES
-            ):
+            while len(self.replays) > 1 and self._replayed_bytes > REPLAY_BYTES:
                 self.replays.popitem(last=False)
         self.replays.move_to_end(stage)
         return self.replays[stage]
+
+    @property
+    def _replayed_bytes(self) -> int:
+        return sum(trace.nbytes for trace in self.replays.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the pass and by the blocks that were replayed."""
+        return self.trace.nbytes + self._replayed_bytes
 
     @cached_property
     def sites(self) -> dict[str, Site]:
@@ -125,12 +133,12 @@ class Run:
         return self.trace["logits"][0]
 
 
-_measured: dict[Any, nx.DiGraph] = {}
+_measured: OrderedDict[Any, nx.DiGraph] = OrderedDict()
 
 
 def measured(model: Model) -> nx.DiGraph:
     """The graph of a model, measured once for all of its configuration and dtype: weights have no part in it, and
-    longer texts change only the sizes of the axes T and S.
+    longer texts change only the sizes of the axes T and S. Those used last are remembered.
 
     The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
     """
@@ -138,6 +146,9 @@ def measured(model: Model) -> nx.DiGraph:
     if key not in _measured:
         with torch.inference_mode(False):
             _measured[key] = graph(model, *range(1, len(model.inputs) + 1))
+        while len(_measured) > MEASURED_MODELS:
+            _measured.popitem(last=False)
+    _measured.move_to_end(key)
     return _measured[key]
 
 

@@ -49,7 +49,7 @@ class Panel(QWidget):
         session.selection_changed.connect(self._changed)
         session.answered.connect(self._changed)
         session.hovered_changed.connect(self.hovered)
-        theme.notifier.changed.connect(self.refresh)
+        theme.notifier.changed.connect(self._wear)
 
     @classmethod
     def applies(cls, run: Answer | None) -> bool:
@@ -99,6 +99,11 @@ class Panel(QWidget):
         self._drawn = None
         self._changed()
 
+    def _wear(self, _: Any = None) -> None:
+        """Draw in other colours, at once: all that is in sight is painted anew anyway, and this way once."""
+        self.refresh()
+        self._update()
+
     def _changed(self, _: Any = None) -> None:
         """Draw if there is something new to draw."""
         if self.seen:
@@ -130,7 +135,7 @@ class Panel(QWidget):
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)
         self.session.hovered_changed.disconnect(self.hovered)
-        theme.notifier.changed.disconnect(self.refresh)
+        theme.notifier.changed.disconnect(self._wear)
 
 
 @dataclass(frozen=True)

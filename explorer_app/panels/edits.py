@@ -6,6 +6,7 @@ from typing import Any
 from model_core.edits import AblateHead, parse
 from model_core.errors import InputError
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -58,6 +59,7 @@ class Edits(Panel):
         self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
 
         self.about = QLabel(tr("None active: the model runs as it is. An edit changes every panel."), self)
+        self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
         self.clear.setText(tr("Clear all"))
@@ -70,6 +72,7 @@ class Edits(Panel):
         self.add.setText(tr("Add"))
         self.add.setEnabled(False)
         self.message = QLabel(self)
+        self.message.setForegroundRole(QPalette.ColorRole.BrightText)
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.hide()
@@ -135,8 +138,6 @@ class Edits(Panel):
             self._column.addWidget(chip)
         self.clear.setVisible(bool(edits))
         self.about.setVisible(not edits)
-        self.about.setStyleSheet(f"color: {colours.muted}")
-        self.message.setStyleSheet(f"color: {colours.error}")
 
     def _offer(self) -> None:
         at, kind = self.session.selection, self.session.attention

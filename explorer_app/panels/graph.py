@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_core.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
@@ -41,8 +41,12 @@ class ModelGraph(Panel):
         self._answer: Answer | None = None
         self._structure: object = None
         self._plan: Plan | None = None
+        self._parts: dict[str, Part] = {}
+        self._twins: dict[str, str] = {}
+        self._roles: dict[str, str] = {}
+        self._steps: list[dict[str, Any]] = []
+        self._step: dict[str, dict[str, Any]] = {}
         self._looks: dict[str, Look] = {}
-        self._facts: dict[str, str] = {}
         self._chosen: dict[str, bool] = {}
         self._folded: frozenset[str] | None = None
         self._picture: Layout | None = None
@@ -88,12 +92,16 @@ class ModelGraph(Panel):
         if answers[GRAPH] is not self._answer:
             self._answer = answers[GRAPH]
             self._measure(self._answer)
+        if self.session.sites is not self._steps:
+            self._steps = self.session.sites
+            self._step = {step["key"]: step for step in self._steps}
+            self._looks = {}
         plan, selection = self._plan, self.session.selection
         assert plan is not None
         folded = frozenset(part.path for part in plan.groups if not self._open(part, selection))
         if folded != self._folded or self._picture is None:
             self._folded, self._picture = folded, plan.layout(folded)
-        self.view.show_layout(self._picture, self._looks)
+        self.view.show_layout(self._picture, self._look)
         lit = plan.seen(selection.site, folded) if selection.site in plan.graph else ""
         self.view.set_lit(lit, selection.site)
         before, self._followed = self._followed, selection
@@ -104,13 +112,12 @@ class ModelGraph(Panel):
         self._say("")
 
     def _measure(self, answer: Answer) -> None:
-        """A new answer: its structure is laid out where it is new, its shapes are told in any case."""
-        nodes = answer["nodes"]
+        """Another model: it is laid out where its structure is new."""
         graph = nx.DiGraph()
-        for node in nodes:
-            graph.add_node(node["key"], dims=node["dims"], shape=tuple(node["shape"]))
+        for step in self.session.sites:
+            graph.add_node(step["key"], dims=step["dims"], shape=tuple(step["shape"]))
         keys = list(graph)
-        graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"])
+        graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"].tolist())
         structure = (tuple(keys), frozenset(graph.edges))
         if structure != self._structure:
             self._structure = structure
@@ -118,32 +125,35 @@ class ModelGraph(Panel):
             self._chosen.clear()
             self._folded, self._picture, self._followed = None, None, None
         assert self._plan is not None
-        self._looks, self._facts = {}, {}
-        role = roles(keys)
-        for node in nodes:
-            self._describe_site(node["key"], node["dims"], node["shape"], role.get(node["key"], ""))
-        like = twins(graph, self._plan.root)
-        for part in self._plan.groups:
-            self._describe_module(part, like.get(part.path, ""))
+        self._parts = {part.path: part for part in self._plan.groups}
+        self._twins = twins(graph, self._plan.root)
+        self._roles = roles(keys)
 
-    def _describe_site(self, key: str, dims: str, shape: list[int], role: str) -> None:
+    def _look(self, path: str) -> Look:
+        """What is known of a module or a site. Put in words when it is drawn: a model has thousands, a picture few."""
+        if path not in self._looks:
+            self._looks[path] = self._described(path)
+        return self._looks[path]
+
+    def _described(self, path: str) -> Look:
         assert self._plan is not None
-        constant = key in self._plan.constants
-        lines = [key, shape_words(dims, shape), *([tr("depends on no token")] if constant else [])]
-        text = shape_text(dims, shape)
-        self._looks[key] = Look(role, shape=text, tip="\n".join(lines), constant=constant)
-        self._facts[key] = f"{key} · {text}"
+        if path in self._parts:
+            twin = self._twins.get(path)
+            note = tr("like {other}").format(other=last_name(twin)) if twin else self._module_facts(path)[1]
+            tip = [*self._module_facts(path), tr("double click folds or unfolds")]
+            return Look(note=note, tip="\n".join(tip))
+        step, constant = self._step[path], path in self._plan.constants
+        tip = [path, shape_words(step["dims"], step["shape"])]
+        if constant:
+            tip.append(tr("depends on no token"))
+        shape = shape_text(step["dims"], step["shape"])
+        return Look(self._roles.get(path, ""), shape=shape, tip="\n".join(tip), constant=constant)
 
-    def _describe_module(self, part: Part, twin: str) -> None:
-        facts = [part.path, tr("{count} steps").format(count=len(part.sites))]
-        note = facts[1]
-        if twin:
-            name = spoken(module_path(twin)[-1])
-            note = tr("like {other}").format(other=name)
-            facts.append(tr("same shape as {other}").format(other=name))
-        tip = "\n".join([*facts, tr("double click folds or unfolds")])
-        self._looks[part.path] = Look(note=note, tip=tip)
-        self._facts[part.path] = " · ".join(facts)
+    def _module_facts(self, path: str) -> list[str]:
+        facts = [path, tr("{count} steps").format(count=len(self._parts[path].sites))]
+        if twin := self._twins.get(path):
+            facts.append(tr("same shape as {other}").format(other=last_name(twin)))
+        return facts
 
     def _open(self, part: Part, selection: Selection) -> bool:
         """Repeated modules are folded but for the one that is looked at; what a person chose stays."""
@@ -157,7 +167,7 @@ class ModelGraph(Panel):
 
     def _go(self, path: str) -> None:
         assert self._plan is not None
-        part = next((part for part in self._plan.groups if part.path == path), None)
+        part = self._parts.get(path)
         if part is None:
             self.session.go_to(path)
         elif is_block(part):
@@ -171,7 +181,18 @@ class ModelGraph(Panel):
         self.refresh()
 
     def _say(self, path: str) -> None:
-        self.readout.say(self._facts.get(path or self.session.selection.site, ""), hint=not path)
+        path, hint = path or self.session.selection.site, not path
+        facts = []
+        if path in self._parts:
+            facts = self._module_facts(path)
+        elif (step := self._step.get(path)) is not None:
+            facts = [path, shape_text(step["dims"], step["shape"])]
+        self.readout.say(" · ".join(facts), hint=hint)
+
+
+def last_name(path: str) -> str:
+    """ "blocks.3" -> "block 3" """
+    return spoken(module_path(path)[-1])
 
 
 def is_block(part: Part) -> bool:

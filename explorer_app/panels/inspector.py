@@ -38,6 +38,7 @@ class Inspector(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._at: dict[str, int] = {}
+        self._keys: list[str] = []
         self._name = ""
         self._shown: tuple[Answer | str, ...] | None = None
         self._axes: tuple[str, str] = ("", "")
@@ -183,7 +184,8 @@ class Inspector(Panel):
         keys = [known["key"] for known in self.session.sites]
         site = self.session.selection.site
         with QSignalBlocker(self.chooser):
-            if [self.chooser.itemText(i) for i in range(self.chooser.count())] != keys:
+            if keys != self._keys:
+                self._keys = keys
                 self.chooser.clear()
                 self.chooser.addItems(keys)
                 self._name = ""

@@ -2,9 +2,9 @@
 
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from explorer_app import theme
 from explorer_app.attention_text import text_words
 from explorer_app.norm_words import (
     formula,
@@ -37,6 +37,7 @@ class Norms(Panel):
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.chooser.activated.connect(self._choose)
         self.formula = QLabel(self)
+        self.formula.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.formula.setWordWrap(True)
         self.measured = QLabel(self)
         self.measured.setWordWrap(True)
@@ -131,7 +132,6 @@ class Norms(Panel):
 
     def _draw_norm(self, run: Answer, answer: Answer) -> None:
         kind, gain = answer["kind"], answer["gain"]
-        self.formula.setStyleSheet(f"color: {theme.current().muted}")
         self.formula.setText(f"{kind}:  {formula(kind, answer['eps'], len(gain))}")
 
         words = {

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from model_core.queries import Answer, Query, query
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from explorer_app import theme
@@ -98,6 +99,7 @@ class Rotary(QWidget):
         super().__init__()
         self.session = session
         self.convention = QLabel(self)
+        self.convention.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.convention.setWordWrap(True)
         self.about = QLabel(self)
         self.about.setWordWrap(True)
@@ -149,7 +151,6 @@ class Rotary(QWidget):
         t, s = chosen_tokens(self.session, 0)
         attention = self.session.attention
         assert attention is not None
-        self.convention.setStyleSheet(f"color: {theme.current().muted}")
         formula = tr(
             "Each adjacent pair (x₀ + i·x₁) of q and k is turned: × e^(i·θ), θ = position · {theta}^(−2·pair/{width})"
         ).format(theta=f"{rope['theta']:g}", width=attention.head_dim)
@@ -277,6 +278,7 @@ class Table(QWidget):
         self.session = session
         self.text = 0
         self.about = QLabel(self)
+        self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.about.setWordWrap(True)
         self.rows = Heatmap(self)
         self.row, self.row_title = SeriesPlot(self), QLabel(self)
@@ -323,7 +325,6 @@ class Table(QWidget):
         strings = [visible_blanks(string) for string in run["texts"][self.text]["strings"]]
         t, _ = chosen_tokens(self.session, self.text)
         dimensions = [str(i) for i in range(table.shape[1])]
-        self.about.setStyleSheet(f"color: {theme.current().muted}")
         self.about.setText(table_words(run, self.text, answer["learned"], (len(strings), table.shape[1])))
         places = [str(position) for position in range(len(strings))]
         self.rows.show_matrix(

@@ -5,9 +5,9 @@ from typing import Any
 
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from explorer_app import theme
 from explorer_app.focus import Cursor
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import Session
@@ -149,6 +149,7 @@ class WhyThisSplit(Panel):
         self.words.setWordWrap(True)
         self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.hint = QLabel(self)
+        self.hint.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.hint.setWordWrap(True)
         self.hint.setText(tr("Click a token in the strip above to see its word, or point at one."))
         self.ladder = Ladder(self)
@@ -196,6 +197,5 @@ class WhyThisSplit(Panel):
             self.show_split(answer, place[1])
 
     def show_split(self, answer: Answer, position: int) -> None:
-        self.hint.setStyleSheet(f"color: {theme.current().muted}")
         self.words.setText(words_of(answer))
         self.ladder.show_rungs(rungs_of(answer, position), titles_of(answer))

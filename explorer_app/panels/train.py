@@ -230,7 +230,7 @@ class Train(Panel):
             colour = theme.current().error
             text = "" if self._blamed else text
         self.words.setText(text)
-        self.words.setStyleSheet(f"color: {colour}")
+        theme.colour_text(self.words, colour)
 
     def _draw_points(self, points: list[Point]) -> None:
         held_out = [point for point in points if point.held_out_loss is not None]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from model_core.names import AXES
-from model_core.queries import Answer, Query
+from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
@@ -17,6 +17,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.icons import shape_icon
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+LONGEST = 12
 
 
 def meaning(key: str) -> str:
@@ -94,10 +95,15 @@ def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
 
 def caption(step: int, site: Mapping[str, Any], count: int) -> str:
     """A step in one line: "step 37 of 124 · blocks.3.attn.pattern · B H T S 1×6×9×9"."""
-    shape = "×".join(map(str, site["shape"]))
+    key, dims, shape = said(site)
     return tr("step {step} of {count} · {key} · {dims} {shape}").format(
-        step=step + 1, count=count, key=site["key"], dims=site["dims"], shape=shape
+        step=step + 1, count=count, key=key, dims=dims, shape=shape
     )
+
+
+def said(site: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a caption says of a site: its key, axes and sizes."""
+    return site["key"], site["dims"], "×".join(map(str, site["shape"]))
 
 
 @panel("transport", "Forward pass", area="bottom", order=10)
@@ -108,7 +114,7 @@ class Transport(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._measured: Answer | None = None
+        self._measured: list[dict[str, Any]] = []
         self.timer = QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.first = self._button(tr("First step (Home)"), self.go_first)
@@ -178,11 +184,13 @@ class Transport(Panel):
         self.text.setText(caption(step, site, len(sites)))
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
         self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
-        if answers[SITES] is not self._measured:
-            self._measured = answers[SITES]
-            # As wide as its longest text, so that nothing moves while it plays.
+        if sites is not self._measured:
+            self._measured = sites
+            # As wide as its longest text, so that nothing moves while it plays; the longest has the most letters, or
+            # nearly so, and a deep model has too many to measure all.
             metrics = QFontMetricsF(self.text.font())
-            texts = (caption(n, site, len(sites)) for n, site in enumerate(sites))
+            longest = sorted(range(len(sites)), key=lambda n: -sum(map(len, said(sites[n]))))[:LONGEST]
+            texts = (caption(n, sites[n], len(sites)) for n in longest)
             self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
 
     # Going

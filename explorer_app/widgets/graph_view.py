@@ -1,7 +1,7 @@
 """A laid-out graph to look at: boxes that fold, lines between them, zoom and pan. It knows places, not models."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -47,9 +47,6 @@ class Look:
     constant: bool = False
 
 
-PLAIN = Look()
-
-
 class GraphView(QAbstractScrollArea):
     """Boxes and lines as they were laid out.
 
@@ -67,7 +64,7 @@ class GraphView(QAbstractScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layout = Layout((), (), 1.0, 1.0)
-        self._looks: Mapping[str, Look] = {}
+        self._look_of: Callable[[str], Look] = lambda path: Look()
         self._boxes: dict[str, Box] = {}
         self._spans: dict[str, tuple[float, float]] = {}
         self._shares: dict[str, tuple[float, float]] = {}
@@ -89,9 +86,9 @@ class GraphView(QAbstractScrollArea):
 
     # What it shows
 
-    def show_layout(self, layout: Layout, looks: Mapping[str, Look]) -> None:
-        """Show boxes and lines; `looks` by path. Zoom and place stay."""
-        self._looks = looks
+    def show_layout(self, layout: Layout, look: Callable[[str], Look]) -> None:
+        """Show boxes and lines; `look` says by path how. Zoom and place stay."""
+        self._look_of = look
         if layout is not self._layout:
             self._layout = layout
             self._boxes = {box.path: box for box in layout.boxes}
@@ -138,7 +135,7 @@ class GraphView(QAbstractScrollArea):
 
     def look(self, path: str) -> Look:
         """What a box says besides its name."""
-        return self._looks.get(path, PLAIN)
+        return self._look_of(path)
 
     def zoom(self) -> float:
         """1.0 where the text has the size of the application's."""

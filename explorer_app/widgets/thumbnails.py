@@ -69,6 +69,7 @@ class ThumbnailGrid(QWidget):
         self._score_words: Callable[[float], str] = str
         self._caption = ""
         self._image: QImage | None = None
+        self._widest = 0.0
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -101,6 +102,7 @@ class ThumbnailGrid(QWidget):
         self._size = size or (maps.shape[2], maps.shape[3])
         self._rows, self._cols = list(row_labels), list(col_labels)
         self._focus, self._caption, self._hover = focus, caption, None
+        self._measure()
         self._repaint()
         self.updateGeometry()
 
@@ -201,9 +203,12 @@ class ThumbnailGrid(QWidget):
         return max(1, round(QFontMetricsF(self.font()).height() * 0.15 * self.devicePixelRatioF()))
 
     def _corner(self) -> QPoint:
+        line = QFontMetricsF(self.font()).height()
+        return QPoint(math.ceil(self._widest + line * 0.4), math.ceil(line * 1.2))
+
+    def _measure(self) -> None:
         metrics = QFontMetricsF(self.font())
-        widest = max((metrics.horizontalAdvance(label) for label in self._rows), default=0.0)
-        return QPoint(math.ceil(widest + metrics.height() * 0.4), math.ceil(metrics.height() * 1.2))
+        self._widest = max((metrics.horizontalAdvance(label) for label in self._rows), default=0.0)
 
     def _map_size(self) -> tuple[int, int]:
         """(height, width) of one map in device pixels; maps keep their proportions within reason."""
@@ -231,6 +236,8 @@ class ThumbnailGrid(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:
         self._image = None
+        if event.type() == QEvent.Type.FontChange:
+            self._measure()
         super().changeEvent(event)
 
     def _compose(self) -> QImage:

@@ -2,8 +2,9 @@
 
 from dataclasses import asdict, replace
 
-from model_core.names import AttentionKind
+from model_core.names import AttentionKind, Site
 from model_core.queries import Answer
+from model_core.steps import pack
 
 ONE_KIND = AttentionKind("", layers=4, heads=2, kv_heads=2, head_dim=3)
 THREE_KINDS = (
@@ -38,8 +39,11 @@ def two_texts(source: int = 5, target: int = 3) -> Answer:
 def sites(*keys: str) -> Answer:
     """The steps of a forward pass; each runs along the text of its stack, keys of `cross` along the source."""
 
+    two = "target" in keys
+
     def texts_of(key: str) -> dict[str, int]:
-        of = 1 if key.startswith(("decoder", "target", "logits")) else 0
+        of = 1 if two and key.startswith(("decoder", "target", "logits")) else 0
         return {"T": of, "S": 0 if ".cross." in key else of}
 
-    return Answer({"sites": [{"key": key, "texts": texts_of(key)} for key in keys]})
+    steps = [Site(key, "B T S", (1, 1, 1), "float32") for key in keys]
+    return pack(steps, [texts_of(key) for key in keys])

@@ -202,13 +202,13 @@ def test_a_quick_answer_shows_no_progress(client: Spoken, qtbot: QtBot) -> None:
 def test_a_stored_answer_is_replaced_by_the_engines(
     client: Spoken, wanted: list[Query], qtbot: QtBot
 ) -> None:
-    client.session.store.put(SCENE, SITES, Answer({"sites": []}), stored=True)
+    client.session.store.put(SCENE, SITES, Answer(), stored=True)
     wanted.append(SITES)
     client.ask()
     turn(qtbot, client)
     assert SITES.to_json() in client.asks[-1].fields["queries"]
-    client.answer(2, SITES, sites=[{"key": "embed.out"}])
-    assert client.session.sites == [{"key": "embed.out"}]
+    client.answer(2, SITES, dims=["B T"])
+    assert client.session.answer(SITES)["dims"] == ["B T"]
     assert client.session.missing([SITES]) == []
 
 

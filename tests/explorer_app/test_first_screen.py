@@ -110,7 +110,7 @@ def test_the_engine_replaces_what_was_stored(qtbot: QtBot) -> None:
         window.client.start()
         settle(window.client)
         scene, store = window.session.scene, window.session.store
-        assert not [asked for asked in window.wanted() if (scene, asked) in store.stored]
+        assert not [asked for asked in window.wanted() if store.is_stored(scene, asked)]
         assert "stored run" not in window.status.text()
 
 

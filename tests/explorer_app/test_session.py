@@ -1,5 +1,6 @@
 """The session: what is told and when, what is shown, and what the selection may be. No Qt, no engine."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 
 from explorer_app.session import RUN, SITES, Selection, Session, Store
 from model_core.queries import Answer, Scene, query
+from tests.explorer_app.fake_run import one_text, sites, two_texts
 from tests.explorer_app.fake_run import one_text as run
-from tests.explorer_app.fake_run import sites, two_texts
 
 pytestmark = pytest.mark.unit
 
@@ -175,7 +176,7 @@ def sized(kilobytes: int) -> Answer:
 
 
 def test_the_least_recently_used_answers_make_room() -> None:
-    store = Store(limit=25 << 10)
+    store = Store(limit=28 << 10)
     first, second, third = (query("value", site=site) for site in "abc")
     store.put(SCENE, first, sized(10))
     store.put(SCENE, second, sized(10))
@@ -199,6 +200,44 @@ def test_an_answer_given_again_is_counted_once() -> None:
     for _ in range(3):
         store.put(SCENE, RUN, sized(10))
     assert store.size == sized(10).nbytes
+
+
+def test_what_is_of_the_model_is_kept_once_for_all_its_prompts_and_edits() -> None:
+    store = Store()
+    one, other = Scene("m", "a prompt"), Scene("m", "another one", edits=("mask off",))
+    for scene in (one, other):
+        store.put(scene, SITES, sites("embed.out"))
+        store.put(scene, RUN, sized(1))
+    assert len(store.answers) == 3
+    assert store.get(one, SITES) is store.get(other, SITES)
+    for another in (
+        Scene("n", "a prompt"),
+        Scene("m", "a prompt", version="2"),
+        Scene("m", "", dtype="float64"),
+    ):
+        assert store.get(another, SITES) is None
+
+
+def test_a_mark_that_an_answer_is_from_a_file_goes_with_the_answer() -> None:
+    store = Store(limit=28 << 10)
+    for n in range(5):
+        store.put(SCENE, query("value", site=str(n)), sized(10), stored=True)
+    marked = [n for n in range(5) if store.is_stored(SCENE, query("value", site=str(n)))]
+    assert marked == [3, 4]
+    assert len(store._stored) == len(store.answers)
+
+
+def test_steps_have_the_lengths_of_the_texts_that_are_shown() -> None:
+    session = Session(SCENE)
+    session.take(SCENE, SITES, sites("embed.out"))
+    assert session.sites == []  # no run has said yet how long its texts are
+    session.take(SCENE, RUN, one_text(7))
+    assert session.sites[0]["shape"] == [1, 7, 7]
+    assert session.sites is session.sites
+    longer = replace(SCENE, prompt="longer")
+    session.change(prompt="longer")
+    session.take(longer, RUN, one_text(9))
+    assert session.sites[0]["shape"] == [1, 9, 9]
 
 
 # Two texts and three kinds of attention

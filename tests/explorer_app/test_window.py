@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from explorer_app import picture, theme
+from explorer_app import engine_client, log_dialog, picture, theme
 from explorer_app.__main__ import catch_faults
 from explorer_app.dock import PanelDock
 from explorer_app.panels import PANELS, Answers, Panel
@@ -21,8 +21,8 @@ from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Layout, Recent, Settings, open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import KeysDialog, MainWindow
-from model_core.queries import Answer, Query, Scene
-from tests.explorer_app.fake_run import one_text
+from model_core.queries import Query, Scene
+from tests.explorer_app.fake_run import one_text, sites
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.unit
@@ -146,7 +146,7 @@ def test_what_comes_late_is_drawn_when_it_comes(qtbot: QtBot) -> None:
     panel.show()
     panel.session.take(scene, RUN, one_text(1, layers=1, heads=1))
     qtbot.waitUntil(lambda: panel.drawn == [False])
-    panel.session.take(scene, SITES, Answer({"sites": [{"key": "embed.out"}]}))
+    panel.session.take(scene, SITES, sites("embed.out"))
     qtbot.waitUntil(lambda: panel.drawn == [False, True])
     panel.detach()
 
@@ -341,6 +341,20 @@ def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPa
     window.client.note("something odd\n")
     assert window.log.text.toPlainText() == "something odd\n"
     window.log.close()
+
+
+def test_the_log_on_screen_keeps_no_more_than_the_client_does(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (engine_client, log_dialog):
+        monkeypatch.setattr(module, "LOG_CHARACTERS", 100)
+    for n in range(50):
+        window.client.note(f"line {n}\n" if n % 2 else "x" * 70)
+    text = window.log.text
+    assert len(window.client.log) == 100
+    assert window.client.log.endswith(text.toPlainText()[-90:])
+    assert text.document().characterCount() <= 100
+    assert not text.document().isUndoAvailable()
 
 
 def test_save_picture_writes_the_window(

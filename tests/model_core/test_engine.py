@@ -1,11 +1,8 @@
 """The engine answers by frames, in its own process, and nothing that is sent to it ends it."""
 
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +16,17 @@ from model_core.engine import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
 from model_core.names import Site
 from model_core.presets import PRESETS, open_model
-from model_core.protocol import MAGIC, MAX_HEADER, Frame, FrameReader, encode_bytes
-from model_core.queries import Answer, Scene
+from model_core.protocol import MAX_HEADER, Frame, encode_bytes, prefix
+from model_core.queries import OF_THE_MODEL, Answer, Scene
 from model_core.replay import Run, sites
+from model_core.steps import unpack
 from model_core.tokenizer import TiktokenTokenizer
+from tests.model_core.engine_process import Process, ask
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
 
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat sat on the mat"
-PATIENCE = 60  # seconds
 
 # One query of every kind; rotary positions are what not all have.
 ASKED: dict[str, dict[str, Any]] = {
@@ -66,68 +63,6 @@ def scene(request: pytest.FixtureRequest, models: dict[str, str]) -> Scene:
 @pytest.fixture
 def llama(models: dict[str, str]) -> Scene:
     return Scene(models["llama"], PROMPT)
-
-
-def ask(id: int, scene: Scene, *queries: tuple[str, dict[str, Any]]) -> Frame:
-    asked = [{"kind": kind, "arguments": arguments} for kind, arguments in queries]
-    return Frame("ask", id, {"scene": scene.to_json(), "queries": asked})
-
-
-class Process:
-    """An engine process with its pipes. One that does not answer within PATIENCE is killed, which ends the wait."""
-
-    def __init__(self, *command: str, log: Path) -> None:
-        self.log = log
-        with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-            )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.stdin, self.stdout = self.process.stdin, self.process.stdout
-        self.reader, self.came = FrameReader(), []
-
-    def write(self, *frames: Frame | bytes) -> None:
-        self.stdin.write(b"".join(f if isinstance(f, bytes) else encode_bytes(f) for f in frames))
-        self.stdin.flush()
-
-    def read(self) -> Frame:
-        """The next frame."""
-        while not self.came:
-            killer = threading.Timer(PATIENCE, self.process.kill)
-            killer.start()
-            data = os.read(self.stdout.fileno(), 1 << 20)
-            killer.cancel()
-            killer.join()
-            assert data, f"the engine ended: {self.log.read_text()}"
-            self.came += self.reader.feed(data)
-        frame = self.came.pop(0)
-        assert isinstance(frame, Frame), frame
-        return frame
-
-    def until(self, kind: str, id: int) -> list[Frame]:
-        """What comes, up to the frame of this kind that answers this request."""
-        frames = [self.read()]
-        while (frames[-1].kind, frames[-1].id) != (kind, id):
-            frames.append(self.read())
-        return frames
-
-    def end(self) -> int:
-        """Close its stdin; the exit code. What it still says is read, so that it can."""
-        self.stdin.close()
-        killer = threading.Timer(PATIENCE, self.process.kill)
-        killer.start()
-        while data := os.read(self.stdout.fileno(), 1 << 20):
-            self.came += self.reader.feed(data)
-        code = self.process.wait()
-        killer.cancel()
-        killer.join()
-        self.stdout.close()
-        return code
 
 
 @pytest.fixture(scope="module")
@@ -262,9 +197,9 @@ def test_cancel_of_nothing_is_harmless(process: Process, llama: Scene) -> None:
     ("sent", "message"),
     [
         (b"this is no frame at all", "unreadable frame: bytes that belong to no frame were skipped"),
-        (MAGIC + (5).to_bytes(4, "little") + bytes(8) + b"{nope", "unreadable frame: the header is not JSON"),
+        (prefix(5, 0) + b"{nope", "unreadable frame: the header is not JSON"),
         (
-            MAGIC + (MAX_HEADER + 1).to_bytes(4, "little") + bytes(8),
+            prefix(MAX_HEADER + 1, 0),
             f"unreadable frame: a frame's header of {MAX_HEADER + 1:,} bytes is over the limit of {MAX_HEADER:,}",
         ),
         (encode_bytes(Frame("dance", 40)), "frames of kind 'dance' are not known here"),
@@ -286,7 +221,6 @@ def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
     error = process.read()
     assert error.kind == "error"
     assert error.fields == failure(0, message).fields
-    # A frame's lengths were eaten with what was no frame: the first hello may be needed to find the way back.
     assert alive(process, 41)
 
 
@@ -393,7 +327,8 @@ def test_run_tells_tokens_and_the_shape_of_the_model(scene: Scene, run: Run) -> 
 
 
 def test_sites_are_those_of_the_dry_run(scene: Scene, run: Run) -> None:
-    told = answer_to(scene, "sites").fields["facts"]["sites"]
+    frame = answer_to(scene, "sites")
+    told = unpack(Answer(frame.fields["facts"], frame.arrays), [len(run.tokens)])
     described = [Site("tokens", "B T", (1, len(run.tokens)), "int64"), *sites(run.model, len(run.tokens))]
     assert [site["key"] for site in told] == [site.key for site in described]
     assert [tuple(site["shape"]) for site in told] == [site.shape for site in described]
@@ -492,11 +427,20 @@ def test_inspected_slice_is_a_table_with_the_statistics_of_the_whole(scene: Scen
     assert masked.fields["facts"]["statistics"]["minus_infinite"] == hidden > 0
 
 
-def test_graph_is_told_as_nodes_and_pairs_of_their_positions(scene: Scene, run: Run) -> None:
-    facts = answer_to(scene, "graph").fields["facts"]
-    keys = [node["key"] for node in facts["nodes"]]
-    assert keys == ["tokens", *(site.key for site in sites(run.model, len(run.tokens)))]
-    assert {(keys[a], keys[b]) for a, b in facts["edges"]} == set(run.graph.edges)
+def test_graph_is_told_as_pairs_of_positions_in_the_steps(scene: Scene, run: Run) -> None:
+    keys = ["tokens", *(site.key for site in sites(run.model, len(run.tokens)))]
+    edges = answer_to(scene, "graph").arrays["edges"]
+    assert {(keys[a], keys[b]) for a, b in edges} == set(run.graph.edges)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_THE_MODEL))
+def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene: Scene, kind: str) -> None:
+    other = replace(scene, prompt="Another one, and longer than the first", edits=(), special=False)
+    one, two = (answer_to(of, kind) for of in (scene, other))
+    assert one.fields == two.fields
+    assert {name: array.tolist() for name, array in one.arrays.items()} == {
+        name: array.tolist() for name, array in two.arrays.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -639,3 +583,22 @@ def test_models_and_runs_used_longest_ago_make_room(
         local(ask(2, Scene(models["llama"], f"{PROMPT} {n}"), ("run", {})), engine=here)
     assert len(here.runs) == engine.KEPT_RUNS
     assert scenes[0] not in here.runs
+
+
+def test_runs_that_are_kept_stay_within_their_bytes_and_the_newest_is_always_kept(
+    llama: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Engine(lambda frame: None)
+    scenes = [replace(llama, prompt=f"{PROMPT} {n}") for n in range(3)]
+    local(ask(1, scenes[0], ("run", {})), engine=here)
+    one = here.runs[scenes[0]][0].nbytes
+    monkeypatch.setattr(engine, "KEPT_BYTES", round(2.5 * one))
+    # A block that is replayed counts as well.
+    local(ask(2, scenes[0], ("overview", {})), engine=here)
+    assert here.runs[scenes[0]][0].nbytes > 1.5 * one
+    for n, left in ((1, [scenes[1]]), (2, scenes[1:])):
+        local(ask(3, scenes[n], ("run", {})), engine=here)
+        assert list(here.runs) == left
+    monkeypatch.setattr(engine, "KEPT_BYTES", 1)
+    local(ask(4, scenes[0], ("run", {})), engine=here)
+    assert list(here.runs) == [scenes[0]]

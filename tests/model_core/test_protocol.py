@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import sys
+import zlib
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from model_core.protocol import (
     FrameReader,
     encode,
     encode_bytes,
+    prefix,
 )
 
 pytestmark = pytest.mark.unit
@@ -43,14 +45,16 @@ frames = st.builds(
     fields=st.dictionaries(st.text(max_size=4), json_values, max_size=3),
     arrays=st.dictionaries(st.text(max_size=4), arrays, max_size=3),
 )
-near_magic = st.lists(st.sampled_from([b"L", b"LS", b"LSF", b"F1", b"\n"]), min_size=1).map(b"".join)
+near_magic = st.lists(
+    st.sampled_from([MAGIC[:1], MAGIC[:2], MAGIC[:3], MAGIC[2:], MAGIC, b"\n"]), min_size=1
+).map(b"".join)
 garbage = st.binary(min_size=1, max_size=60) | near_magic
 
 
 def raw(header: object, payload: bytes = b"", lengths: tuple[int, int] | None = None) -> bytes:
     """A frame on the wire with whatever header is wanted."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<4sIQ", MAGIC, *(lengths or (len(text), len(payload)))) + text + payload
+    return prefix(*(lengths or (len(text), len(payload)))) + text + payload
 
 
 def plain(item: Frame | BadFrame) -> Any:
@@ -170,6 +174,69 @@ def test_an_arbitrary_json_header_is_answered_in_one_line(header: dict[str, Any]
         assert first.id is None or first.id == header["id"]
 
 
+lengths = st.integers(0, 200) | st.integers(0, MAX_PAYLOAD)
+
+
+@given(headers, st.binary(max_size=64), st.tuples(lengths.filter(lambda n: n <= MAX_HEADER), lengths))
+def test_false_lengths_cost_no_later_frame_and_make_none_wait(
+    header: dict[str, Any], payload: bytes, lengths: tuple[int, int]
+) -> None:
+    # Where header and lengths agree nothing can be known to be false.
+    agreed = sum(1 for item in read(raw(header, payload, lengths)) if not isinstance(item, BadFrame))
+    whole = raw(header, payload)
+    for lying in (raw(header, payload, lengths), raw(header, payload, (len(whole) - 20, lengths[1]))):
+        if not agreed:
+            assert read(lying + encode_bytes(GOOD) * 3)[-3:] == [plain(GOOD)] * 3
+
+
+@given(
+    st.integers(0, 2**20),
+    st.binary(max_size=12),
+    st.integers(0, 12),
+    st.lists(st.integers(0, 2**20), max_size=5),
+)
+def test_a_frame_damaged_anywhere_costs_at_most_the_one_behind_it(
+    at: int, put: bytes, taken: int, cuts: list[int]
+) -> None:
+    bad = bytearray(encode_bytes(GOOD))
+    at %= len(bad)
+    bad[at : at + taken] = put
+    assert read(bytes(bad) + encode_bytes(GOOD) * 3, cuts)[-2:] == [plain(GOOD)] * 2
+
+
+def test_a_false_payload_length_swallows_no_frame() -> None:
+    header = {"kind": "a", "id": 5, "arrays": [{"name": "x", "dtype": "uint8", "shape": [4]}]}
+    text = json.dumps(header).encode()
+    lie = BadFrame("the arrays take 4 bytes, but the payload has 5,000", 5)
+    stream = raw(header, b"abcd", (len(text), 5000)) + encode_bytes(GOOD) * 2
+    assert read(stream) == [lie, plain(GOOD), plain(GOOD)]
+    assert read_bytewise(stream) == [lie, plain(GOOD), plain(GOOD)]
+
+
+def test_a_false_header_length_swallows_no_frame() -> None:
+    stream = raw({"kind": "a", "id": 5}, b"", (2**20, 0)) + encode_bytes(GOOD) * 2
+    lie = BadFrame("the header is not JSON", None)
+    assert read(stream) == [lie, plain(GOOD), plain(GOOD)]
+    assert read_bytewise(stream) == [lie, plain(GOOD), plain(GOOD)]
+
+
+def test_lengths_that_were_damaged_on_the_way_are_not_believed() -> None:
+    bad = bytearray(encode_bytes(GOOD))
+    bad[5] ^= 1
+    lost = BadFrame("bytes that belong to no frame were skipped", None)
+    assert read(bytes(bad) + encode_bytes(GOOD)) == [lost, plain(GOOD)]
+
+
+def test_a_payload_may_hold_whole_frames() -> None:
+    inside = Frame("a", 1, {}, {"x": np.frombuffer(encode_bytes(GOOD), np.uint8)})
+    assert read(encode_bytes(inside) + encode_bytes(GOOD)) == [plain(inside), plain(GOOD)]
+
+
+def test_many_false_frames_in_one_piece_are_read_in_one_pass() -> None:
+    many = raw(b"{}") * 5_000 + raw(MAGIC * 3) * 5_000
+    assert read(many + encode_bytes(GOOD))[-1] == plain(GOOD)
+
+
 @given(garbage.filter(lambda data: MAGIC not in data))
 def test_a_stretch_of_garbage_is_reported_once_and_the_next_frame_is_read(data: bytes) -> None:
     lost = BadFrame("bytes that belong to no frame were skipped", None)
@@ -180,13 +247,13 @@ def test_a_stretch_of_garbage_is_reported_once_and_the_next_frame_is_read(data: 
 
 def test_two_stretches_of_garbage_are_reported_each_in_its_place() -> None:
     good = encode_bytes(GOOD)
-    answers = read(b"Loading..." + good + b"LSLSF" + good)
+    answers = read(b"Loading..." + good + MAGIC[:2] + MAGIC[:3] + good)
     assert [isinstance(answer, BadFrame) for answer in answers] == [True, False, True, False]
 
 
 def test_garbage_is_reported_before_a_frame_follows_it() -> None:
     reader = FrameReader()
-    assert reader.feed(b"LS") == []
+    assert reader.feed(MAGIC[:2]) == []
     assert reader.feed(b"x") == [BadFrame("bytes that belong to no frame were skipped", None)]
     assert reader.feed(b"more of the same") == []
 
@@ -266,10 +333,10 @@ UNUSABLE: dict[str, tuple[object, str, int | None]] = {
 
 
 @pytest.mark.parametrize(("header", "reason", "id"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_header_is_one_clear_line_and_exactly_that_frame_is_skipped(
+def test_an_unusable_header_is_one_clear_line_and_costs_that_frame_alone(
     header: object, reason: str, id: int | None
 ) -> None:
-    # The payload is itself a magic: whoever looked for one inside a skipped frame would be misled by it.
+    # The payload is itself a magic: whoever took any for the start of a frame would be misled by it.
     stream = raw(header, MAGIC) + encode_bytes(GOOD)
     assert read(stream) == [BadFrame(reason, id), plain(GOOD)]
     assert read_bytewise(stream) == [BadFrame(reason, id), plain(GOOD)]
@@ -340,9 +407,9 @@ def test_encoding_shares_the_memory_of_contiguous_arrays() -> None:
 
 def test_encoding_leaves_the_header_in_one_piece_with_the_lengths_before_it() -> None:
     first, *_ = encode(GOOD)
-    magic, header, payload = struct.unpack_from("<4sIQ", first)
-    assert (magic, header, payload) == (MAGIC, len(first) - 16, 24)
-    assert json.loads(bytes(first[16:]))["arrays"] == [{"name": "x", "dtype": "float32", "shape": [2, 3]}]
+    magic, header, payload, check = struct.unpack_from("<4sIQI", first)
+    assert (magic, header, payload, check) == (MAGIC, len(first) - 20, 24, zlib.crc32(first[:16]))
+    assert json.loads(bytes(first[20:]))["arrays"] == [{"name": "x", "dtype": "float32", "shape": [2, 3]}]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -1,5 +1,6 @@
 """A run keeps little, and what it computes again is what it would have kept."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -170,3 +171,11 @@ def test_shapes_of_sites_follow_the_length_of_the_prompt(family: str) -> None:
     model = tiny(family)
     for length in (1, 2, CONTEXT):
         assert list(Run(model, tokens(length)).sites.values()) == sites(model, length)
+
+
+def test_the_graphs_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "MEASURED_MODELS", 2)
+    monkeypatch.setattr(replay, "_measured", OrderedDict())
+    for family in ("llama", "gpt2", "llama", "qwen2"):
+        replay.measured(tiny(family))
+    assert [config for config, _ in replay._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]
