@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from model_core.plain_text import guard_terminal, one_line
+
 if TYPE_CHECKING:
     from explorer_app.window import MainWindow
 
@@ -17,6 +19,7 @@ PICTURE = "layerscope.png"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, or the window without any; returns the exit code."""
+    guard_terminal()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["snapshot"]:
         from explorer_app.snapshot import main as snapshot
@@ -67,7 +70,7 @@ def draw_window() -> int:
         theme.apply(snapshot.application(), "light")
         snapshot.render(first_screen.load(), Path(PICTURE), snapshot.size("1280x800"))
     except InputError as error:
-        print("layerscope:", error, file=sys.stderr)
+        print("layerscope:", one_line(str(error)), file=sys.stderr)
         return 2
     print(
         f"no display here, so the window is drawn to {PICTURE}; `layerscope --help` lists what needs no window"

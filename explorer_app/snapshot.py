@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from model_core.errors import InputError
+from model_core.plain_text import one_line
 from model_core.queries import Scene
 from PySide6.QtCore import (
     QEventLoop,
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         focus = {name: getattr(arguments, name) for name in ("stack", "layer", "head")}
         render(Session(scene), arguments.out, arguments.size, arguments.panel, **focus)
     except InputError as error:
-        print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
+        print("layerscope:", one_line(str(error)), file=sys.stderr)
         return 2
     return 0
 

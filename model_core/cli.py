@@ -15,7 +15,6 @@ the commands that need it, so that --help answers at once.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from model_core import edits
 from model_core.errors import Cancelled, InputError, TooLong
+from model_core.plain_text import guard_terminal, one_line
 from model_core.recipe import AUTOCAST
 from model_core.text_file import read_text
 from model_core.writing import replaced, write_errors
@@ -50,14 +50,13 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. `--help` leaves by SystemExit, as argparse does."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a text
+    guard_terminal()
     try:
         arguments = command_line().parse_args(argv)
         arguments.command(arguments)
         print(end="", flush=True)
     except InputError as error:
-        print("layerscope:", " ".join(str(error).split()), file=sys.stderr)
+        print("layerscope:", one_line(str(error)), file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled):
         return STOPPED
