@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.plain import Label, tip, title_text
 
 MOST = 2**28
 MOST_SEED = 2**31 - 1
@@ -43,10 +43,10 @@ class ConfigForm(QWidget):
         """fields: name, kind ("int", "float", "bool", "choice" or "text"), choices, default, about"""
         super().__init__(parent)
         self.fields: dict[str, Field] = {}
-        self.labels: dict[str, QLabel] = {}
+        self.labels: dict[str, Label] = {}
         self.blamed: list[str] = []
         self.last = ""
-        self.complaint = QLabel()
+        self.complaint = Label()
         self.complaint.setWordWrap(True)
         self.complaint.hide()
         line = self.fontMetrics().height()
@@ -57,15 +57,15 @@ class ConfigForm(QWidget):
         self.grid.setColumnStretch(2, 1)
         for row, field in enumerate(fields):
             name = field["name"]
-            label, box = QLabel(name), self._field(field)
+            label, box = Label(name), self._field(field)
             label.setFont(theme.mono_font())
             label.setBuddy(box)
-            about = QLabel(field["about"])
+            about = Label(field["about"])
             about.setWordWrap(True)
             about.setForegroundRole(self.palette().ColorRole.PlaceholderText)
             box.setAccessibleName(name)
             box.setAccessibleDescription(field["about"])
-            box.setToolTip(field["about"])
+            box.setToolTip(tip(field["about"]))
             box.installEventFilter(self)
             self.fields[name], self.labels[name] = box, label
             # Each row has one below it for what is wrong with it.
@@ -195,9 +195,9 @@ class AsksDialog(QDialog):
         """`wrong`: why what was filled in the last time makes no model."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Open {model}").format(model=model))
+        self.setWindowTitle(title_text(tr("Open {model}").format(model=model)))
         line = self.fontMetrics().height()
-        about = QLabel(
+        about = Label(
             tr(
                 "The files of {model} hold its weights, but not all of its configuration. "
                 "Fill in what its author used; what is offered is what is most usual."

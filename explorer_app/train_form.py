@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QGridLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSizePolicy,
@@ -22,10 +21,11 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.model_words import model_title
+from explorer_app.model_words import model_title, short_name
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.training import Spec, Unfinished, is_free, unfinished
+from explorer_app.widgets.plain import Label, tip
 
 MOST_STEPS, MOST_ROWS, MOST_SEED = 10_000_000, 65_536, 2**31 - 1
 ROWS = ("what", "data", "out", "numbers")
@@ -50,9 +50,11 @@ class TrainForm(QWidget):
         self.what = QComboBox()
         self.what.setAccessibleName(tr("Train"))
         self.what.setToolTip(
-            tr(
-                "A preset, from first weights; or the model on screen, further: "
-                "open any checkpoint first, or make a model with File > New untrained model."
+            tip(
+                tr(
+                    "A preset, from first weights; or the model on screen, further: "
+                    "open any checkpoint first, or make a model with File > New untrained model."
+                )
             )
         )
         self.texts = QLineEdit()
@@ -62,23 +64,27 @@ class TrainForm(QWidget):
         self.choose_data.setAccessibleName(tr("Choose texts"))
         self.out = QLineEdit()
         self.out.setAccessibleName(tr("Folder to write to"))
-        self.out.setToolTip(tr("Checkpoints, the log and in the end a model card are written there."))
+        self.out.setToolTip(tip(tr("Checkpoints, the log and in the end a model card are written there.")))
         self.choose_out = QPushButton(tr("Choose…"))
         self.choose_out.setAccessibleName(tr("Choose a folder"))
         self.new_folder = QPushButton(tr("New folder"))
-        self.new_folder.setToolTip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        self.new_folder.setToolTip(
+            tip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        )
         self.steps = self._number(tr("Steps"), 1, MOST_STEPS, tr("How many steps the training has in all."))
         self.batch = self._number(
             tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
         )
         self.lr = QLineEdit()
-        self.lr.setToolTip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        self.lr.setToolTip(
+            tip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        )
         self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
         self.device, self.dtype = QComboBox(), QComboBox()
-        self.device.setToolTip(tr("Where the training computes."))
-        self.dtype.setToolTip(tr("The number type of the matrix products; weights are float32."))
+        self.device.setToolTip(tip(tr("Where the training computes.")))
+        self.dtype.setToolTip(tip(tr("The number type of the matrix products; weights are float32.")))
         self.dtype.addItems(AUTOCAST)
-        self.said = {row: QLabel() for row in ROWS}
+        self.said = {row: Label() for row in ROWS}
         self._lay_out()
         self._connect()
         self.show_choices()
@@ -88,7 +94,7 @@ class TrainForm(QWidget):
         box.setRange(least, most)
         box.setGroupSeparatorShown(True)
         box.setAccessibleName(name)
-        box.setToolTip(meaning)
+        box.setToolTip(tip(meaning))
         return box
 
     def _lay_out(self) -> None:
@@ -103,7 +109,7 @@ class TrainForm(QWidget):
         )
         for number, fields in enumerate(named):
             for place, (name, field) in enumerate(fields):
-                label = QLabel(name)
+                label = Label(name)
                 label.setBuddy(field)
                 field.setAccessibleName(name)
                 field.setMinimumWidth(line * 4)
@@ -124,7 +130,7 @@ class TrainForm(QWidget):
         ]
         for number, (name, held, buttons) in enumerate(rows):
             row = 2 * number
-            label = QLabel(name)
+            label = Label(name)
             grid.addWidget(label, row, 0)
             wide = 3 - len(buttons)
             if isinstance(held, QWidget):
@@ -203,7 +209,7 @@ class TrainForm(QWidget):
     def _further(self) -> str:
         """What is trained further: the model on screen, or what the folder's training began from."""
         if self.found is not None and "checkpoint" in self.found.run:
-            return tr("{model}, further").format(model=self.found.run["checkpoint"])
+            return tr("{model}, further").format(model=short_name(self.found.run["checkpoint"]))
         return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
 
     def _choose_what(self, _: int = 0) -> None:
@@ -241,11 +247,11 @@ class TrainForm(QWidget):
 
     def show_texts(self) -> None:
         own = self.makes_its_own
-        self.texts.setText("" if own else ", ".join(Path(path).name for path in self.data))
+        self.texts.setText("" if own else ", ".join(short_name(Path(path).name) for path in self.data))
         self.texts.setPlaceholderText(
             tr("it makes its own data") if own else tr("choose UTF-8 text files, or drop them on the window")
         )
-        self.texts.setToolTip("\n".join(self.data))
+        self.texts.setToolTip(tip("\n".join(self.data)))
         self.texts.setEnabled(not own)
         self.choose_data.setEnabled(not own)
 

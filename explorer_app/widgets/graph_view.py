@@ -20,11 +20,12 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from explorer_app import theme
 from explorer_app.graph_layout import GAP, HEAD, Box, Layout, Line, free_spans
 from explorer_app.text import tr
+from explorer_app.widgets.plain import show_tip
 
 MARGIN = 6.0
 """Around the drawing, in its own units."""
@@ -491,11 +492,9 @@ class GraphView(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             box = self.box_at(QPointF(event.pos()))
-            if box is None:
-                QToolTip.hideText()
-            else:
-                area = self.box_rect(box.path).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.look(box.path).tip, self.viewport(), area)
+            text = "" if box is None else self.look(box.path).tip
+            area = None if box is None else self.box_rect(box.path).toAlignedRect()
+            show_tip(event.globalPos(), text, self.viewport(), area)
             return True
         return super().viewportEvent(event)
 

@@ -1,4 +1,4 @@
-"""Names and tokens as somebody would choose them who wants to be obeyed: markup, mnemonics, terminal orders, lengths."""
+"""Names and tokens as somebody would choose them who wants to be obeyed: markup, marks of keys, terminal orders."""
 
 import json
 import re
