@@ -49,6 +49,9 @@ class TrainForm(QWidget):
         self._own_folder = True  # proposed here, and not by the person
         self.what = QComboBox()
         self.what.setAccessibleName(tr("Train"))
+        # A long name of the model on screen is cut off in the box; the panel does not grow for it.
+        self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.what.setMinimumContentsLength(12)
         self.what.setToolTip(
             tip(
                 tr(

@@ -76,7 +76,7 @@ class Message(QMessageBox):
         super().__init__(parent)
         self.setWindowTitle(title_text(title))
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setText(visible(shortened(text, MOST_CHARACTERS)))
+        self.setText(_breakable(visible(shortened(text, MOST_CHARACTERS))))
 
 
 def rich(template: str, **parts: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
@@ -334,7 +334,6 @@ def test_the_table_of_keys_lists_every_shortcut(window: MainWindow) -> None:
 def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(QDialog, "exec", lambda self: shown.append(self.windowTitle()))
-    monkeypatch.setattr(QMessageBox, "about", lambda parent, title, text: shown.append(title))
     action(window, "Keys").trigger()
     action(window, "About").trigger()
     assert shown == ["Keys", "About Layerscope"]

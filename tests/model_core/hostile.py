@@ -11,16 +11,16 @@ from tokenizers import decoders, models, pre_tokenizers
 from model_core.checkpoint import native
 from model_core.families import family_of
 from model_core.tokenizer import Origin
-from tests.model_core.tiny import CONFIGS, built
+from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, built
 
-MARKUP = "<b>bold</b><img src=x>&amp; &file [*] {braces}"
+MARKUP = "<b>loud</b><img src=x>&amp; &file [*] {braces}"
 ORDERS = "\x1b[31mred\x1b]0;title\x07\r\x00\x9b2J\u202eback\u200b\u2066"
 HOSTILE = f"{MARKUP}\n\t{ORDERS}"
 LONG = "w" * 5000
 TOKENS = [
     "<unk>",
     "a",
-    "<b>bold</b>",
+    "<b>loud</b>",
     "<img src=x>",
     "&amp;",
     "&file",
@@ -38,7 +38,7 @@ TOKENS = [
 OBEYED = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-FOLDER = "<b>bold<img src=x>&amp; &file [*]\n\t\x1b[31m\u202eback"
+FOLDER = "<b>loud<img src=x>&amp; &file [*]\n\t\x1b[31m\u202eback"
 
 
 def hostile_checkpoint(folder: Path, *, name: str = HOSTILE, family: str = "llama") -> str:
@@ -49,7 +49,7 @@ def hostile_checkpoint(folder: Path, *, name: str = HOSTILE, family: str = "llam
     folder.mkdir(parents=True, exist_ok=True)
     described = json.loads(library.to_str())
     (folder / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
-    config = replace(CONFIGS[family], vocab_size=len(TOKENS))
+    config = replace((CONFIGS | ENCODER_DECODERS)[family], vocab_size=len(TOKENS))
     native.save(
         folder,
         built(config),
