@@ -59,6 +59,7 @@ class UntrainedDialog(QDialog):
         self.sizes = QComboBox()
         self.sizes.setAccessibleName(tr("Published size"))
         self.area = QScrollArea()
+        self.area.setAccessibleName(tr("Configuration"))
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.takes = RichLabel()

@@ -90,6 +90,7 @@ class Edits(Panel):
         scrolled.addLayout(self._column)
         scrolled.addStretch(1)
         self.area = QScrollArea(self)
+        self.area.setAccessibleName(tr("Active edits"))
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setWidget(inside)

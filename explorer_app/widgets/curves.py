@@ -77,6 +77,7 @@ class CurvePlot(QWidget):
         self._canvas.left.connect(self._leave)
         theme.notifier.changed.connect(self._draw)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Curves"))
         self._draw()
 
     def show_curves(

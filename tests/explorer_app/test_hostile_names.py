@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from explorer_app.config_form import AsksDialog
 from explorer_app.settings import Recent
-from explorer_app.snapshot import settle
 from explorer_app.training import Spec
 from explorer_app.untrained_dialog import UntrainedDialog
 from explorer_app.widgets.plain import Message, tip
 from explorer_app.widgets.pointing import PaintedItems
 from explorer_app.window import KeysDialog, MainWindow
 from tests.explorer_app.walk import guessed, name_of, texts, widgets
-from tests.explorer_app.window_on_screen import window_on_screen
+from tests.explorer_app.window_on_screen import whole_window
 from tests.model_core.hostile import FOLDER, HOSTILE, LONG, OBEYED, TOKENS, hostile_checkpoint
 from tests.model_core.tiny import save
 
@@ -32,17 +30,6 @@ ASKS = [{"name": "heads", "default": 8, "about": HOSTILE, "kind": "int", "choice
 @pytest.fixture(params=["llama", "seq2seq"])
 def window(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MainWindow]:
     with whole_window(hostile_checkpoint(tmp_path / FOLDER, family=request.param), PROMPT) as window:
-        yield window
-
-
-@contextmanager
-def whole_window(model: str, prompt: str) -> Iterator[MainWindow]:
-    """A window whose panels are all built, each of them seen once."""
-    with window_on_screen(model, prompt) as window:
-        for dock in window.docks.values():
-            dock.build()
-            dock.raise_()
-            settle(window.client)
         yield window
 
 
@@ -100,7 +87,7 @@ def test_every_text_of_the_window_and_its_dialogs_is_read_as_it_was_written(
     assert "<b>loud<" in window.veil.words
     QApplication.processEvents()
     try:
-        assert not wrongs(widgets())
+        assert not wrongs(widgets(window))
         assert all(dialog.minimumSizeHint().width() < window.width() for dialog in dialogs)
     finally:
         for dialog in dialogs:

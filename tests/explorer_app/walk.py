@@ -8,7 +8,6 @@ from PySide6.QtGui import QAction, Qt, QTextDocument
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
-    QApplication,
     QComboBox,
     QGroupBox,
     QLabel,
@@ -19,9 +18,9 @@ from PySide6.QtWidgets import (
 )
 
 
-def widgets() -> list[QWidget]:
-    """All of the application: windows, dialogs, menus and lists that drop down."""
-    return [widget for widget in QApplication.allWidgets() if "pytest" not in type(widget).__module__]
+def widgets(window: QWidget) -> list[QWidget]:
+    """All of a window: panels, dialogs, menus and lists that drop down."""
+    return [window, *window.findChildren(QWidget)]
 
 
 def name_of(widget: QWidget) -> str:
