@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label, tip, title_text
 
 MOST = 2**28
@@ -100,7 +101,7 @@ class ConfigForm(QWidget):
             check.toggled.connect(told)
             return check
         if kind == "choice":
-            choice = QComboBox()
+            choice = Chooser(name)
             choice.addItems(field["choices"])
             choice.currentTextChanged.connect(told)
             return choice

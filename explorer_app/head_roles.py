@@ -12,6 +12,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import RichLabel, rich, tip
 
 Heads = list[tuple[int, int]]
@@ -51,11 +52,9 @@ class RoleBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.role = QComboBox()
-        self.role.setAccessibleName(tr("Role of the heads"))
+        self.role = Chooser(tr("Role of the heads"))
         self.role.setToolTip(tip(tr("Colour the heads by what they do, each scored from 0 to 1")))
-        self.on = QComboBox()
-        self.on.setAccessibleName(tr("Measured on"))
+        self.on = Chooser(tr("Measured on"))
         self.on.addItem(tr("prompt"), "prompt")
         self.on.setItemData(
             0, tip(tr("Measured on this prompt, edits included")), Qt.ItemDataRole.ToolTipRole

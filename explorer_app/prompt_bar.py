@@ -34,6 +34,7 @@ from explorer_app.settings import Recent
 from explorer_app.text import tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label, caption, tip
 from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
@@ -170,8 +171,7 @@ class PromptBar(QWidget):
         self.show_tokens()
 
     def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
-        box = QComboBox()
-        box.setAccessibleName(name)
+        box = Chooser(name)
         box.setToolTip(tip(meaning))
         # As wide before the engine has said what there is as afterwards, so that the prompt does not jump.
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

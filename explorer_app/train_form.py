@@ -25,6 +25,7 @@ from explorer_app.model_words import model_title, short_name
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.training import Spec, Unfinished, is_free, unfinished
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label, tip
 
 MOST_STEPS, MOST_ROWS, MOST_SEED = 10_000_000, 65_536, 2**31 - 1
@@ -47,8 +48,7 @@ class TrainForm(QWidget):
         self.data: tuple[str, ...] = session.training.texts
         self.found: Unfinished | None = None
         self._own_folder = True  # proposed here, and not by the person
-        self.what = QComboBox()
-        self.what.setAccessibleName(tr("Train"))
+        self.what = Chooser(tr("Train"))
         # A long name of the model on screen is cut off in the box; the panel does not grow for it.
         self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.what.setMinimumContentsLength(12)
@@ -83,7 +83,7 @@ class TrainForm(QWidget):
             tip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
         )
         self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
-        self.device, self.dtype = QComboBox(), QComboBox()
+        self.device, self.dtype = Chooser(tr("Device")), Chooser(tr("Number type"))
         self.device.setToolTip(tip(tr("Where the training computes.")))
         self.dtype.setToolTip(tip(tr("The number type of the matrix products; weights are float32.")))
         self.dtype.addItems(AUTOCAST)
@@ -113,8 +113,9 @@ class TrainForm(QWidget):
         for number, fields in enumerate(named):
             for place, (name, field) in enumerate(fields):
                 label = Label(name)
-                label.setBuddy(field)
-                field.setAccessibleName(name)
+                if not isinstance(field, Chooser):
+                    label.setBuddy(field)
+                    field.setAccessibleName(name)
                 field.setMinimumWidth(line * 4)
                 field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
                 numbers.addWidget(label, number, 2 * place)

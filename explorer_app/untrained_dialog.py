@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFrame,
@@ -31,6 +30,7 @@ from explorer_app.engine_client import EngineClient
 from explorer_app.model_words import UNTRAINED, count_text, memory_text
 from explorer_app.session import Session
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label, RichLabel, rich
 
 FIRST = "gpt2"
@@ -56,8 +56,7 @@ class UntrainedDialog(QDialog):
         self.about = QTextBrowser()
         self.about.setFrameShape(QFrame.Shape.NoFrame)
         self.about.setAccessibleName(tr("What makes this architecture different"))
-        self.sizes = QComboBox()
-        self.sizes.setAccessibleName(tr("Published size"))
+        self.sizes = Chooser(tr("Published size"))
         self.area = QScrollArea()
         self.area.setAccessibleName(tr("Configuration"))
         self.area.setWidgetResizable(True)

@@ -19,6 +19,7 @@ from explorer_app.session import RUN, SITES, Session
 from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.histogram import Histogram
 from explorer_app.widgets.plain import Label, tip
 from explorer_app.widgets.table import ArrayTable
@@ -42,10 +43,9 @@ class Inspector(Panel):
         self._shown: tuple[Answer | str, ...] | None = None
         self._axes: tuple[str, str] = ("", "")
 
-        self.chooser = QComboBox(self)
+        self.chooser = Chooser(tr("Site"), self)
         self.chooser.setEditable(True)
         self.chooser.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.chooser.setAccessibleName(tr("Site"))
         self.chooser.setToolTip(tip(tr("Any value of the forward pass; type part of its name")))
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         completer = self.chooser.completer()

@@ -18,6 +18,7 @@ from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Selection, Session
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.lines import Series, SeriesPlot
 from explorer_app.widgets.plain import Label
 
@@ -33,8 +34,7 @@ class Norms(Panel):
         self.norm: str | None = None
         self._last = session.selection
 
-        self.chooser = QComboBox(self)
-        self.chooser.setAccessibleName(tr("Norm"))
+        self.chooser = Chooser(tr("Norm"), self)
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.chooser.activated.connect(self._choose)
         self.formula = Label(parent=self)

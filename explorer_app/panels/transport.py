@@ -7,13 +7,14 @@ from model_core.names import AXES
 from model_core.queries import Answer, Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
 from explorer_app.focus import block_of
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.icons import shape_icon
 from explorer_app.widgets.plain import Label, tip
 
@@ -125,8 +126,7 @@ class Transport(Panel):
         self.slider.setAccessibleName(tr("Step of the forward pass"))
         self.slider.valueChanged.connect(self.session.go_to_step)
         self.text = Label()
-        self.speed = QComboBox()
-        self.speed.setAccessibleName(tr("Speed"))
+        self.speed = Chooser(tr("Speed"))
         self.speed.setToolTip(tip(tr("How fast playing goes on")))
         for speed in SPEEDS:
             self.speed.addItem(tr("{speed:g} steps/s").format(speed=speed), speed)

@@ -29,7 +29,13 @@ def said_name(widget: QWidget) -> str:
     field: QWidget | None = widget
     while field is not None and not isinstance(field, QComboBox | QAbstractSpinBox):
         field = field.parentWidget()
-    return QAccessible.queryAccessibleInterface(field or widget).text(QAccessible.Text.Name).strip()
+    interface = QAccessible.queryAccessibleInterface(field or widget)
+    if isinstance(field, QComboBox):
+        # Its name is what is chosen in it; what it is stands in a label.
+        flag = QAccessible.RelationFlag.Label
+        labels = [label.text(QAccessible.Text.Name) for label, kind in interface.relations() if kind == flag]
+        return field.accessibleName() if field.accessibleName() in labels else ""
+    return interface.text(QAccessible.Text.Name).strip()
 
 
 def takes_focus(widget: QWidget) -> bool:

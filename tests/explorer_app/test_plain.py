@@ -146,7 +146,7 @@ def is_ours(node: ast.expr, maker: str) -> bool:
     return made_by in (maker, "tr") or (isinstance(node, ast.Constant) and node.value == "")
 
 
-def test_only_one_module_makes_labels_tooltips_and_messages() -> None:
+def test_only_one_module_makes_labels_tooltips_and_messages_and_one_makes_choosers() -> None:
     breaches = []
     for path in sorted(APP.rglob("*.py")):
         if path.name == "plain.py":
@@ -156,6 +156,11 @@ def test_only_one_module_makes_labels_tooltips_and_messages() -> None:
             alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
         }
         breaches += [f"{path.name} imports {name}" for name in names & {"QLabel", "QToolTip", "QMessageBox"}]
+        breaches += [
+            f"{path.name}:{node.lineno} makes a QComboBox, not a Chooser"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "QComboBox"
+        ]
         for method, maker in (("setToolTip", "tip"), ("setWindowTitle", "title_text")):
             breaches += [
                 f"{path.name}:{call.lineno} {method} without {maker}"
