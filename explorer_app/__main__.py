@@ -9,7 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from model_core.errors import InputError
 from model_core.plain_text import guard_terminal, one_line
+
+from explorer_app import system_libraries
 
 if TYPE_CHECKING:
     from explorer_app.window import MainWindow
@@ -21,14 +24,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, or the window without any; returns the exit code."""
     guard_terminal()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["snapshot"]:
-        from explorer_app.snapshot import main as snapshot
-
-        return snapshot(arguments[1:])
-    if arguments:
+    drawing = arguments[:1] == ["snapshot"]
+    if arguments and not drawing:
         from model_core.cli import main as core
 
         return core(arguments)
+    try:
+        system_libraries.check()
+    except InputError as error:
+        print("layerscope:", one_line(str(error)), file=sys.stderr)
+        return 2
+    if drawing:
+        from explorer_app.snapshot import main as snapshot
+
+        return snapshot(arguments[1:])
     return open_window() if has_display() else draw_window()
 
 
@@ -61,8 +70,6 @@ def open_window() -> int:
 
 def draw_window() -> int:
     """The same window as a picture, where there is no display."""
-    from model_core.errors import InputError
-
     from explorer_app import first_screen, snapshot, theme
 
     try:
