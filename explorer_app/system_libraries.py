@@ -51,7 +51,7 @@ def check() -> None:
     except ImportError as error:
         raise InputError(what_to_install(str(error), libraries)) from None
     folder = Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.PluginsPath)) / "platforms"
-    refused = [error for name in wanted if (error := load(folder / f"libq{name}.so")) is not None]
+    refused = [why for name in wanted if (why := load(folder / f"libq{name}.so")) is not None]
     if wanted and len(refused) == len(wanted):
         raise InputError(what_to_install(refused[-1], libraries))
 

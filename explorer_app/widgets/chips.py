@@ -170,11 +170,11 @@ class TokenStrip(PaintedItems):
                 break
             box = self.item_rect(index)
             role = self._colour_of(index)
-            border = role or QColor(colours.text if index == self._hover else colours.border)
+            border = role or QColor(colours.text if index == self._hover else colours.edge)
             fill = QColor(colours.hover if index == self._hover else colours.raised)
             if role is not None:
                 tint = QColor(role)
-                tint.setAlphaF(0.16)
+                tint.setAlphaF(theme.TINT)
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(tint)
                 painter.drawRoundedRect(box, line * 0.25, line * 0.25)

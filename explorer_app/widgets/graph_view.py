@@ -255,7 +255,7 @@ class GraphView(QAbstractScrollArea):
         ground = QColor(colours.muted)
         ground.setAlphaF(0.07)
         painter.setBrush(ground)
-        painter.setPen(QPen(QColor(colours.border), 1))
+        painter.setPen(QPen(QColor(colours.edge), 1))
         painter.drawRoundedRect(QRectF(box.x, box.y, box.width, box.height), 5, 5)
 
     def _rank(self, line: Line) -> int:
@@ -315,9 +315,9 @@ class GraphView(QAbstractScrollArea):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.accent if lit else colours.hover if hover else colours.raised))
             painter.drawRoundedRect(rect, 4, 4)
-            edge = QColor(ink if look.role else colours.text if hover else colours.border)
+            edge = QColor(ink if look.role else colours.text if hover else colours.edge)
             if look.role and not lit:
-                edge.setAlphaF(0.16)
+                edge.setAlphaF(theme.TINT)
                 painter.setBrush(edge)
                 edge = ink
             else:

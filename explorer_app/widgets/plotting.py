@@ -120,7 +120,7 @@ class Frame(pg.GraphicsWidget):
 
     def wear(self, colours: theme.Theme, font: QFont) -> None:
         for axis in self.axes.values():
-            axis.setPen(QPen(QColor(colours.border), 0))
+            axis.setPen(QPen(QColor(colours.edge), 0))
             axis.setTextPen(QColor(colours.muted))
             axis.setTickFont(font)
 
