@@ -10,7 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from model_core.command import carried_out
+from model_core.command import WRONG, carried_out, complain
+from model_core.errors import InputError
+from model_core.plain_text import guard_terminal
+
+from explorer_app import system_libraries
 
 if TYPE_CHECKING:
     from explorer_app.window import MainWindow
@@ -20,15 +24,22 @@ PICTURE = "layerscope.png"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, or the window without any; returns the exit code."""
+    guard_terminal()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["snapshot"]:
-        from explorer_app.snapshot import main as snapshot
-
-        return snapshot(arguments[1:])
-    if arguments:
+    drawing = arguments[:1] == ["snapshot"]
+    if arguments and not drawing:
         from model_core.cli import main as core
 
         return core(arguments)
+    try:
+        system_libraries.check()
+    except InputError as error:
+        complain(str(error))
+        return WRONG
+    if drawing:
+        from explorer_app.snapshot import main as snapshot
+
+        return snapshot(arguments[1:])
     return open_window() if has_display() else carried_out(draw_window)
 
 

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
@@ -24,6 +23,8 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label, tip, title_text
 
 MOST = 2**28
 MOST_SEED = 2**31 - 1
@@ -43,10 +44,10 @@ class ConfigForm(QWidget):
         """fields: name, kind ("int", "float", "bool", "choice" or "text"), choices, default, about"""
         super().__init__(parent)
         self.fields: dict[str, Field] = {}
-        self.labels: dict[str, QLabel] = {}
+        self.labels: dict[str, Label] = {}
         self.blamed: list[str] = []
         self.last = ""
-        self.complaint = QLabel()
+        self.complaint = Label()
         self.complaint.setWordWrap(True)
         self.complaint.hide()
         line = self.fontMetrics().height()
@@ -57,15 +58,15 @@ class ConfigForm(QWidget):
         self.grid.setColumnStretch(2, 1)
         for row, field in enumerate(fields):
             name = field["name"]
-            label, box = QLabel(name), self._field(field)
+            label, box = Label(name), self._field(field)
             label.setFont(theme.mono_font())
             label.setBuddy(box)
-            about = QLabel(field["about"])
+            about = Label(field["about"])
             about.setWordWrap(True)
             about.setForegroundRole(self.palette().ColorRole.PlaceholderText)
             box.setAccessibleName(name)
             box.setAccessibleDescription(field["about"])
-            box.setToolTip(field["about"])
+            box.setToolTip(tip(field["about"]))
             box.installEventFilter(self)
             self.fields[name], self.labels[name] = box, label
             # Each row has one below it for what is wrong with it.
@@ -100,7 +101,7 @@ class ConfigForm(QWidget):
             check.toggled.connect(told)
             return check
         if kind == "choice":
-            choice = QComboBox()
+            choice = Chooser(name)
             choice.addItems(field["choices"])
             choice.currentTextChanged.connect(told)
             return choice
@@ -207,10 +208,9 @@ class AsksDialog(QDialog):
         """`message`: why it is asked, what was filled in the last time included."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Open {model}").format(model=model))
+        self.setWindowTitle(title_text(tr("Open {model}").format(model=model)))
         line = self.fontMetrics().height()
-        about = QLabel(why_asked(model, asks, message))
-        about.setTextFormat(Qt.TextFormat.PlainText)
+        about = Label(why_asked(model, asks, message))
         about.setWordWrap(True)
         self.form = ConfigForm(asks)
         self.form.complain(reason(message))

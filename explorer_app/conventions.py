@@ -1,14 +1,13 @@
 """RoPE's two conventions, explained and shown to be one on the model's own numbers: a page of the position panel."""
 
-from html import escape
-
 from model_core.queries import Answer
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.pairing import Pairing
+from explorer_app.widgets.plain import Label, RichLabel, rich
 from explorer_app.widgets.readout import Readout
 
 
@@ -17,11 +16,11 @@ class Conventions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.about = QLabel()
+        self.about = Label()
         self.about.setWordWrap(True)
         self.pairing = Pairing()
         self.readout = Readout(tr("Pair under the pointer"))
-        self.proof = QLabel()
+        self.proof = RichLabel()
         self.proof.setWordWrap(True)
         self.proof.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column = QVBoxLayout(self)
@@ -68,16 +67,31 @@ class Conventions(QWidget):
             (tr("what the run computed"), answer["run"]),
         )
         table = "".join(
-            f'<tr><td style="color: {muted}">{escape(name)}</td><td><b>{number(value)}</b></td></tr>'
+            rich(
+                '<tr><td style="color: {muted}">{name}</td><td><b>{value}</b></td></tr>',
+                muted=muted,
+                name=name,
+                value=number(value),
+            )
             for name, value in rows
         )
-        where = tr("Layer {layer}, head {head}: the score of “{query}” ({t}) at “{key}” ({s})").format(
-            layer=layer, head=head, query=escape(query[1]), t=query[0], key=escape(key[1]), s=key[0]
+        where = rich(
+            tr("Layer {layer}, head {head}: the score of “{query}” ({t}) at “{key}” ({s})"),
+            layer=layer,
+            head=head,
+            query=query[1],
+            t=query[0],
+            key=key[1],
+            s=key[0],
         )
-        all_of_them = tr(
-            "Over all scores of this head the two differ by at most <b>{most}</b>, of scores up to {largest}: "
-            "what rounding leaves."
-        ).format(most=f"{differs:.2g}", largest=f"{answer['largest']:.3g}")
+        all_of_them = rich(
+            tr(
+                "Over all scores of this head the two differ by at most <b>{most}</b>, of scores up to {largest}: "
+                "what rounding leaves."
+            ),
+            most=f"{differs:.2g}",
+            largest=f"{answer['largest']:.3g}",
+        )
         self.proof.setText(f'{where}<table cellpadding="2">{table}</table>{all_of_them}')
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QStyle, QToolButton, QWidget
 
 from explorer_app import theme
 from explorer_app.panels import Panel, Registered
 from explorer_app.session import Session
 from explorer_app.text import tr
+from explorer_app.widgets.plain import Label, tip
 
 
 class DockTitle(QWidget):
@@ -18,7 +19,7 @@ class DockTitle(QWidget):
     def __init__(self, dock: QDockWidget) -> None:
         super().__init__(dock)
         line = QFontMetricsF(self.font()).height()
-        name = QLabel(dock.windowTitle())
+        name = Label(dock.windowTitle())
         font = name.font()
         font.setBold(True)
         name.setFont(font)
@@ -27,7 +28,7 @@ class DockTitle(QWidget):
         row.setSpacing(0)
         row.addWidget(name, 1)
         icon = QStyle.StandardPixmap
-        for pixmap, tip, slot in (
+        for pixmap, about, slot in (
             (
                 icon.SP_TitleBarNormalButton,
                 tr("Float, or dock again"),
@@ -41,7 +42,7 @@ class DockTitle(QWidget):
             button.setIconSize(QSize(round(line * 0.75), round(line * 0.75)))
             button.setFixedSize(round(line * 1.25), round(line * 1.1))
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            button.setToolTip(tip)
+            button.setToolTip(tip(about))
             button.clicked.connect(slot)
             row.addWidget(button)
 

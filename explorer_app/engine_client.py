@@ -11,6 +11,7 @@ request is given up with a message, and the window goes on as it was.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from model_core.plain_text import visible
 from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, query
 from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
@@ -135,6 +136,7 @@ class EngineClient(QObject):
 
     def note(self, text: str) -> None:
         """Add to the log."""
+        text = visible(text)
         if text:
             self.log = (self.log + text)[-LOG_CHARACTERS:]
             self.log_grew.emit(text)

@@ -51,9 +51,8 @@ def percent(probability: float) -> str:
 def colour_of_surprise(nats: float, most: float) -> str:
     """The sequential map from no surprise to the most in the prompt, "#rrggbb"."""
     share = nats / most if most > 0 and math.isfinite(nats / most) else 1.0
-    # The map begins at the panel's own colour, in which a bar would not be seen.
-    red, green, blue = theme.current().sequential[round(60 + 195 * min(1.0, max(0.0, share)))]
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    marks = theme.current().marks
+    return theme.hex_of(marks[round((len(marks) - 1) * min(1.0, max(0.0, share)))])
 
 
 def rank_before(id: int, before: Answer | None) -> int | None:

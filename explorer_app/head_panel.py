@@ -1,5 +1,7 @@
 """What the pictures of the focused head share: its large map, whose cells the pointer reads and a click locks."""
 
+from typing import TypeVar
+
 import numpy as np
 from model_core.queries import Answer
 from numpy.typing import NDArray
@@ -8,7 +10,6 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
-    QLabel,
     QSizePolicy,
     QSplitter,
     QToolButton,
@@ -20,6 +21,7 @@ from explorer_app.attention_text import head_map, kind_about, kind_words
 from explorer_app.panels import Panel
 from explorer_app.session import Session
 from explorer_app.widgets.heatmap import Heatmap
+from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 
 Floats = NDArray[np.float32]
 
@@ -54,8 +56,8 @@ class KindChooser(QWidget):
                 self._group.addButton(button)
                 self._row.insertWidget(place, button)
         for kind in kinds if names else []:
-            self.buttons[kind.name].setText(kind_words(kind))
-            self.buttons[kind.name].setToolTip(kind_about(kind))
+            self.buttons[kind.name].setText(caption(kind_words(kind)))
+            self.buttons[kind.name].setToolTip(tip(kind_about(kind)))
             self.buttons[kind.name].setChecked(kind == attention)
         self.setVisible(bool(names))
 
@@ -132,9 +134,20 @@ def column(*widgets: QWidget) -> QWidget:
     return whole
 
 
-def line(text: str = "", wrap: bool = False) -> QLabel:
+AnyLabel = TypeVar("AnyLabel", Label, RichLabel)
+
+
+def line(text: str = "", wrap: bool = False) -> Label:
     """A text that does not hold its column open; it wraps or is cut off."""
-    label = QLabel(text)
+    return _held_open_by_nothing(Label(text), wrap)
+
+
+def rich_line(wrap: bool = False) -> RichLabel:
+    """The same for a sentence of ours in rich text."""
+    return _held_open_by_nothing(RichLabel(), wrap)
+
+
+def _held_open_by_nothing(label: AnyLabel, wrap: bool) -> AnyLabel:
     label.setWordWrap(wrap)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label

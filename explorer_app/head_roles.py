@@ -9,9 +9,11 @@ from model_core.names import AttentionKind
 from model_core.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import RichLabel, rich, tip
 
 Heads = list[tuple[int, int]]
 
@@ -50,28 +52,29 @@ class RoleBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.role = QComboBox()
-        self.role.setAccessibleName(tr("Role of the heads"))
-        self.role.setToolTip(tr("Colour the heads by what they do, each scored from 0 to 1"))
-        self.on = QComboBox()
-        self.on.setAccessibleName(tr("Measured on"))
+        self.role = Chooser(tr("Role of the heads"))
+        self.role.setToolTip(tip(tr("Colour the heads by what they do, each scored from 0 to 1")))
+        self.on = Chooser(tr("Measured on"))
         self.on.addItem(tr("prompt"), "prompt")
-        self.on.setItemData(0, tr("Measured on this prompt, edits included"), Qt.ItemDataRole.ToolTipRole)
+        self.on.setItemData(
+            0, tip(tr("Measured on this prompt, edits included")), Qt.ItemDataRole.ToolTipRole
+        )
         self.on.addItem(tr("probe"), "probe")
         self.on.setItemData(
             1,
-            tr(
-                "Measured on random tokens, repeated once, that nothing but a rule can foresee; without edits"
+            tip(
+                tr(
+                    "Measured on random tokens, repeated once, that nothing but a rule can foresee; without edits"
+                )
             ),
             Qt.ItemDataRole.ToolTipRole,
         )
         self.sort = QToolButton()
         self.sort.setText(tr("Sort"))
         self.sort.setCheckable(True)
-        self.sort.setToolTip(tr("The highest score first, row by row"))
-        self.about = QLabel()
+        self.sort.setToolTip(tip(tr("The highest score first, row by row")))
+        self.about = RichLabel()
         self.about.setWordWrap(True)
-        self.about.setTextFormat(Qt.TextFormat.RichText)
         self.about.setOpenExternalLinks(True)
         self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         for box in (self.role, self.on):
@@ -126,8 +129,8 @@ class RoleBar(QWidget):
         """Say what the chosen role measures, and who described it."""
         for role in answer["roles"]:
             if role["name"] == self.name:
-                self.about.setText(f"{role['about']} <a href='{role['link']}'>{role['source']}</a>")
-                self.about.setToolTip(role["link"])
+                self.about.setText(rich('{about} <a href="{link}">{source}</a>', **role))
+                self.about.setToolTip(tip(role["link"]))
 
     def _choose(self, _: int) -> None:
         self.sort.setVisible(bool(self.name))

@@ -7,20 +7,28 @@ from typing import Any
 from model_core.errors import InputError
 from model_core.growth import split
 from model_core.paths import expanded
+from model_core.plain_text import shortened, visible
 from model_core.regular_file import is_there
 
 from explorer_app.text import tr
 
 UNTRAINED = "untrained:"
+NAME = 60  # characters
 
 
 def model_title(model: str) -> str:
     """How a scene's model is called where room is short: a preset's name, or the last part of a path."""
     if model.startswith(UNTRAINED):
-        return tr("{name} untrained").format(name=model.removeprefix(UNTRAINED).replace("/", " "))
+        name = short_name(model.removeprefix(UNTRAINED).replace("/", " "))
+        return tr("{name} untrained").format(name=name)
     name, step = split(model)
-    title = Path(name).name or name
+    title = short_name(Path(name).name or name)
     return title if step is None else tr("{name} at step {step}").format(name=title, step=f"{step:,}")
+
+
+def short_name(name: str) -> str:
+    """A name of a model or a file that somebody else chose, in one line and no longer than can be read."""
+    return shortened(visible(shortened(name, NAME), keep=""), NAME)
 
 
 def model_tip(model: str, config: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from explorer_app import theme
+from explorer_app.model_words import short_name
 from explorer_app.text import tr
 
 TEXTS = (".txt", ".text", ".md")
@@ -47,7 +48,7 @@ def dropped(data: QMimeData) -> tuple[str, str]:
         )
     if not urls[0].isLocalFile():
         return "", tr("{url} is not on this machine: download it, then drop its folder.").format(
-            url=urls[0].toString()
+            url=short_name(urls[0].toString())
         )
     return urls[0].toLocalFile(), ""
 
@@ -108,9 +109,9 @@ class DropVeil(QWidget):
         path, wrong = dropped(data)
         texts = dropped_texts(data)
         self.wrong = bool(wrong) and not texts
-        self.words = wrong or tr("Drop to open {name}").format(name=Path(path).name or path)
+        self.words = wrong or tr("Drop to open {name}").format(name=short_name(Path(path).name or path))
         if texts:
-            names = ", ".join(Path(path).name for path in texts)
+            names = short_name(", ".join(Path(path).name for path in texts))
             self.words = tr("Drop to train on {names}").format(names=names)
         self._entered = False
         self.setGeometry(self.covered.rect())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
+from model_core.plain_text import one_line
 from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QStandardItemModel
@@ -11,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QProgressBar,
     QSizePolicy,
@@ -34,6 +34,8 @@ from explorer_app.settings import Recent
 from explorer_app.text import tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label, caption, tip
 from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -72,7 +74,7 @@ class EngineLight(QWidget):
         }
 
     def show_state(self, state: str) -> None:
-        self.setToolTip(self.words()[state][1])
+        self.setToolTip(tip(self.words()[state][1]))
         self.setAccessibleName(self.text())
         self.update()
 
@@ -137,16 +139,18 @@ class PromptBar(QWidget):
         self.prompt = QLineEdit(session.scene.prompt)
         self.prompt.setPlaceholderText(tr("Type a prompt"))
         self.prompt.setAccessibleName(tr("Prompt"))
-        self.prompt.setToolTip(tr("What the model reads. Every panel follows while you type."))
+        self.prompt.setToolTip(tip(tr("What the model reads. Every panel follows while you type.")))
         self.target = QLineEdit(session.scene.target)
         self.target.setPlaceholderText(tr("the same as the encoder"))
         self.target.setAccessibleName(tr("What the decoder reads"))
         self.target.setToolTip(
-            tr(
-                "What the decoder reads, and whose next token is foreseen. Every panel follows while you type."
+            tip(
+                tr(
+                    "What the decoder reads, and whose next token is foreseen. Every panel follows while you type."
+                )
             )
         )
-        self.reads = [QLabel(tr("Encoder reads")), QLabel(tr("Decoder reads"))]
+        self.reads = [Label(tr("Encoder reads")), Label(tr("Decoder reads"))]
         self.special = QCheckBox(tr("BOS"))
         self.light = EngineLight(session)
         self.bar = QProgressBar()
@@ -154,9 +158,8 @@ class PromptBar(QWidget):
         self.bar.setRange(0, 1000)
         self.stop = QToolButton()
         self.stop.setText(tr("Cancel"))
-        self.stop.setToolTip(tr("Stop the engine's present work (Escape)"))
-        self.line = QLabel()
-        self.line.setTextFormat(Qt.TextFormat.PlainText)
+        self.stop.setToolTip(tip(tr("Stop the engine's present work (Escape)")))
+        self.line = Label()
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.fix = QToolButton()
@@ -168,9 +171,8 @@ class PromptBar(QWidget):
         self.show_tokens()
 
     def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
-        box = QComboBox()
-        box.setAccessibleName(name)
-        box.setToolTip(meaning)
+        box = Chooser(name)
+        box.setToolTip(tip(meaning))
         # As wide before the engine has said what there is as afterwards, so that the prompt does not jump.
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(characters)
@@ -278,7 +280,7 @@ class PromptBar(QWidget):
                 if missing := "" if known else why_missing(choice.model):
                     about = f"{about}\n{missing}"
                     cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)
-                self.model.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
+                self.model.setItemData(row, tip(about), Qt.ItemDataRole.ToolTipRole)
             self.model.insertSeparator(self.model.count())
             for text in (tr("Open file…"), tr("Open folder…"), tr("New untrained model…")):
                 self.model.addItem(text)
@@ -298,7 +300,9 @@ class PromptBar(QWidget):
                 self.device.addItem(
                     " · ".join(part for part in (device["name"], memory) if part), device["name"]
                 )
-                self.device.setItemData(self.device.count() - 1, device["title"], Qt.ItemDataRole.ToolTipRole)
+                self.device.setItemData(
+                    self.device.count() - 1, tip(device["title"]), Qt.ItemDataRole.ToolTipRole
+                )
         with QSignalBlocker(self.dtype):
             self.dtype.clear()
             for dtype in greeting.get("dtypes", DTYPES):
@@ -355,7 +359,7 @@ class PromptBar(QWidget):
         colours = theme.current()
         colour = colours.muted
         if self.session.message:
-            text, colour = sentence(self.session.message), colours.warning
+            text, colour = one_line(sentence(self.session.message)), colours.warning
         elif busy:
             text = self._doing(what)
         elif len(self.session.texts) > 1:
@@ -368,17 +372,17 @@ class PromptBar(QWidget):
         theme.colour_text(self.line, colour)
         self.line.setText(text)
         self.line.setMaximumWidth(round(QFontMetricsF(self.line.font()).horizontalAdvance(text)) + 4)
-        self.line.setToolTip(text)
+        self.line.setToolTip(tip(text))
 
     def _offer(self, field: str, text: str) -> None:
         """Say on the button what it would change."""
         if field == "version":
             self.fix.setText(tr("Open what is there now"))
-            self.fix.setToolTip(tr("Load the model again, as its files are now"))
+            self.fix.setToolTip(tip(tr("Load the model again, as its files are now")))
             return
         cut = getattr(self.session.scene, field).startswith(text)
-        self.fix.setText(tr("Cut to fit") if cut else tr("Use “{text}”").format(text=text))
-        self.fix.setToolTip(tr("Change the prompt to what the model can read"))
+        self.fix.setText(tr("Cut to fit") if cut else caption(tr("Use “{text}”").format(text=text)))
+        self.fix.setToolTip(tip(tr("Change the prompt to what the model can read")))
 
     def _doing(self, what: str) -> str:
         if self.session.engine == "starting":
@@ -408,8 +412,10 @@ class PromptBar(QWidget):
         prefixes = [] if run is None else run.facts.get("prefixes", [])
         self.special.setVisible(bool(prefixes))
         self.special.setToolTip(
-            tr("Put {tokens} before the prompt, as the model's configuration says.").format(
-                tokens=" ".join(prefixes)
+            tip(
+                tr("Put {tokens} before the prompt, as the model's configuration says.").format(
+                    tokens=" ".join(prefixes)
+                )
             )
         )
         if run is not None:

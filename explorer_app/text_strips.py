@@ -5,12 +5,13 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetricsF, QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from explorer_app.attention_text import text_words
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.chips import TokenStrip
+from explorer_app.widgets.plain import Label
 
 MOST_TEXTS = 2
 
@@ -22,7 +23,7 @@ class TextStrips(QWidget):
         super().__init__(parent)
         self.session = session
         self.strips = [TokenStrip() for _ in range(MOST_TEXTS)]
-        self.names = [QLabel() for _ in self.strips]
+        self.names = [Label() for _ in self.strips]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(round(QFontMetricsF(self.font()).height() / 2))

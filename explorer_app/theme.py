@@ -47,6 +47,9 @@ class Theme:
     """Ground of buttons, chips and headers."""
     hover: str
     border: str
+    """Ornament: lines between things that are told apart without them."""
+    edge: str
+    """Outline of what can be typed in, pressed or dragged, and of shapes that are drawn."""
     warning: str
     error: str
 
@@ -65,6 +68,11 @@ class Theme:
         return _diverging(self.name)
 
     @property
+    def marks(self) -> Lut:
+        """[n, 3]: the part of the sequential map that is seen as a bar or a point on every ground."""
+        return _marks(self.name)
+
+    @property
     def cyclic(self) -> Lut:
         """[256, 3]: once around the hues at one lightness, ending where it began; for angles."""
         return _cyclic(self.name)
@@ -77,7 +85,7 @@ LIGHT = Theme(
     value="#11764b",
     output="#a827c7",
     masked="#dcdfe4",
-    masked_line="#b3b9c2",
+    masked_line="#787f8a",
     accent="#a25206",
     on_accent="#ffffff",
     text="#1a1f26",
@@ -87,6 +95,7 @@ LIGHT = Theme(
     raised="#ffffff",
     hover="#e4e9f0",
     border="#cdd3dc",
+    edge="#7b838f",
     warning="#7d5b00",
     error="#c3002f",
 )
@@ -98,7 +107,7 @@ DARK = Theme(
     value="#29ba4d",
     output="#cb7efe",
     masked="#3a3f48",
-    masked_line="#59606c",
+    masked_line="#878e9a",
     accent="#fa7d00",
     on_accent="#20160a",
     text="#e7eaf0",
@@ -108,9 +117,25 @@ DARK = Theme(
     raised="#272b34",
     hover="#303643",
     border="#3b424f",
+    edge="#868e9c",
     warning="#f0d060",
     error="#ff7568",
 )
+
+# What must be told apart, and how far (WCAG 2.2 AA, 1.4.3 and 1.4.11): the first on the second. Borders, grid lines and
+# grounds beside each other are ornament; maps are read by their bar, and what is written on them is black or white.
+TEXT, GRAPHIC = 4.5, 3.0
+GROUNDS = ("panel", "window", "raised", "hover")
+ROLES = ("query", "key", "value", "output", "accent")
+PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], float], ...] = (
+    (("text", "muted", "warning", "error", *ROLES), GROUNDS, TEXT),
+    (("on_accent",), ("accent",), TEXT),
+    (("panel",), ("error",), TEXT),
+    (("edge",), GROUNDS, GRAPHIC),
+    (("masked_line",), ("masked", "panel"), GRAPHIC),
+)
+TINT = 0.07
+"""How much of a role's colour lies under its name: on a chip or a box it can still be read."""
 
 # The ramps pass through these colours; the first is the panel's.
 _RAMPS: dict[Scheme, list[str]] = {
@@ -174,6 +199,8 @@ def _wear(app: QApplication, theme: Theme) -> None:
     # replaces none; and under a sheet a new palette does not reach every widget.
     app.setStyleSheet("")
     app.setPalette(_palette(theme))
+    for kind in OUTLINED:
+        app.setPalette(_outlined(theme), kind)  # type: ignore[arg-type]  # PySide takes text, its stubs bytes
     app.setStyleSheet(_style_sheet(theme))
     notifier.changed.emit(theme)
 
@@ -218,9 +245,27 @@ def contrast(one: str, other: str) -> float:
     return (bright + 0.05) / (dim + 0.05)
 
 
+def white_is_read_on(colours: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """[..., 3] to [...]: whether white is read better than black; the better one has a contrast of 4.58 or more."""
+    return _linear(colours / 255) @ _LUMINANCE < 0.179
+
+
+def ink_on(colours: NDArray[np.uint8]) -> str:
+    """Black or white, whichever is read on one colour [3]."""
+    return "#ffffff" if white_is_read_on(colours) else "#000000"
+
+
+def hex_of(colour: NDArray[np.uint8]) -> str:
+    """[3] as "#rrggbb"."""
+    red, green, blue = colour.tolist()
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+
+
 def _luminance(colour: str) -> float:
-    linear = _linear(_rgb(colour))
-    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return float(_linear(_rgb(colour)) @ _LUMINANCE)
 
 
 def _rgb(colour: str) -> NDArray[np.float64]:
@@ -278,6 +323,15 @@ def _sequential(name: Scheme) -> Lut:
 
 
 @cache
+def _marks(name: Scheme) -> Lut:
+    theme = DARK if name == "dark" else LIGHT
+    grounds = [getattr(theme, ground) for ground in GROUNDS]
+    lut = _sequential(name)
+    seen = (min(contrast(hex_of(colour), ground) for ground in grounds) >= GRAPHIC for colour in lut)
+    return lut[next(place for place, enough in enumerate(seen) if enough) :]
+
+
+@cache
 def _diverging(name: Scheme) -> Lut:
     negative, positive = (_even_ramp(arm, 128) for arm in _ARMS[name])
     lut = np.concatenate([negative[::-1], positive])
@@ -327,6 +381,17 @@ def _palette(theme: Theme) -> QPalette:
     for which in (role.WindowText, role.Text, role.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.muted))
     palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(theme.border))
+    palette.setColor(QPalette.ColorGroup.Disabled, role.HighlightedText, QColor(theme.text))
+    return palette
+
+
+OUTLINED = ("QLineEdit", "QComboBox", "QAbstractSpinBox", "QAbstractButton", "QSlider", "QProgressBar")
+
+
+def _outlined(theme: Theme) -> QPalette:
+    """For what Fusion draws an outline around: it makes that from the window's colour, 40 % darker."""
+    palette = _palette(theme)
+    palette.setColor(QPalette.ColorRole.Window, QColor(theme.edge).lighter(140))
     return palette
 
 
@@ -336,7 +401,7 @@ def _style_sheet(theme: Theme) -> str:
         QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border};
                     padding: 0.2em; }}
         QMainWindow::separator {{ background: {theme.window}; width: 0.4em; height: 0.4em; }}
-        QMainWindow::separator:hover {{ background: {theme.border}; }}
+        QMainWindow::separator:hover {{ background: {theme.edge}; }}
         QHeaderView::section {{ color: {theme.muted}; background: {theme.window}; border: none;
                                 border-right: 1px solid {theme.border};
                                 border-bottom: 1px solid {theme.border}; padding: 0.2em 0.4em; }}
@@ -353,8 +418,8 @@ def _style_sheet(theme: Theme) -> str:
         QScrollBar {{ background: transparent; }}
         QScrollBar:horizontal {{ height: 0.75em; }}
         QScrollBar:vertical {{ width: 0.75em; }}
-        QScrollBar::handle {{ background: {theme.border}; border-radius: 0.25em; margin: 0.1em; }}
-        QScrollBar::handle:hover {{ background: {theme.muted}; }}
+        QScrollBar::handle {{ background: {theme.edge}; border-radius: 0.25em; margin: 0.1em; }}
+        QScrollBar::handle:hover {{ background: {theme.text}; }}
         QScrollBar::handle:horizontal {{ min-width: 2em; }}
         QScrollBar::handle:vertical {{ min-height: 2em; }}
         QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QGridLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSizePolicy,
@@ -24,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.model_words import model_title
+from explorer_app.model_words import model_title, short_name
 from explorer_app.own_folders import data_folder
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -38,6 +37,8 @@ from explorer_app.training import (
     is_free,
     unfinished,
 )
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label, tip
 
 ROWS = ("what", "data", "out", "numbers")
 MOST_FOLDERS = 1000
@@ -58,12 +59,16 @@ class TrainForm(QWidget):
         self.data: tuple[str, ...] = session.training.texts
         self.found: Unfinished | None = None
         self._own_folder = True  # proposed here, and not by the person
-        self.what = QComboBox()
-        self.what.setAccessibleName(tr("Train"))
+        self.what = Chooser(tr("Train"))
+        # A long name of the model on screen is cut off in the box; the panel does not grow for it.
+        self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.what.setMinimumContentsLength(12)
         self.what.setToolTip(
-            tr(
-                "A preset, from first weights; or the model on screen, further: "
-                "open any checkpoint first, or make a model with File > New untrained model."
+            tip(
+                tr(
+                    "A preset, from first weights; or the model on screen, further: "
+                    "open any checkpoint first, or make a model with File > New untrained model."
+                )
             )
         )
         self.texts = QLineEdit()
@@ -73,23 +78,27 @@ class TrainForm(QWidget):
         self.choose_data.setAccessibleName(tr("Choose texts"))
         self.out = QLineEdit()
         self.out.setAccessibleName(tr("Folder to write to"))
-        self.out.setToolTip(tr("Checkpoints, the log and in the end a model card are written there."))
+        self.out.setToolTip(tip(tr("Checkpoints, the log and in the end a model card are written there.")))
         self.choose_out = QPushButton(tr("Choose…"))
         self.choose_out.setAccessibleName(tr("Choose a folder"))
         self.new_folder = QPushButton(tr("New folder"))
-        self.new_folder.setToolTip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        self.new_folder.setToolTip(
+            tip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        )
         self.steps = self._number(tr("Steps"), 1, MOST_STEPS, tr("How many steps the training has in all."))
         self.batch = self._number(
             tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
         )
         self.lr = QLineEdit()
-        self.lr.setToolTip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        self.lr.setToolTip(
+            tip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        )
         self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
-        self.device, self.dtype = QComboBox(), QComboBox()
-        self.device.setToolTip(tr("Where the training computes."))
-        self.dtype.setToolTip(tr("The number type of the matrix products; weights are float32."))
+        self.device, self.dtype = Chooser(tr("Device")), Chooser(tr("Number type"))
+        self.device.setToolTip(tip(tr("Where the training computes.")))
+        self.dtype.setToolTip(tip(tr("The number type of the matrix products; weights are float32.")))
         self.dtype.addItems(AUTOCAST)
-        self.said = {row: QLabel() for row in ROWS}
+        self.said = {row: Label() for row in ROWS}
         self._lay_out()
         self._connect()
         self.show_choices()
@@ -99,7 +108,7 @@ class TrainForm(QWidget):
         box.setRange(least, most)
         box.setGroupSeparatorShown(True)
         box.setAccessibleName(name)
-        box.setToolTip(meaning)
+        box.setToolTip(tip(meaning))
         return box
 
     def _lay_out(self) -> None:
@@ -114,9 +123,10 @@ class TrainForm(QWidget):
         )
         for number, fields in enumerate(named):
             for place, (name, field) in enumerate(fields):
-                label = QLabel(name)
-                label.setBuddy(field)
-                field.setAccessibleName(name)
+                label = Label(name)
+                if not isinstance(field, Chooser):
+                    label.setBuddy(field)
+                    field.setAccessibleName(name)
                 field.setMinimumWidth(line * 4)
                 field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
                 numbers.addWidget(label, number, 2 * place)
@@ -135,7 +145,7 @@ class TrainForm(QWidget):
         ]
         for number, (name, held, buttons) in enumerate(rows):
             row = 2 * number
-            label = QLabel(name)
+            label = Label(name)
             grid.addWidget(label, row, 0)
             wide = 3 - len(buttons)
             if isinstance(held, QWidget):
@@ -214,7 +224,7 @@ class TrainForm(QWidget):
     def _further(self) -> str:
         """What is trained further: the model on screen, or what the folder's training began from."""
         if self.found is not None and self.found.run.checkpoint:
-            return tr("{model}, further").format(model=self.found.run.checkpoint)
+            return tr("{model}, further").format(model=short_name(self.found.run.checkpoint))
         return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
 
     def _choose_what(self, _: int = 0) -> None:
@@ -252,11 +262,11 @@ class TrainForm(QWidget):
 
     def show_texts(self) -> None:
         own = self.makes_its_own
-        self.texts.setText("" if own else ", ".join(Path(path).name for path in self.data))
+        self.texts.setText("" if own else ", ".join(short_name(Path(path).name) for path in self.data))
         self.texts.setPlaceholderText(
             tr("it makes its own data") if own else tr("choose UTF-8 text files, or drop them on the window")
         )
-        self.texts.setToolTip("\n".join(self.data))
+        self.texts.setToolTip(tip("\n".join(self.data)))
         self.texts.setEnabled(not own)
         self.choose_data.setEnabled(not own)
 

@@ -9,13 +9,11 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
@@ -32,6 +30,8 @@ from explorer_app.engine_client import EngineClient
 from explorer_app.model_words import UNTRAINED, count_text, memory_text
 from explorer_app.session import Session
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label, RichLabel, rich
 
 FIRST = "gpt2"
 SEED = {"name": "seed", "kind": "int", "choices": []}
@@ -56,12 +56,12 @@ class UntrainedDialog(QDialog):
         self.about = QTextBrowser()
         self.about.setFrameShape(QFrame.Shape.NoFrame)
         self.about.setAccessibleName(tr("What makes this architecture different"))
-        self.sizes = QComboBox()
-        self.sizes.setAccessibleName(tr("Published size"))
+        self.sizes = Chooser(tr("Published size"))
         self.area = QScrollArea()
+        self.area.setAccessibleName(tr("Configuration"))
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.takes = QLabel()
+        self.takes = RichLabel()
         self.takes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.takes.setWordWrap(True)
         self.takes.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -83,7 +83,7 @@ class UntrainedDialog(QDialog):
         self.families.setFixedWidth(line * 11)
         self.about.setFixedHeight(round(line * 12.5))
         self.about.document().setDocumentMargin(line * 0.6)
-        size = QLabel(tr("Begin with the published size"))
+        size = Label(tr("Begin with the published size"))
         size.setBuddy(self.sizes)
         row = QHBoxLayout()
         row.addWidget(size)
@@ -198,15 +198,15 @@ class UntrainedDialog(QDialog):
             return
         need, free = size["bytes"][scene.dtype], size["free"]
         words = [
-            tr("<b>{count}</b> parameters ({exact})").format(
-                count=count_text(size["parameters"]), exact=f"{size['parameters']:,}"
+            rich(
+                tr("<b>{count}</b> parameters ({exact})"),
+                count=count_text(size["parameters"]),
+                exact=f"{size['parameters']:,}",
             ),
-            tr("<b>{memory}</b> in {dtype}").format(memory=memory_text(need), dtype=scene.dtype),
+            rich(tr("<b>{memory}</b> in {dtype}"), memory=memory_text(need), dtype=scene.dtype),
         ]
         if free is not None:
-            words.append(
-                tr("{memory} free on {device}").format(memory=memory_text(free), device=scene.device)
-            )
+            words.append(rich(tr("{memory} free on {device}"), memory=memory_text(free), device=scene.device))
         text = " · ".join(words)
         fits = free is None or need <= free
         if not fits:

@@ -26,10 +26,8 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
-    QLabel,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QTabBar,
     QTabWidget,
     QToolBar,
@@ -38,6 +36,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.about import about_text
 from explorer_app.config_form import AsksDialog, with_words
 from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
@@ -53,6 +52,7 @@ from explorer_app.settings import Kept, Layout, Recent, Settings
 from explorer_app.text import tr
 from explorer_app.trainer import Trainer
 from explorer_app.untrained_dialog import UntrainedDialog
+from explorer_app.widgets.plain import Label, Message, caption, tip, title_text
 
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
@@ -80,7 +80,7 @@ class MainWindow(QMainWindow):
         self.registered = load_panels()
         self.docks: dict[str, PanelDock] = {}
         self.prompt_bar = PromptBar(session, self.kept.recent)
-        self.status = QLabel()
+        self.status = Label()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = self._arranging = False
@@ -332,13 +332,13 @@ class MainWindow(QMainWindow):
         recent = self.prompt_bar.recent
         for model in recent:
             missing = why_missing(model.model)
-            title = model_title(model.model).replace("&", "&&")
+            title = model_title(model.model)
             entry = self._add(
                 self.recent,
-                tr("{model} ({reason})").format(model=title, reason=missing) if missing else title,
+                caption(tr("{model} ({reason})").format(model=title, reason=missing) if missing else title),
                 partial(self.open, model.model, model.config),
             )
-            entry.setToolTip(model_tip(model.model, model.config))
+            entry.setToolTip(tip(model_tip(model.model, model.config)))
             entry.setEnabled(not missing)
         if not recent:
             self._add(self.recent, tr("Nothing was opened yet"), lambda: None).setEnabled(False)
@@ -389,14 +389,10 @@ class MainWindow(QMainWindow):
         self._add(menu, tr("&About Layerscope"), self.show_about)
 
     def show_about(self) -> None:
-        QMessageBox.about(
-            self,
-            tr("About Layerscope"),
-            tr(
-                "A desktop explorer of transformer architectures: type a prompt and see what the model really computed."
-                " Every number on screen is the model's."
-            ),
-        )
+        box = Message(self, tr("About Layerscope"), about_text())
+        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        box.exec()
+        box.deleteLater()
 
     # Following the session
 
@@ -423,7 +419,7 @@ class MainWindow(QMainWindow):
         """Title and status bar: the run that is on screen."""
         run, scene = self.session.run, self.session.shown
         model = model_title(scene.model)
-        self.setWindowTitle(tr("{model} – Layerscope").format(model=model))
+        self.setWindowTitle(title_text(tr("{model} – Layerscope").format(model=model)))
         parts = [model, scene.device, scene.dtype]
         if run is not None:
             counts = [len(text["tokens"]) for text in run["texts"]]
@@ -444,13 +440,16 @@ class MainWindow(QMainWindow):
         window = min((kind.window for kind in self.session.kinds if kind.window is not None), default=None)
         if window is None:
             self.causal.setText(tr("Causal &mask"))
-            self.causal.setToolTip(tr("Off: every token sees every other, those after it as well."))
+            self.causal.setToolTip(tip(tr("Off: every token sees every other, those after it as well.")))
         else:
             self.causal.setText(tr("Causal &mask and sliding window"))
             self.causal.setToolTip(
-                tr(
-                    "Off: every token sees every other, those after it as well as those before its window of {window}."
-                ).format(window=window)
+                tip(
+                    tr(
+                        "Off: every token sees every other, those after it as well as those before its window of "
+                        "{window}."
+                    ).format(window=window)
+                )
             )
         self.causal.setChecked(MASK_OFF not in self.session.scene.edits)
 
@@ -619,13 +618,11 @@ class MainWindow(QMainWindow):
         """Whether a training, if there is one, is to end with the window."""
         if not self.session.training.active:
             return True
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("Layerscope"))
-        box.setText(tr("A training is running. Stop it and close the window?"))
+        box = Message(self, tr("Layerscope"), tr("A training is running. Stop it and close the window?"))
+        box.setIcon(Message.Icon.Question)
         box.setInformativeText(tr("It keeps a checkpoint, and Resume in the Train panel goes on with it."))
-        stop = box.addButton(tr("Stop and close"), QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
+        stop = box.addButton(tr("Stop and close"), Message.ButtonRole.AcceptRole)
+        box.addButton(Message.StandardButton.Cancel)
         box.setDefaultButton(stop)
         box.exec()
         box.deleteLater()
@@ -676,10 +673,10 @@ class KeysDialog(QDialog):
         grid.setHorizontalSpacing(line * 2)
         grid.setVerticalSpacing(round(line * 0.3))
         for row, (keys, text) in enumerate(self.rows(window)):
-            name = QLabel(keys)
+            name = Label(keys)
             name.setFont(theme.mono_font())
             grid.addWidget(name, row, 0)
-            grid.addWidget(QLabel(text), row, 1)
+            grid.addWidget(Label(text), row, 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)

@@ -15,7 +15,6 @@ the commands that need it, so that --help answers at once.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -28,6 +27,7 @@ from model_core import edits
 from model_core.command import carried_out
 from model_core.errors import InputError, TooLong
 from model_core.paths import check_working_folder
+from model_core.plain_text import guard_terminal
 from model_core.recipe import AUTOCAST
 from model_core.text_file import read_text
 from model_core.writing import replaced, write_errors
@@ -51,8 +51,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. `--help` leaves by SystemExit, as argparse does."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a text
+    guard_terminal()
 
     def run() -> int:
         arguments = command_line().parse_args(argv)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from model_core.errors import Cancelled, InputError
+from model_core.plain_text import one_line
 
 WRONG = 2
 STOPPED = 130
@@ -33,7 +34,7 @@ def carried_out(command: Callable[[], int]) -> int:
 def complain(why: str) -> None:
     """One line on stderr, where there is a place for it."""
     with suppress(OSError, InputError, Cancelled):
-        print("layerscope:", " ".join(why.split()), file=sys.stderr, flush=True)
+        print("layerscope:", one_line(why), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from model_core.evaluation import evaluation, held_out
 from model_core.folder_lock import held
 from model_core.pairs import DatesTask
 from model_core.paths import expanded
+from model_core.plain_text import one_line, unguarded
 from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_files import CARD
@@ -147,7 +148,7 @@ def train_in_folder(
         short = (
             found.text or "nothing held out" if found.answers is None else f"{found.answers.exact:.2%} exact"
         )
-        print(f"{arguments.out}: {plan.name}, held out: {short}")
+        print(one_line(f"{arguments.out}: {plan.name}, held out: {short}"))
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -229,7 +230,7 @@ class Said:
         ends = self.redraws and progress.step < progress.steps
         done = progress.step * BAR // progress.steps
         bar = f"\r\033[K[{'#' * done}{'.' * (BAR - done)}]  " if self.redraws else ""
-        print(bar + line(progress), file=sys.stderr, end="" if ends else "\n", flush=True)
+        print(bar + line(progress), file=unguarded(sys.stderr), end="" if ends else "\n", flush=True)
 
 
 def line(progress: Progress) -> str:

@@ -1,11 +1,10 @@
 """Architecture: what the model on screen is, what makes it different from its neighbours, and what it is made of."""
 
-from html import escape
 from typing import Any
 
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.config_words import about_html, meaning
@@ -15,6 +14,7 @@ from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.plain import RichLabel, rich
 
 ARCHITECTURE = query("architecture")
 
@@ -28,7 +28,7 @@ class Architecture(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.about = browser(tr("What makes this architecture different"))
-        self.total = QLabel()
+        self.total = RichLabel()
         self.total.setWordWrap(True)
         self.total.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.parts = BarList("muted")
@@ -52,7 +52,8 @@ class Architecture(Panel):
         answer, colours = answers[ARCHITECTURE], theme.current()
         self.about.setHtml(about_html(answer["about"], colours.text, colours.muted))
         self.total.setText(
-            tr("<b>{count}</b> parameters, <b>{memory}</b> in {dtype} on {device}").format(
+            rich(
+                tr("<b>{count}</b> parameters, <b>{memory}</b> in {dtype} on {device}"),
                 count=count_text(answer["parameters"]),
                 memory=memory_text(answer["bytes"]),
                 dtype=answer["dtype"],
@@ -121,22 +122,27 @@ def facts_html(answer: Answer) -> str:
     """The configuration as a table, then where the model came from."""
     muted = theme.current().muted
     config = [
-        row(f"<code>{escape(name)}</code>", f"<b>{escape(value)}</b>", escape(meaning(name)))
+        rich("<tr><td><code>{name}</code></td>", name=name) + row(value, meaning(name), muted)
         for name, value in answer["config"].items()
     ]
     origin = [
-        row(escape(name), f"<b>{escape(value)}</b>", escape(about)) for name, value, about in origins(answer)
+        rich("<tr><td>{name}</td>", name=name) + row(value, about, muted)
+        for name, value, about in origins(answer)
     ]
 
     def table(title: str, rows: list[str]) -> str:
         return f'<p><b>{title}</b></p><table cellspacing="0" cellpadding="3">{"".join(rows)}</table>'
 
-    text = table(tr("Configuration"), config) + table(tr("Where it comes from"), origin)
-    return text.replace("MUTED", muted)
+    return table(tr("Configuration"), config) + table(tr("Where it comes from"), origin)
 
 
-def row(name: str, value: str, about: str) -> str:
-    return f'<tr><td>{name}</td><td>{value}</td><td style="color: MUTED">{about}</td></tr>'
+def row(value: str, about: str, muted: str) -> str:
+    return rich(
+        '<td><b>{value}</b></td><td style="color: {muted}">{about}</td></tr>',
+        value=value,
+        about=about,
+        muted=muted,
+    )
 
 
 def origins(answer: Answer) -> list[tuple[str, str, str]]:

@@ -34,7 +34,7 @@ from explorer_app.attention_text import (
     sides,
 )
 from explorer_app.foreseen import percent
-from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
+from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
@@ -43,6 +43,7 @@ from explorer_app.widgets.arrows import ARROWS
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.heatmap import Colours, colour_limits
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import rich, tip
 from explorer_app.widgets.thumbnails import ThumbnailGrid
 
 ROW_LENGTH = 20
@@ -171,7 +172,7 @@ class Attention(HeadPanel):
         self._overview = column(
             self._overview_title, self.roles, self.grid, self._row_title, self.row, self._about
         )
-        self._title = line()
+        self._title = rich_line()
         self.heatmap.double_clicked.connect(self._double_click)
         self.heatmap.installEventFilter(self)
         for view in (self.heatmap, self.grid):
@@ -250,8 +251,8 @@ class Attention(HeadPanel):
         )
         shared = sharing(selection.head, kind.heads, kind.kv_heads)
         self._title.setText(
-            f"<b>{head_title(kind, selection.layer, selection.head)}</b>"
-            + (f" &nbsp; {shared}" if shared else "")
+            rich("<b>{title}</b>", title=head_title(kind, selection.layer, selection.head))
+            + (rich(" &nbsp; {shared}", shared=shared) if shared else "")
         )
 
     def _draw_row(self) -> None:
@@ -409,16 +410,22 @@ class Attention(HeadPanel):
         self._mask_off.setChecked(masked and (mask_off in asked or bool(wider)))
         self._mask_off.setEnabled(masked and not wider)
         self._mask_off.setToolTip(
-            tr("There is no mask here: every token looks at all others already")
-            if not masked
-            else tr("The mask of this head is off already, by “{edit}”").format(edit=wider[0])
-            if wider
-            else tr("Let every token of this head look at later ones too (“{edit}”)").format(edit=mask_off)
+            tip(
+                tr("There is no mask here: every token looks at all others already")
+                if not masked
+                else tr("The mask of this head is off already, by “{edit}”").format(edit=wider[0])
+                if wider
+                else tr("Let every token of this head look at later ones too (“{edit}”)").format(
+                    edit=mask_off
+                )
+            )
         )
         self._ablate.setChecked(ablation in asked)
         self._ablate.setToolTip(
-            tr("Set what this head writes to zero (“{edit}”); its pattern stays as it is").format(
-                edit=ablation
+            tip(
+                tr("Set what this head writes to zero (“{edit}”); its pattern stays as it is").format(
+                    edit=ablation
+                )
             )
         )
         if kind is not None:
@@ -455,6 +462,6 @@ def _button(text: str, about: str) -> QToolButton:
     """A button that stays pressed."""
     button = QToolButton()
     button.setText(text)
-    button.setToolTip(about)
+    button.setToolTip(tip(about))
     button.setCheckable(True)
     return button

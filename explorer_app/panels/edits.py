@@ -1,6 +1,5 @@
 """Edits: what is changed in the model, one chip each, and a line to add another."""
 
-from html import escape
 from typing import Any
 
 from model_core.edits import AblateHead, parse
@@ -10,7 +9,6 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QScrollArea,
     QToolButton,
@@ -24,6 +22,7 @@ from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import Session
 from explorer_app.text import tr
+from explorer_app.widgets.plain import Label, RichLabel, rich
 
 
 class Chip(QFrame):
@@ -36,8 +35,7 @@ class Chip(QFrame):
         self.setStyleSheet(
             f"#chip {{ background: {colours.raised}; border: 1px solid {colours.accent}; border-radius: 0.4em; }}"
         )
-        self.words = QLabel(in_words(edit), self)
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        self.words = Label(in_words(edit), self)
         self.words.setWordWrap(True)
         self.remove = QToolButton(self)
         self.remove.setText(tr("Remove"))
@@ -58,7 +56,7 @@ class Edits(Panel):
         super().__init__(session, parent)
         self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
 
-        self.about = QLabel(tr("None active: the model runs as it is. An edit changes every panel."), self)
+        self.about = Label(tr("None active: the model runs as it is. An edit changes every panel."), self)
         self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
@@ -71,12 +69,11 @@ class Edits(Panel):
         self.add = QToolButton(self)
         self.add.setText(tr("Add"))
         self.add.setEnabled(False)
-        self.message = QLabel(self)
+        self.message = Label(parent=self)
         self.message.setForegroundRole(QPalette.ColorRole.BrightText)
         self.message.setWordWrap(True)
-        self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.hide()
-        self.offers = QLabel(self)
+        self.offers = RichLabel(parent=self)
         self.offers.setWordWrap(True)
         self.offers.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
 
@@ -96,6 +93,7 @@ class Edits(Panel):
         scrolled.addLayout(self._column)
         scrolled.addStretch(1)
         self.area = QScrollArea(self)
+        self.area.setAccessibleName(tr("Active edits"))
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setWidget(inside)
@@ -143,7 +141,7 @@ class Edits(Panel):
         at, kind = self.session.selection, self.session.attention
         self.entry.setPlaceholderText(str(AblateHead(at.layer, at.head, at.stack)))
         links = [
-            f'<a href="{escape(edit)}" style="color:{theme.current().query}">{escape(edit).replace(" ", "&nbsp;")}</a>'
+            rich('<a href="{edit}">{words}</a>', edit=edit, words=edit.replace(" ", "\u00a0"))
             for edit in suggestions(at.layer, at.head, at.stack, kind is None or has_mask(kind))
             if edit not in self.session.scene.edits
         ]

@@ -16,6 +16,7 @@ from explorer_app.session import SITES, Selection, Session
 from explorer_app.site_words import roles, shape_text, shape_words
 from explorer_app.text import tr
 from explorer_app.widgets.graph_view import ZOOM_STEP, GraphView, Look
+from explorer_app.widgets.plain import tip
 from explorer_app.widgets.readout import Readout
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ class ModelGraph(Panel):
         foot.setContentsMargins(6, 2, 2, 2)
         foot.setSpacing(2)
         foot.addWidget(self.readout, 1)
-        for text, tip, act in (
+        for text, about, act in (
             ("−", tr("Zoom out (key −)"), lambda: self.view.zoom_by(1 / ZOOM_STEP)),
             ("+", tr("Zoom in (key +)"), lambda: self.view.zoom_by(ZOOM_STEP)),
             (tr("Fit"), tr("Fit to the width (key 0)"), self.view.fit),
         ):
             button = QToolButton(self)
             button.setText(text)
-            button.setToolTip(tip)
+            button.setToolTip(tip(about))
             button.setAutoRaise(True)
             button.clicked.connect(act)
             foot.addWidget(button)

@@ -10,7 +10,6 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF, QKeyEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSlider,
     QStackedLayout,
@@ -27,6 +26,7 @@ from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.icons import shape_icon
 from explorer_app.widgets.lines import Series, SeriesPlot
+from explorer_app.widgets.plain import Label, RichLabel, tip
 
 GROWTH = query("growth")
 PLAY_MS = 600
@@ -92,21 +92,21 @@ class Growth(Panel):
         self.slider.setTickInterval(1)
         self.slider.valueChanged.connect(self.go_to)
         self.step = line()
-        self.heads = QLabel()
+        self.heads = RichLabel()
         self.heads.setWordWrap(True)
-        self.heads.setTextFormat(Qt.TextFormat.RichText)
         self.heads.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self.heads.linkActivated.connect(self._focus_head)
         self.heads.setToolTip(
-            tr(
-                "On random tokens repeated twice, which only a rule can foresee. Previous token: mean weight on the "
-                "token before. Induction: mean weight on the token that followed the same token the last time "
-                "(Elhage et al. 2021, Olsson et al. 2022)."
+            tip(
+                tr(
+                    "On random tokens repeated twice, which only a rule can foresee. Previous token: mean weight on "
+                    "the token before. Induction: mean weight on the token that followed the same token the last time "
+                    "(Elhage et al. 2021, Olsson et al. 2022)."
+                )
             )
         )
-        self.sentence = QLabel()
+        self.sentence = Label()
         self.sentence.setWordWrap(True)
-        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
         self.open = QPushButton(tr("Open the growing model"))
         self.open.clicked.connect(self._open)
         self._stack = QStackedLayout(self)
@@ -249,9 +249,9 @@ class Growth(Panel):
 
     def _draw_icon(self) -> None:
         playing = self.timer.isActive()
-        tip = tr("Pause (Space)") if playing else tr("Play the training (Space)")
-        self.play.setToolTip(tip)
-        self.play.setAccessibleName(tip)
+        about = tr("Pause (Space)") if playing else tr("Play the training (Space)")
+        self.play.setToolTip(tip(about))
+        self.play.setAccessibleName(about)
         side = round(QFontMetricsF(self.font()).height())
         self.play.setIconSize(QSize(side, side))
         self.play.setIcon(shape_icon("||" if playing else ">", side, self.devicePixelRatioF(), filled=True))

@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QCompleter,
     QHBoxLayout,
-    QLabel,
     QSpinBox,
     QTabWidget,
     QVBoxLayout,
@@ -20,7 +19,9 @@ from explorer_app.session import RUN, SITES, Session
 from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.histogram import Histogram
+from explorer_app.widgets.plain import Label, tip
 from explorer_app.widgets.table import ArrayTable
 
 ROLES: dict[str, Role] = {"T": "query", "S": "key"}
@@ -43,11 +44,10 @@ class Inspector(Panel):
         self._shown: tuple[Answer | str, ...] | None = None
         self._axes: tuple[str, str] = ("", "")
 
-        self.chooser = QComboBox(self)
+        self.chooser = Chooser(tr("Site"), self)
         self.chooser.setEditable(True)
         self.chooser.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.chooser.setAccessibleName(tr("Site"))
-        self.chooser.setToolTip(tr("Any value of the forward pass; type part of its name"))
+        self.chooser.setToolTip(tip(tr("Any value of the forward pass; type part of its name")))
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         completer = self.chooser.completer()
         assert completer is not None
@@ -55,7 +55,7 @@ class Inspector(Panel):
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
         self.facts = self._line()
         self.spins: dict[str, QSpinBox] = {}
-        self._spin_labels: dict[str, QLabel] = {}
+        self._spin_labels: dict[str, Label] = {}
         self._spin_row = QHBoxLayout()
         self._spin_row.addStretch(1)
         self.statistics = self._line()
@@ -86,8 +86,8 @@ class Inspector(Panel):
         editor.editingFinished.connect(self._choose)
         self.table.cell_clicked.connect(self._select)
 
-    def _line(self) -> QLabel:
-        line = QLabel(self)
+    def _line(self) -> Label:
+        line = Label(parent=self)
         line.setWordWrap(True)
         line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return line
@@ -217,7 +217,7 @@ class Inspector(Panel):
             self._spin_labels[axis].setVisible(axis in sizes)
 
     def _add_spin(self, axis: str) -> None:
-        label, spin = QLabel(axis_words(axis), self), QSpinBox(self)
+        label, spin = Label(axis_words(axis), self), QSpinBox(self)
         label.setBuddy(spin)
         spin.setAccessibleName(axis_words(axis))
         spin.valueChanged.connect(lambda position: self._fix(axis, position))

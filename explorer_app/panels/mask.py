@@ -27,12 +27,13 @@ from explorer_app.attention_text import (
     sides,
 )
 from explorer_app.foreseen import percent
-from explorer_app.head_panel import Floats, HeadPanel, beside, column, line
+from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.plain import rich, tip
 
 NEXT_TOKEN = query("next_token", k=40)
 COMPARED_CELLS = 4 << 20
@@ -230,15 +231,15 @@ class Mask(HeadPanel):
         super().__init__(session, parent)
         self._drawn_changes: tuple[Answer | str | None, ...] | None = None
 
-        self._title = line()
-        self.rule = line(wrap=True)
+        self._title = rich_line()
+        self.rule = rich_line(wrap=True)
         self.switches = [QCheckBox() for _ in range(3)]
         for switch, slot in zip(
             self.switches, (self._switch_all, self._switch_layer, self._switch_head), strict=True
         ):
             switch.clicked.connect(slot)
         self.in_force = line(wrap=True)
-        self.changed_title = line(wrap=True)
+        self.changed_title = rich_line(wrap=True)
         self.changed = line(wrap=True)
         self.bars = BarList("output")
         self.heads_title = line(wrap=True)
@@ -305,7 +306,7 @@ class Mask(HeadPanel):
             bar=False,
         )
         title = head_title(kind, selection.layer, selection.head)
-        self._title.setText(f"<b>{title}</b> &nbsp; {cells_words(values)}")
+        self._title.setText(rich("<b>{title}</b> &nbsp; {cells}", title=title, cells=cells_words(values)))
 
     # The switch
 
@@ -330,9 +331,11 @@ class Mask(HeadPanel):
             switch.setCheckState(causal_state(edits, scope, kind))
             switch.setEnabled(wider is None)
             switch.setToolTip(
-                tr("“{edit}” decides over this one: turn the mask on there first").format(edit=wider)
-                if wider
-                else switch_words(kind, scope)
+                tip(
+                    tr("“{edit}” decides over this one: turn the mask on there first").format(edit=wider)
+                    if wider
+                    else switch_words(kind, scope)
+                )
             )
         known = known_edits(edits)
         heads = kind.layers * kind.heads
@@ -389,7 +392,7 @@ class Mask(HeadPanel):
         scene = self.session.before
         self.bars.setVisible(before is not None and now is not None)
         if scene is None:
-            self.changed_title.setText("<b>" + tr("What a switch changes") + "</b>")
+            self.changed_title.setText(rich("<b>{title}</b>", title=tr("What a switch changes")))
             self.changed.setText(
                 tr(
                     "Turn a switch: the next-token probabilities before and after, and the heads whose attention "
@@ -397,7 +400,9 @@ class Mask(HeadPanel):
                 )
             )
             return
-        self.changed_title.setText(f"<b>{what_changed(scene.edits, self.session.shown.edits)}</b>")
+        self.changed_title.setText(
+            rich("<b>{title}</b>", title=what_changed(scene.edits, self.session.shown.edits))
+        )
         if before is None or now is None:
             self.changed.setText(
                 tr(

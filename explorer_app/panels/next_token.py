@@ -3,8 +3,7 @@
 import math
 
 from model_core.queries import Answer, Query, query
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.foreseen import (
@@ -21,6 +20,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 
 NEXT = query("next_token", k=40)
 
@@ -37,12 +37,12 @@ class NextToken(Panel):
         self._words: list[str] = []
         self._chosen = 0
 
-        self.changed = QLabel(self)
+        self.changed = Label(parent=self)
         self.changed.setWordWrap(True)
         self.likely = BarList("output", self)
         self.likely.setAccessibleName(tr("Likeliest next tokens"))
         self.append = QToolButton(self)
-        self.total = QLabel(self)
+        self.total = RichLabel(parent=self)
         self.total.setWordWrap(True)
         self.prompt = BarList("query", self)
         self.prompt.setAccessibleName(tr("How well each token was foreseen"))
@@ -90,9 +90,13 @@ class NextToken(Panel):
         target = self._text() > 0
         self.tabs.setTabText(1, tr("Target") if target else tr("Prompt"))
         self.append.setToolTip(
-            tr("Put this token at the end of what the decoder reads; a double click on its bar does the same")
-            if target
-            else tr("Put this token at the end of the prompt; a double click on its bar does the same")
+            tip(
+                tr(
+                    "Put this token at the end of what the decoder reads; a double click on its bar does the same"
+                )
+                if target
+                else tr("Put this token at the end of the prompt; a double click on its bar does the same")
+            )
         )
 
     def _draw_likely(self, answer: Answer, before: Answer | None) -> None:
@@ -155,7 +159,6 @@ class NextToken(Panel):
         if sees_ahead(run["edits"]):
             warning = tr("An edit lets tokens see those they are to foresee: these are no predictions.")
             text += f'<br><span style="color:{colours.warning}">{warning}</span>'
-        self.total.setTextFormat(Qt.TextFormat.RichText)
         self.total.setText(text)
         self.prompt.show_bars(bars)
         self.prompt.set_chosen(self.session.token(self.session.selection.cursor, self._text()))
@@ -167,7 +170,7 @@ class NextToken(Panel):
         self.append.setEnabled(able)
         words = tr("Append “{word}”") if able else tr("“{word}”: half a character")
         word = self._words[row]
-        self.append.setText(words.format(word=word if len(word) <= 12 else word[:11] + "…"))
+        self.append.setText(caption(words.format(word=word if len(word) <= 12 else word[:11] + "…")))
 
     def _append(self, row: int) -> None:
         text = self._texts[row] if row < len(self._texts) else None

@@ -3,7 +3,7 @@
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from explorer_app.attention_text import text_words
 from explorer_app.norm_words import (
@@ -18,7 +18,9 @@ from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Selection, Session
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.lines import Series, SeriesPlot
+from explorer_app.widgets.plain import Label
 
 MEASURES = {"LayerNorm": ("mean", "variance"), "StdLayerNorm": ("mean", "std"), "RMSNorm": ("rms",)}
 
@@ -32,19 +34,18 @@ class Norms(Panel):
         self.norm: str | None = None
         self._last = session.selection
 
-        self.chooser = QComboBox(self)
-        self.chooser.setAccessibleName(tr("Norm"))
+        self.chooser = Chooser(tr("Norm"), self)
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.chooser.activated.connect(self._choose)
-        self.formula = QLabel(self)
+        self.formula = Label(parent=self)
         self.formula.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.formula.setWordWrap(True)
-        self.measured = QLabel(self)
+        self.measured = Label(parent=self)
         self.measured.setWordWrap(True)
-        self.tokens, self.tokens_title = SeriesPlot(self), QLabel(self)
-        self.gain, self.gain_title = SeriesPlot(self), QLabel(self)
-        self.before, self.before_title = SeriesPlot(self), QLabel(self)
-        self.after, self.after_title = SeriesPlot(self), QLabel(self)
+        self.tokens, self.tokens_title = SeriesPlot(self), Label(parent=self)
+        self.gain, self.gain_title = SeriesPlot(self), Label(parent=self)
+        self.before, self.before_title = SeriesPlot(self), Label(parent=self)
+        self.after, self.after_title = SeriesPlot(self), Label(parent=self)
 
         head = QHBoxLayout()
         head.addWidget(self.chooser)

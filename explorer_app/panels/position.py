@@ -5,7 +5,7 @@ import math
 import numpy as np
 from model_core.queries import Answer, Query, query
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.attention_text import text_words
@@ -20,6 +20,7 @@ from explorer_app.widgets.dials import Dials, Hand
 from explorer_app.widgets.heatmap import Heatmap
 from explorer_app.widgets.lines import Series, SeriesPlot
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import Label, RichLabel
 from explorer_app.widgets.readout import Readout
 from explorer_app.widgets.table import ArrayTable
 
@@ -32,7 +33,7 @@ class Position(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.rotary, self.table, self.none = Rotary(session), Table(session), QLabel()
+        self.rotary, self.table, self.none = Rotary(session), Table(session), Label()
         self.none.setWordWrap(True)
         self.none.setText(
             tr(
@@ -98,15 +99,15 @@ class Rotary(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.convention = QLabel(self)
+        self.convention = Label(parent=self)
         self.convention.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.convention.setWordWrap(True)
-        self.about = QLabel(self)
+        self.about = RichLabel(parent=self)
         self.about.setWordWrap(True)
         self.dials = Dials(self)
         self.readout = Readout(tr("Pair under the pointer"), self)
         self.scores = SeriesPlot(self)
-        self.scores_title = QLabel(self)
+        self.scores_title = Label(parent=self)
         self.scores_title.setWordWrap(True)
         self.angles = Heatmap(self)
         self.numbers = ArrayTable(self)
@@ -277,12 +278,12 @@ class Table(QWidget):
         super().__init__()
         self.session = session
         self.text = 0
-        self.about = QLabel(self)
+        self.about = Label(parent=self)
         self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.about.setWordWrap(True)
         self.rows = Heatmap(self)
-        self.row, self.row_title = SeriesPlot(self), QLabel(self)
-        self.cosines, self.cosines_title = Heatmap(self), QLabel(self)
+        self.row, self.row_title = SeriesPlot(self), Label(parent=self)
+        self.cosines, self.cosines_title = Heatmap(self), Label(parent=self)
 
         below = QHBoxLayout()
         for title, plot in ((self.row_title, self.row), (self.cosines_title, self.cosines)):

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from model_core.queries import Answer, Query, query
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer_app.focus import Cursor
 from explorer_app.panels import Answers, Panel, panel
@@ -15,6 +14,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.ladder import Ladder, Rung
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import Label
 
 NEAR = 24
 """Tokens on either side whose words are asked for ahead, so that pointing at one shows it at once."""
@@ -145,10 +145,9 @@ class WhyThisSplit(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.words = QLabel(self)
+        self.words = Label(parent=self)
         self.words.setWordWrap(True)
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
-        self.hint = QLabel(self)
+        self.hint = Label(parent=self)
         self.hint.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.hint.setWordWrap(True)
         self.hint.setText(tr("Click a token in the strip above to see its word, or point at one."))

@@ -1,24 +1,24 @@
 """The three attentions of an encoder-decoder side by side, sharing one cursor: who looks at whom, in which text."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Query
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.attention_text import Sides, head_map, kind_words, map_query, sides, text_words
 from explorer_app.focus import Cursor, kinds_of
 from explorer_app.foreseen import percent
-from explorer_app.head_panel import Floats, line
+from explorer_app.head_panel import Floats, rich_line
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.heatmap import Heatmap, Margins
+from explorer_app.widgets.plain import Label, RichLabel, rich
 
 LISTED = 3
 LEAST_SHARE = 0.38
@@ -102,12 +102,11 @@ class ThreeViews(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.maps = {name: Heatmap() for name in ("encoder", "cross", "decoder")}
-        self.titles = {name: line() for name in self.maps}
+        self.titles = {name: rich_line() for name in self.maps}
         self._drawn_maps: dict[str, tuple[Answer, int]] = {}
         self._sides: dict[str, Sides] = {}
         self.layer, self.head = QSpinBox(), QSpinBox()
-        self.told = QLabel()
-        self.told.setTextFormat(Qt.TextFormat.RichText)
+        self.told = RichLabel()
         self.told.setWordWrap(True)
         self.told.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.told.setAccessibleName(tr("What the cursor shows"))
@@ -135,7 +134,7 @@ class ThreeViews(Panel):
     def _words(self) -> QVBoxLayout:
         row = QHBoxLayout()
         for name, spin in ((tr("Layer"), self.layer), (tr("Head"), self.head)):
-            label = QLabel(name)
+            label = Label(name)
             label.setBuddy(spin)
             spin.setAccessibleName(name)
             row.addWidget(label)
@@ -182,7 +181,7 @@ class ThreeViews(Panel):
                 self._draw_map(run, kind, head_map(*drawn))
             focused = kind == self.session.attention
             title = tr("{kind} · L{layer} H{head}").format(kind=kind_words(kind), layer=layer, head=head)
-            self.titles[kind.name].setText(f"<b>{title}</b>" if focused else title)
+            self.titles[kind.name].setText(rich("<b>{title}</b>" if focused else "{title}", title=title))
             self.maps[kind.name].set_cursor(*self.session.seen(selection.cursor, kind))
         self._follow()
         self._align()
@@ -265,14 +264,15 @@ class ThreeViews(Panel):
         maps = {name: head_map(*drawn) for name, drawn in self._drawn_maps.items()}
         names = {kind.name: kind_words(kind) for kind in self._kinds()}
         told = (
-            (names[kind], escape(sentence).replace(" %", "&nbsp;%"))
+            rich(
+                '<p><span style="color:{colour}">{name}</span><br>{text}.</p>',
+                colour=colours.muted,
+                name=names[kind],
+                text=sentence.replace(" %", "\u00a0%"),
+            )
             for kind, sentence in story(cursor.stack, places, maps, self._sides)
         )
-        self.told.setText(
-            "".join(
-                f'<p><span style="color:{colours.muted}">{name}</span><br>{text}.</p>' for name, text in told
-            )
-        )
+        self.told.setText("".join(told))
 
     def lock(self, stack: str, row: int, col: int) -> None:
         """Lock a cell and focus its kind of attention, or unlock it where it is the locked one."""

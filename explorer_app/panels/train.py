@@ -7,7 +7,7 @@ from typing import Any
 from model_core.stamp import stamp
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.model_words import model_title
@@ -19,6 +19,7 @@ from explorer_app.train_form import TrainForm
 from explorer_app.training import Point, Spec, Training
 from explorer_app.widgets.curves import Curve, CurvePlot
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import Label, tip
 from explorer_app.widgets.readout import Readout
 
 
@@ -41,14 +42,14 @@ class Train(Panel):
         self.form = TrainForm(session)
         self.summary = Readout(tr("What is trained"))
         self.start, self.pause, self.stop = QPushButton(), QPushButton(), QPushButton()
-        self.words = QLabel()
+        self.words = Label()
         self.words.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(tr("Steps done"))
         self.numbers = Readout(tr("Numbers of the training"))
         self.plot = CurvePlot()
-        self.hint = QLabel(
+        self.hint = Label(
             tr(
                 "The losses are drawn here while training runs, and the newest checkpoint can be opened in the window: "
                 "every panel then shows how far the model has come."
@@ -59,7 +60,7 @@ class Train(Panel):
         self.open = QPushButton(tr("Open newest checkpoint"))
         self.follow = QCheckBox(tr("Follow"))
         self.follow.setToolTip(
-            tr("Open each checkpoint as soon as it is written, until another model is chosen.")
+            tip(tr("Open each checkpoint as soon as it is written, until another model is chosen."))
         )
         self.on_screen = Readout(tr("Which checkpoint is on screen"))
         self._lay_out()
@@ -203,9 +204,11 @@ class Train(Panel):
         stopping = training.state == "stopping"
         self.stop.setText(tr("Stop now") if stopping else tr("Stop"))
         self.stop.setToolTip(
-            tr("Do not wait: the last checkpoint that was written stays.")
-            if stopping
-            else tr("Stop after this step, keeping a checkpoint that can be gone on with.")
+            tip(
+                tr("Do not wait: the last checkpoint that was written stays.")
+                if stopping
+                else tr("Stop after this step, keeping a checkpoint that can be gone on with.")
+            )
         )
         self._show_words(training)
         self.bar.setVisible(active)

@@ -7,14 +7,16 @@ from model_core.names import AXES
 from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
 from explorer_app.focus import block_of
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
+from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.icons import shape_icon
+from explorer_app.widgets.plain import Label, tip
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 LONGEST = 12
@@ -129,11 +131,9 @@ class Transport(Panel):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(tr("Step of the forward pass"))
         self.slider.valueChanged.connect(self.session.go_to_step)
-        self.text = QLabel()
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.speed = QComboBox()
-        self.speed.setAccessibleName(tr("Speed"))
-        self.speed.setToolTip(tr("How fast playing goes on"))
+        self.text = Label()
+        self.speed = Chooser(tr("Speed"))
+        self.speed.setToolTip(tip(tr("How fast playing goes on")))
         for speed in SPEEDS:
             self.speed.addItem(tr("{speed:g} steps/s").format(speed=speed), speed)
         self.speed.setCurrentIndex(SPEEDS.index(2.0))
@@ -155,10 +155,10 @@ class Transport(Panel):
         theme.notifier.changed.connect(self._draw_icons)
         self._draw_icons()
 
-    def _button(self, tip: str, action: Callable[[], object]) -> QToolButton:
+    def _button(self, about: str, action: Callable[[], object]) -> QToolButton:
         button = QToolButton()
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
+        button.setToolTip(tip(about))
+        button.setAccessibleName(about)
         button.setAutoRaise(True)
         button.clicked.connect(action)
         return button
@@ -183,7 +183,7 @@ class Transport(Panel):
         site = sites[step]
         self.text.setText(caption(step, site, len(sites)))
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
-        self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
+        self.text.setToolTip(tip(f"{site['key']}: {meaning(site['key'])}\n{axes}"))
         if sites is not self._measured:
             self._measured = sites
             # As wide as its longest text, so that nothing moves while it plays; the longest has the most letters, or
@@ -244,7 +244,7 @@ class Transport(Panel):
             self.on_layer: ">>",
             self.last: ">|",
         }
-        self.play.setToolTip(tr("Pause (Space)") if playing else tr("Play (Space)"))
+        self.play.setToolTip(tip(tr("Pause (Space)") if playing else tr("Play (Space)")))
         side = round(QFontMetricsF(self.font()).height())
         for button, shape in shapes.items():
             button.setIconSize(QSize(side, side))

@@ -23,6 +23,8 @@ from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.pointing import PaintedItems
 
+MOST_IN_TIP = 1000
+
 
 class TokenStrip(PaintedItems):
     """One line of token chips, painted by hand so that thousands cost no more than those in sight.
@@ -77,7 +79,10 @@ class TokenStrip(PaintedItems):
 
     def tip(self, index: int) -> str:
         words = tr("“{token}”, id {id}, position {position} of {count}").format(
-            token=self._texts[index], id=self._ids[index], position=index, count=len(self._tokens)
+            token=visible_blanks(self._tokens[index], MOST_IN_TIP),
+            id=self._ids[index],
+            position=index,
+            count=len(self._tokens),
         )
         return words + (tr("; a special token, which stands for no text") if index in self._special else "")
 
@@ -165,11 +170,11 @@ class TokenStrip(PaintedItems):
                 break
             box = self.item_rect(index)
             role = self._colour_of(index)
-            border = role or QColor(colours.text if index == self._hover else colours.border)
+            border = role or QColor(colours.text if index == self._hover else colours.edge)
             fill = QColor(colours.hover if index == self._hover else colours.raised)
             if role is not None:
                 tint = QColor(role)
-                tint.setAlphaF(0.16)
+                tint.setAlphaF(theme.TINT)
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(tint)
                 painter.drawRoundedRect(box, line * 0.25, line * 0.25)

@@ -72,7 +72,7 @@ class ColourBar(QWidget):
         if bar.height() <= 0:
             return
         painter.drawImage(bar, to_image(self._lut[::-1, None, :]))
-        painter.setPen(QPen(QColor(colours.border), 0))
+        painter.setPen(QPen(QColor(colours.edge), 0))
         painter.drawRect(bar)
 
         low, high = self._limits

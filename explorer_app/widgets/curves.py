@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPen
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import RichLabel
 from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
@@ -44,8 +45,7 @@ class CurvePlot(QWidget):
         self._curves: list[tuple[Curve, Floats, Floats]] = []
         self._describe: Callable[[float], str] | None = None
         self._hover: float | None = None
-        self._legend = QLabel()
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend = RichLabel()
         self.log_x = QCheckBox()
         self.log_y = QCheckBox()
         self._canvas = Canvas(self)
@@ -77,6 +77,7 @@ class CurvePlot(QWidget):
         self._canvas.left.connect(self._leave)
         theme.notifier.changed.connect(self._draw)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Curves"))
         self._draw()
 
     def show_curves(
@@ -101,8 +102,8 @@ class CurvePlot(QWidget):
         self._curves, self._describe = found, describe
         self.log_x.setText(tr("log {axis}").format(axis=x_title))
         self.log_y.setText(tr("log {axis}").format(axis=y_title.partition(",")[0]))
-        self._frame.axes["left"].setLabel(y_title)
-        self._frame.axes["bottom"].setLabel(x_title)
+        self._frame.name("left", y_title)
+        self._frame.name("bottom", x_title)
         self.setAccessibleName(tr("{what} over {axis}").format(what=y_title, axis=x_title))
         self._draw()
 

@@ -108,7 +108,7 @@ class Dials(QWidget):
             painter.drawText(row, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine, name)
             centre = QPointF(place.center().x(), place.top() + head + side / 2)
             radius = side * 0.44
-            painter.setPen(QPen(QColor(colours.text if index == self._hover else colours.border), 1))
+            painter.setPen(QPen(QColor(colours.text if index == self._hover else colours.edge), 1))
             painter.setBrush(QColor(colours.panel))
             painter.drawEllipse(centre, radius, radius)
             painter.setPen(QPen(QColor(colours.hover), 1))

@@ -20,11 +20,12 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from explorer_app import theme
 from explorer_app.graph_layout import GAP, HEAD, Box, Layout, Line, free_spans
 from explorer_app.text import tr
+from explorer_app.widgets.plain import show_tip
 
 MARGIN = 6.0
 """Around the drawing, in its own units."""
@@ -251,7 +252,7 @@ class GraphView(QAbstractScrollArea):
         ground = QColor(colours.muted)
         ground.setAlphaF(0.07)
         painter.setBrush(ground)
-        painter.setPen(QPen(QColor(colours.border), 1))
+        painter.setPen(QPen(QColor(colours.edge), 1))
         painter.drawRoundedRect(QRectF(box.x, box.y, box.width, box.height), 5, 5)
 
     def _rank(self, line: Line) -> int:
@@ -311,9 +312,9 @@ class GraphView(QAbstractScrollArea):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.accent if lit else colours.hover if hover else colours.raised))
             painter.drawRoundedRect(rect, 4, 4)
-            edge = QColor(ink if look.role else colours.text if hover else colours.border)
+            edge = QColor(ink if look.role else colours.text if hover else colours.edge)
             if look.role and not lit:
-                edge.setAlphaF(0.16)
+                edge.setAlphaF(theme.TINT)
                 painter.setBrush(edge)
                 edge = ink
             else:
@@ -488,11 +489,9 @@ class GraphView(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             box = self.box_at(QPointF(event.pos()))
-            if box is None:
-                QToolTip.hideText()
-            else:
-                area = self.box_rect(box.path).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.look(box.path).tip, self.viewport(), area)
+            text = "" if box is None else self.look(box.path).tip
+            area = None if box is None else self.box_rect(box.path).toAlignedRect()
+            show_tip(event.globalPos(), text, self.viewport(), area)
             return True
         return super().viewportEvent(event)
 

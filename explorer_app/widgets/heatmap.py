@@ -470,12 +470,12 @@ class _Overlay(pg.GraphicsObject):
         self._owner = owner
         self._values: Floats = np.zeros((0, 0), np.float32)
         self._limits: Limits = (0.0, 1.0)
-        self._ink_is_light = np.zeros(256, bool)
+        self._ink_is_white = np.zeros(256, bool)
 
     def set_matrix(self, values: Floats, limits: Limits, lut: theme.Lut) -> None:
         self.prepareGeometryChange()
         self._values, self._limits = values, limits
-        self._ink_is_light = theme.oklab(lut / 255)[:, 0] < 0.65
+        self._ink_is_white = theme.white_is_read_on(lut)
         self.update()
 
     def boundingRect(self) -> QRectF:
@@ -528,7 +528,7 @@ class _Overlay(pg.GraphicsObject):
 
     def _ink(self, share: float) -> QColor:
         """The colour to write in on a cell, by its place on the colour bar (0 to 1)."""
-        return QColor((theme.DARK if self._ink_is_light[round(share * 255)] else theme.LIGHT).text)
+        return QColor("#ffffff" if self._ink_is_white[round(share * 255)] else "#000000")
 
     def _in_sight(self) -> Iterator[tuple[int, int]]:
         """The cells (row, column) that the zoom shows."""

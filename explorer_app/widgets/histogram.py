@@ -33,7 +33,7 @@ class Histogram(QWidget):
         self._box = view_box()
         self._frame = Frame(self._box, below=True)
         self._box.setMouseEnabled(x=False, y=False)
-        self._frame.axes["left"].setLabel(tr("count"))
+        self._frame.name("left", tr("count"))
         self._canvas.setCentralItem(self._frame)
         self._bars: pg.BarGraphItem | None = None
         self._readout = Readout(tr("Count under the pointer"), self)
@@ -55,7 +55,7 @@ class Histogram(QWidget):
         if self._edges.shape != (len(self._counts) + 1,):
             raise ValueError(f"{len(self._counts)} counts need one edge more, got {len(self._edges)}")
         self._role, self._hover = role, None
-        self._frame.axes["bottom"].setLabel(x_title)
+        self._frame.name("bottom", x_title)
         if x_title:
             self.setAccessibleName(tr("Histogram of {what}").format(what=x_title))
         self._draw()

@@ -192,10 +192,10 @@ class Ladder(PaintedItems):
             line * 1.4,
         )
         role = colours.query if place == rung.chosen else colours.accent if place == rung.made else None
-        fill, border = QColor(colours.raised), QColor(role or colours.border)
+        fill, border = QColor(colours.raised), QColor(role or colours.edge)
         if role is not None:
             fill = QColor(role)
-            fill.setAlphaF(0.16)
+            fill.setAlphaF(theme.TINT)
         painter.setBrush(fill)
         painter.setPen(QPen(border, line * (0.12 if role else 0.06)))
         painter.drawRoundedRect(box, line * 0.25, line * 0.25)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPen, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.plain import RichLabel
 from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
@@ -49,8 +50,7 @@ class SeriesPlot(QWidget):
         self._cursor: int | None = None
         self._hover: int | None = None
 
-        self._legend = QLabel(self)
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend = RichLabel(parent=self)
         self._legend.setWordWrap(True)
         self._log = QCheckBox(tr("log scale"), self)
         self._log.setAccessibleName(tr("Logarithmic scale"))
@@ -112,7 +112,7 @@ class SeriesPlot(QWidget):
         self._finite = np.concatenate([values[np.isfinite(values)] for values in arrays] or [np.zeros(0)])
         self._limits = limits
         self._log.setVisible(limits is None and self._finite.size > 0 and bool(self._finite.min() > 0))
-        self._frame.axes["left"].setLabel(y_title)
+        self._frame.name("left", y_title)
         self._axis.set_labels(labels, x_title, x_role)
         if y_title:
             self.setAccessibleName(tr("{what} over the tokens").format(what=y_title))

@@ -109,11 +109,12 @@ class Pairing(QWidget):
 
     def _paint_pair(self, painter: QPainter, pair: int) -> None:
         colours, count = theme.current(), len(self._values) // 2
-        red, green, blue = (int(c) for c in colours.cyclic[round(pair * 220 / max(1, count)) % 256])
-        colour = QColor(red, green, blue)
+        place = colours.cyclic[round(pair * 220 / max(1, count)) % 256]
+        colour, ink = QColor(theme.hex_of(place)), theme.ink_on(place)
         chosen = pair == self._hover
         if self._hover is not None and not chosen:
             colour.setAlphaF(0.25)
+            ink = colours.text
         places = ((2 * pair, 2 * pair + 1), tuple(self._order.index(2 * pair + i) for i in (0, 1)))
         wide = 2.2 if chosen else 1.1
         for above, below in zip(*places, strict=True):
@@ -124,8 +125,8 @@ class Pairing(QWidget):
             )
         for row, (one, other) in enumerate(places):
             self._paint_arc(painter, row, self.cell_rect(row, one), self.cell_rect(row, other), colour, wide)
-            for place in (one, other):
-                self._paint_cell(painter, self.cell_rect(row, place), place, colour)
+            for number in (one, other):
+                self._paint_cell(painter, self.cell_rect(row, number), number, colour, ink)
 
     def _paint_arc(
         self, painter: QPainter, row: int, one: QRectF, other: QRectF, colour: QColor, wide: float
@@ -144,13 +145,13 @@ class Pairing(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPath(path)
 
-    def _paint_cell(self, painter: QPainter, cell: QRectF, place: int, colour: QColor) -> None:
+    def _paint_cell(self, painter: QPainter, cell: QRectF, place: int, colour: QColor, ink: str) -> None:
         painter.setPen(QPen(QColor(theme.current().panel), 1))
         painter.setBrush(colour)
         painter.drawRect(cell)
         metrics = QFontMetricsF(self.font())
         if metrics.horizontalAdvance(str(len(self._values))) < cell.width() * 0.9:
-            painter.setPen(QColor(theme.current().panel))
+            painter.setPen(QColor(ink))
             painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, str(place))
 
     # Pointing

@@ -4,7 +4,6 @@ It stands apart from the package's `__init__` because the import takes a quarter
 hand-painted widgets (tokens, bars, thumbnails) should not have to wait for.
 """
 
-import html
 import math
 import os
 from typing import Any
@@ -16,6 +15,7 @@ from PySide6.QtGui import QColor, QFont, QMouseEvent, QPen
 from PySide6.QtWidgets import QApplication, QGraphicsGridLayout, QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.plain import rich
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -86,8 +86,13 @@ def value_ends(values: NDArray[np.float64], log: bool) -> tuple[float, float]:
 
 def legend_entry(sign: str, colour: QColor, name: str) -> str:
     """A line of a plot in its legend, as rich text."""
-    words = html.escape(name).replace(" ", "&nbsp;")
-    return f'<span style="color:{colour.name()}">{sign}</span>&nbsp;{words}'
+    words = name.replace(" ", "\u00a0")
+    return rich(
+        '<span style="color:{colour}">{sign}</span>&nbsp;{words}',
+        colour=colour.name(),
+        sign=sign,
+        words=words,
+    )
 
 
 class Frame(pg.GraphicsWidget):
@@ -109,9 +114,13 @@ class Frame(pg.GraphicsWidget):
         for axis in self.axes.values():
             axis.linkToView(box)
 
+    def name(self, axis: str, text: str) -> None:
+        """What an axis says; pyqtgraph takes it for HTML."""
+        self.axes[axis].setLabel(rich("{text}", text=text))
+
     def wear(self, colours: theme.Theme, font: QFont) -> None:
         for axis in self.axes.values():
-            axis.setPen(QPen(QColor(colours.border), 0))
+            axis.setPen(QPen(QColor(colours.edge), 0))
             axis.setTextPen(QColor(colours.muted))
             axis.setTickFont(font)
 

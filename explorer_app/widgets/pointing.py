@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QHelpEvent, QMouseEvent
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.plain import show_tip
 
 
 class PaintedItems(QAbstractScrollArea):
@@ -61,10 +62,8 @@ class PaintedItems(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             index = self.item_at(QPointF(event.pos()))
-            if index is None:
-                QToolTip.hideText()
-            else:
-                area = self.item_rect(index).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.tip(index), self.viewport(), area)
+            text = "" if index is None else self.tip(index)
+            area = None if index is None else self.item_rect(index).toAlignedRect()
+            show_tip(event.globalPos(), text, self.viewport(), area)
             return True
         return super().viewportEvent(event)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeE
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.plain import tip
 
 
 class Readout(QWidget):
@@ -42,7 +43,7 @@ class Readout(QWidget):
 
     def _offer_whole(self) -> None:
         fits = QFontMetricsF(self.font()).horizontalAdvance(self._text) <= self.width()
-        self.setToolTip("" if fits else self._text)
+        self.setToolTip(tip("" if fits else self._text))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.plain import tip
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -112,7 +113,7 @@ class _ArrayModel(QAbstractTableModel):
             return cell_text(float(self._values[index.row(), index.column()]))
         if role == Qt.ItemDataRole.ToolTipRole:
             row, col = index.row(), index.column()
-            return f"{self._rows[row]}, {self._cols[col]}: {self._values[row, col]}"
+            return tip(f"{self._rows[row]}, {self._cols[col]}: {self._values[row, col]}")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None

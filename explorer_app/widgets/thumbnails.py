@@ -19,12 +19,13 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.arrows import Cell, stepped
 from explorer_app.widgets.pixels import rgb, to_image
+from explorer_app.widgets.plain import show_tip
 
 Floats = NDArray[np.float32]
 
@@ -416,9 +417,9 @@ class ThumbnailGrid(QWidget):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             cell = self.map_at(QPointF(event.pos()))
             if cell is None:
-                QToolTip.showText(event.globalPos(), self.caption(), self)
+                show_tip(event.globalPos(), self.caption(), self)
             else:
                 area: QRect = self.map_rect(*cell).toAlignedRect()
-                QToolTip.showText(event.globalPos(), self.describe(*cell), self, area)
+                show_tip(event.globalPos(), self.describe(*cell), self, area)
             return True
         return super().event(event)

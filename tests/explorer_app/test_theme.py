@@ -1,6 +1,7 @@
 """The colours can be read, are told apart, and mean the same everywhere; the fonts come with the product."""
 
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +10,17 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetricsF, QPalette, QRawFont
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
@@ -19,7 +30,7 @@ from model_core.assets import asset
 pytestmark = pytest.mark.unit
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.name)
-TEXTS = ("query", "key", "value", "output", "accent", "text", "muted", "warning", "error")
+LINE = 0.75  # of its colour, in the graph
 
 # G. Machado, M. Oliveira and L. Fernandes, "A physiologically-based model for simulation of color vision
 # deficiency" (2009), severity 1, on linear RGB.
@@ -56,17 +67,90 @@ def test_contrast_of_black_and_white_is_21_and_of_a_colour_with_itself_1() -> No
 
 
 @BOTH
-@pytest.mark.parametrize("role", TEXTS)
-@pytest.mark.parametrize("ground", ["panel", "window", "raised", "hover"])
-def test_every_colour_that_is_written_in_has_a_contrast_of_4_5_on_every_ground(
-    colours: Theme, role: str, ground: str
-) -> None:
-    assert theme.contrast(getattr(colours, role), getattr(colours, ground)) >= 4.5
+def test_everything_that_must_be_told_apart_is_far_enough_apart(colours: Theme) -> None:
+    near = {
+        (one, other): found
+        for ones, others, least in theme.PAIRS
+        for one in ones
+        for other in others
+        if (found := theme.contrast(getattr(colours, one), getattr(colours, other))) < least
+    }
+    assert not near
+
+
+def test_every_colour_of_the_theme_has_its_place_in_the_pairs() -> None:
+    named = {name for ones, others, _ in theme.PAIRS for name in (*ones, *others)}
+    assert {field.name for field in fields(Theme)} - named == {"name", "border"}
+
+
+def over(colour: str, ground: str, share: float) -> str:
+    """A colour of which so much lies over a ground."""
+    mixed = np.rint(255 * (srgb(colour) * share + srgb(ground) * (1 - share))).astype(np.uint8)
+    return theme.hex_of(mixed)
 
 
 @BOTH
-def test_selected_text_has_a_contrast_of_4_5(colours: Theme) -> None:
-    assert theme.contrast(colours.on_accent, colours.accent) >= 4.5
+@pytest.mark.parametrize("ground", ["panel", "window", "raised"])
+def test_a_name_is_read_on_the_tint_of_its_own_role(colours: Theme, ground: str) -> None:
+    for role in theme.ROLES:
+        colour = getattr(colours, role)
+        assert theme.contrast(colour, over(colour, getattr(colours, ground), theme.TINT)) >= theme.TEXT, role
+
+
+@BOTH
+def test_a_line_of_the_graph_is_seen(colours: Theme) -> None:
+    for role in ("muted", *theme.ROLES):
+        line = over(getattr(colours, role), colours.panel, LINE)
+        assert theme.contrast(line, colours.panel) >= theme.GRAPHIC, role
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["sequential", "diverging", "cyclic"])
+def test_a_number_is_read_on_every_colour_of_a_map(colours: Theme, name: str) -> None:
+    for colour in getattr(colours, name):
+        assert theme.contrast(theme.ink_on(colour), theme.hex_of(colour)) >= theme.TEXT
+
+
+@BOTH
+def test_a_mark_in_a_colour_of_a_map_is_seen(colours: Theme) -> None:
+    assert len(colours.marks) > 100
+    for lut, grounds in ((colours.marks, theme.GROUNDS), (colours.cyclic, ("panel",))):
+        for ground in grounds:
+            least = min(theme.contrast(theme.hex_of(colour), getattr(colours, ground)) for colour in lut)
+            assert least >= theme.GRAPHIC, ground
+
+
+OUTLINES: dict[str, Callable[[], QWidget]] = {
+    "field": QLineEdit,
+    "chooser": QComboBox,
+    "number": QSpinBox,
+    "button": lambda: QPushButton("Start"),
+    "box": lambda: QCheckBox("Follow"),
+    "slider": lambda: QSlider(Qt.Orientation.Horizontal),
+    "progress": QProgressBar,
+}
+
+
+@BOTH
+@pytest.mark.parametrize("kind", OUTLINES)
+def test_the_outline_of_what_can_be_used_is_seen(
+    colours: Theme, kind: str, qapp: QApplication, qtbot: QtBot
+) -> None:
+    theme.apply(qapp, colours.name)
+    ground = QWidget()
+    qtbot.addWidget(ground)
+    widget = OUTLINES[kind]()
+    widget.setParent(ground)
+    widget.setGeometry(10, 10, 120, 30)
+    ground.resize(140, 50)
+    ground.show()
+    ground.setFocus()
+    picture = ground.grab().toImage()
+    middle = 18 if kind == "box" else 50
+    seen = [picture.pixelColor(middle, y).name() for y in range(50)]
+    assert max(theme.contrast(colour, colours.window) for colour in seen) >= theme.GRAPHIC
+    if kind != "box":
+        assert max(theme.contrast(colour, colours.panel) for colour in seen) >= theme.GRAPHIC
 
 
 @BOTH

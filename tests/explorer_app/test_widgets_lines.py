@@ -168,7 +168,7 @@ def test_the_legend_names_each_series_as_plain_text(plot: SeriesPlot) -> None:
     show(plot, Series("a <b>", range(6)), Series("c", range(6), "key"))
     legend = plot.findChild(QLabel)
     assert isinstance(legend, QLabel)
-    assert "a&nbsp;&lt;b&gt;" in legend.text()
+    assert "a\u00a0&lt;b&gt;" in legend.text()
     assert theme.current().key in legend.text()
 
 

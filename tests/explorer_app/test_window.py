@@ -333,7 +333,6 @@ def test_the_table_of_keys_lists_every_shortcut(window: MainWindow) -> None:
 def test_dialogs_open_and_close(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(QDialog, "exec", lambda self: shown.append(self.windowTitle()))
-    monkeypatch.setattr(QMessageBox, "about", lambda parent, title, text: shown.append(title))
     action(window, "Keys").trigger()
     action(window, "About").trigger()
     assert shown == ["Keys", "About Layerscope"]

@@ -1,7 +1,10 @@
 """The whole window with an engine in this process, for tests of what its panels do together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from explorer_app.session import Session
 from explorer_app.snapshot import closing, settle
@@ -19,3 +22,25 @@ def window_on_screen(model: str, prompt: str) -> Iterator[MainWindow]:
         window.client.start()
         settle(window.client)
         yield window
+
+
+@contextmanager
+def whole_window(model: str, prompt: str) -> Iterator[MainWindow]:
+    """A window whose panels are all built, each of them seen once."""
+    with window_on_screen(model, prompt) as window:
+        panels = [dock.panel for dock in window.docks.values()]
+        QApplication.processEvents()
+        for dock, panel in zip(window.docks.values(), panels, strict=True):
+            if panel.applies(window.session.run):
+                dock.raise_()
+                wait(lambda panel=panel: panel.seen, f"{dock.objectName()} in front")
+                settle(window.client)
+        yield window
+
+
+def wait(true: Callable[[], bool], what: str) -> None:
+    for _ in range(500):
+        if true():
+            return
+        QTest.qWait(10)
+    raise AssertionError(f"waited in vain for {what}")

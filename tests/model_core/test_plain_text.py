@@ -1,0 +1,60 @@
+"""What files bring along is shown on a terminal and never obeyed, whatever the terminal can say."""
+
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_core.plain_text import guard_terminal, one_line, shortened, visible
+from tests.model_core.hostile_text import LONG, OBEYED
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\rb\x07", "a\\rb\\x07"),
+        ("\x9b2J", "\\x9b2J"),
+        ("\u202eback", "\\u202eback"),
+        ("\udc80", "\\udc80"),
+        ("\U000e0041", "\\U000e0041"),
+        ("line\n\tline", "line\n\tline"),
+        ("naïve 漢字 👩\u200d👩", "naïve 漢字 👩\u200d👩"),
+    ],
+)
+def test_orders_are_written_out_and_everything_else_stays(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_nothing_that_is_shown_orders_anything(text: str) -> None:
+    assert not OBEYED.search(visible(text))
+    assert visible(visible(text)) == visible(text)
+
+
+@given(st.text())
+def test_a_line_is_one_line_of_bounded_length(text: str) -> None:
+    line = one_line(text * 3000)
+    assert not re.search(r"[\n\t]", line)
+    assert not OBEYED.search(line)
+    assert len(one_line("w" * 100_000)) == 2000
+
+
+def test_a_short_text_stays_and_a_long_one_keeps_its_ends() -> None:
+    assert shortened("short", 10) == "short"
+    long = shortened("begin" + LONG + "end", 30)
+    assert len(long) == 30
+    assert long.startswith("begin")
+    assert long.endswith("end")
+
+
+def test_everything_printed_is_guarded_and_the_guard_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    guard_terminal()
+    guard_terminal()
+    print("\x1b[2J and a line\n\tmore")
+    print("\x9b", file=sys.stderr)
+    assert capsys.readouterr() == ("\\x1b[2J and a line\n\tmore\n", "\\x9b\n")
