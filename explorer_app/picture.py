@@ -5,11 +5,12 @@ from pathlib import Path
 from model_core.errors import InputError
 from model_core.regular_file import is_there
 from model_core.writing import write_bytes
-from PySide6.QtCore import QBuffer, QIODevice, Qt
+from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from explorer_app.text import tr
+from explorer_app.widgets.plain import Message
 
 SUFFIX = ".png"
 
@@ -30,13 +31,11 @@ def save_picture(window: QWidget) -> None:
 
 def may_replace(window: QWidget, file: Path) -> bool:
     """Whether a file that is there already is to go."""
-    box = QMessageBox(window)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(tr("Save picture"))
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(tr("{file} is there already. Replace it?").format(file=file.name))
-    replace = box.addButton(tr("Replace"), QMessageBox.ButtonRole.AcceptRole)
-    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    asked = tr("{file} is there already. Replace it?").format(file=file.name)
+    box = Message(window, tr("Save picture"), asked)
+    box.setIcon(Message.Icon.Question)
+    replace = box.addButton(tr("Replace"), Message.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(Message.StandardButton.Cancel))
     box.exec()
     box.deleteLater()
     return box.clickedButton() == replace
