@@ -7,12 +7,14 @@ from typing import Any
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one line: what is wrong, and what to do.
 
-    fix   fields of a scene that would work, where one can be offered
-    asks  what a form may ask of the person, where that would help
+    fix    fields of a scene that would work, where one can be offered
+    asks   what a form may ask of the person, where that would help
+    edits  the edits that it is about, in their words, and why each of them cannot be made
     """
 
     fix: dict[str, str] | None = None
     asks: list[dict[str, Any]] | None = None
+    edits: dict[str, str] | None = None
 
 
 class TooLong(InputError):
