@@ -16,6 +16,7 @@ from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 pytestmark = pytest.mark.unit
 
 DATE = "the 3rd of March 1987"
+MOST = 20
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def dates(qtbot: QtBot) -> Iterator[OnScreen[NextToken]]:
 
 def written(shown: OnScreen[NextToken]) -> list[str]:
     """What the decoder reads after each press of Append, until it cannot be pressed any more."""
-    found = []
-    while shown.panel.append.isEnabled():
+    found: list[str] = []
+    while shown.panel.append.isEnabled() and len(found) < MOST:
         shown.panel.append.click()
         shown.settle()
         found.append(shown.session.shown.target)
