@@ -221,6 +221,8 @@ class EngineClient(QObject):
 
     def _refused(self, frame: Frame, scene: Scene) -> None:
         asked = frame.fields["query"]
+        if (edits := frame.fields.get("edits")) and self.session.refuse(scene, edits):
+            return
         if asked is None:
             self._given_up = scene
         else:

@@ -40,7 +40,7 @@ def session_of(data: bytes) -> Session:
     scene, selection, answers = read(data)
     session = Session(scene)
     for asked, answer in answers.items():
-        session.store.put(scene, asked, answer, stored=True)
+        session.take(scene, asked, answer, stored=True)
     session.select(**selection)
     return session
 

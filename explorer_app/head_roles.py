@@ -52,6 +52,7 @@ class RoleBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._wanted = ""  # it returns with an attention that it can be asked of
         self.role = Chooser(tr("Role of the heads"))
         self.role.setToolTip(tip(tr("Colour the heads by what they do, each scored from 0 to 1")))
         self.on = Chooser(tr("Measured on"))
@@ -103,21 +104,19 @@ class RoleBar(QWidget):
         """The roles that make sense for the attention in focus; across two texts fewer do, and there is no probe."""
         names = ["", *(ROLES if kind is None else (role.name for role in role_list.roles_of(kind)))]
         if names != [self.role.itemData(n) for n in range(self.role.count())]:
-            chosen = self.name
             with QSignalBlocker(self.role):
                 self.role.clear()
                 for name in names:
                     self.role.addItem(role_title(name) if name else tr("colour by role"), name)
-                self.role.setCurrentIndex(max(0, self.role.findData(chosen)))
-        if kind is not None and kind.name:
-            self.on.setCurrentIndex(0)
+                self.role.setCurrentIndex(max(0, self.role.findData(self._wanted)))
         self.on.setVisible(bool(self.name) and (kind is None or not kind.name))
         self.sort.setVisible(bool(self.name))
         self.about.setVisible(bool(self.name))
 
     def query(self, kind: AttentionKind) -> Query | None:
-        """What is to be asked for; None where no role is chosen."""
-        return query("roles", on=self.on.currentData(), stack=kind.name) if self.name else None
+        """What is to be asked for; None where no role is chosen. The prompt stands in where there is no probe."""
+        on = "prompt" if kind.name else self.on.currentData()
+        return query("roles", on=on, stack=kind.name) if self.name else None
 
     def heads(self, scores: NDArray[np.float32] | None, kind: AttentionKind) -> Heads:
         """The heads in the order in which they are drawn."""
@@ -133,6 +132,7 @@ class RoleBar(QWidget):
                 self.about.setToolTip(tip(role["link"]))
 
     def _choose(self, _: int) -> None:
+        self._wanted = self.name
         self.sort.setVisible(bool(self.name))
         self.changed.emit()
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.engine_words import doing_words, sentence
 from explorer_app.model_words import (
     memory_text,
     model_tip,
@@ -39,12 +40,6 @@ from explorer_app.widgets.plain import Label, caption, tip
 from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-
-
-def sentence(message: str) -> str:
-    """A message with a capital letter, unless it begins with a name."""
-    first, _, rest = message.partition(" ")
-    return f"{first.capitalize()} {rest}" if first.isalpha() and first.islower() and rest else message
 
 
 class EngineLight(QWidget):
@@ -141,7 +136,6 @@ class PromptBar(QWidget):
         self.prompt.setAccessibleName(tr("Prompt"))
         self.prompt.setToolTip(tip(tr("What the model reads. Every panel follows while you type.")))
         self.target = QLineEdit(session.scene.target)
-        self.target.setPlaceholderText(tr("the same as the encoder"))
         self.target.setAccessibleName(tr("What the decoder reads"))
         self.target.setToolTip(
             tip(
@@ -228,11 +222,12 @@ class PromptBar(QWidget):
         self.device.activated.connect(lambda row: session.change(device=self.device.itemData(row)))
         self.dtype.activated.connect(lambda row: session.change(dtype=self.dtype.itemData(row)))
         self.special.clicked.connect(lambda on: session.change(special=on))
-        self.fix.clicked.connect(lambda: session.change(**session.fix))
+        self.fix.clicked.connect(session.mend)
         self.stop.clicked.connect(self.cancelled)
         session.scene_changed.connect(self.show_scene)
         session.shown_changed.connect(self.show_tokens)
         session.answered.connect(self._show_run)
+        session.stale_changed.connect(self.strips.show_age)
         session.selection_changed.connect(self.strips.show_cursor)
         session.hovered_changed.connect(self.strips.show_cursor)
         session.message_changed.connect(self.show_line)
@@ -247,6 +242,7 @@ class PromptBar(QWidget):
         session.scene_changed.disconnect(self.show_scene)
         session.shown_changed.disconnect(self.show_tokens)
         session.answered.disconnect(self._show_run)
+        session.stale_changed.disconnect(self.strips.show_age)
         session.selection_changed.disconnect(self.strips.show_cursor)
         session.hovered_changed.disconnect(self.strips.show_cursor)
         for signal in (session.message_changed, session.progress_changed, session.engine_changed):
@@ -347,7 +343,7 @@ class PromptBar(QWidget):
 
     def show_line(self, *_: Any) -> None:
         """The message if there is one, else what the engine does, else what a click in the strip means."""
-        what, share = self.session.progress
+        share = self.session.progress[1]
         busy = share < 1.0
         self.bar.setVisible(busy)
         self.stop.setVisible(busy)
@@ -361,7 +357,7 @@ class PromptBar(QWidget):
         if self.session.message:
             text, colour = one_line(sentence(self.session.message)), colours.warning
         elif busy:
-            text = self._doing(what)
+            text = doing_words(self.session)
         elif len(self.session.texts) > 1:
             text = tr(
                 "Tokens, with their ids: a click chooses who looks (blue), or in the other text at whom (red); "
@@ -384,13 +380,6 @@ class PromptBar(QWidget):
         self.fix.setText(tr("Cut to fit") if cut else caption(tr("Use “{text}”").format(text=text)))
         self.fix.setToolTip(tip(tr("Change the prompt to what the model can read")))
 
-    def _doing(self, what: str) -> str:
-        if self.session.engine == "starting":
-            return tr("Starting the engine…")
-        model = model_title(self.session.scene.model)
-        words = {"loading": tr("Loading {model}…"), "running": tr("Running {model}…")}
-        return " ".join([words.get(what, what).format(model=model), self.session.needs]).strip()
-
     # Texts
 
     @property
@@ -410,6 +399,13 @@ class PromptBar(QWidget):
             part.setVisible(several)
         run = self.session.run
         prefixes = [] if run is None else run.facts.get("prefixes", [])
+        # What the decoder reads while nothing is typed for it.
+        begun = run is not None and bool(run.facts.get("prefix"))
+        self.target.setPlaceholderText(
+            tr("{tokens} alone: the answer begins here").format(tokens=" ".join(prefixes))
+            if begun
+            else tr("the same as the encoder")
+        )
         self.special.setVisible(bool(prefixes))
         self.special.setToolTip(
             tip(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from model_core.command import carried_out
+from model_core.edits import parse
 from model_core.errors import InputError
 from model_core.queries import Scene
 from PySide6.QtCore import (
@@ -54,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
             arguments.model,
             arguments.prompt,
             arguments.target,
-            edits=tuple(arguments.edit),
+            edits=tuple(str(parse(edit)) for edit in arguments.edit),
             config=tuple(arguments.config),
         )
         focus = {name: getattr(arguments, name) for name in ("stack", "layer", "head")}
@@ -76,7 +77,7 @@ def command_line() -> Parser:
         "--target",
         metavar="P",
         default="",
-        help="what the decoder of an encoder-decoder reads; without it the prompt",
+        help="what the decoder of an encoder-decoder reads; without it BOS, or the prompt where the model has none",
     )
     parser.add_argument("--panel", metavar="NAME", help=f"only this panel, at --size: {panels}")
     parser.add_argument(
@@ -172,6 +173,8 @@ def render(
         window.arrange_columns()
         window.client.start()
         settle(window.client)
+        for edit, why in session.suspended.items():
+            raise InputError(f"{edit}: {why}")
         select(session, stack, layer, head)
         target: QWidget = window
         if panel is not None:

@@ -12,6 +12,7 @@ from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.chips import TokenStrip
 from explorer_app.widgets.plain import Label
+from explorer_app.widgets.veil import Veil
 
 MOST_TEXTS = 2
 
@@ -40,6 +41,14 @@ class TextStrips(QWidget):
             strip.left.connect(lambda: session.hover(None))
             for part in (name, strip):
                 part.setVisible(text == 0 and part is strip)
+        self.veil = Veil(self)
+
+    def show_age(self, why: str) -> None:
+        """Dim the tokens of another run than the one that is asked for; the line above says why."""
+        if why:
+            self.veil.cover(why)
+        else:
+            self.veil.lift()
 
     def show_tokens(self) -> None:
         """The tokens of the run on screen."""

@@ -59,6 +59,7 @@ class TrainForm(QWidget):
         self.data: tuple[str, ...] = session.training.texts
         self.found: Unfinished | None = None
         self._own_folder = True  # proposed here, and not by the person
+        self._own_choice = True  # so is what is trained: the model on screen
         self.what = Chooser(tr("Train"))
         # A long name of the model on screen is cut off in the box; the panel does not grow for it.
         self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -162,7 +163,7 @@ class TrainForm(QWidget):
 
     def _connect(self) -> None:
         session = self.session
-        self.what.activated.connect(self._choose_what)
+        self.what.activated.connect(self._choose)
         self.choose_data.clicked.connect(self._choose_texts)
         self.choose_out.clicked.connect(self._choose_folder)
         self.new_folder.clicked.connect(lambda: self.propose(anew=True))
@@ -203,16 +204,17 @@ class TrainForm(QWidget):
         return bool(self.preset) and self.presets[self.preset]["task"] != "text"
 
     def show_choices(self, _: Any = None) -> None:
-        """Presets, and the model on screen; what was chosen stays chosen."""
-        chosen, before = self.preset, self.what.currentText()
+        """Presets, and the model on screen, which is proposed; what was chosen stays chosen."""
+        before, on_screen = self.what.currentText(), self.source.shape[0]
+        proposed = on_screen if on_screen in self.presets else ""
+        chosen = proposed if self._own_choice and self.found is None else self.preset
         with QSignalBlocker(self.what):
             self.what.clear()
             for name in self.presets:
                 self.what.addItem(tr("{name}, from first weights").format(name=name), name)
             if self.presets:
                 self.what.addItem(self._further(), "")
-            index = self.what.findData(chosen) if before else 0
-            self.what.setCurrentIndex(max(0, index))
+            self.what.setCurrentIndex(max(0, self.what.findData(chosen)))
         with QSignalBlocker(self.device):
             now = self.device.currentText() or self.source.device
             self.device.clear()
@@ -227,7 +229,11 @@ class TrainForm(QWidget):
             return tr("{model}, further").format(model=short_name(self.found.run.checkpoint))
         return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
 
-    def _choose_what(self, _: int = 0) -> None:
+    def _choose(self, _: int) -> None:
+        self._own_choice = False
+        self._choose_what()
+
+    def _choose_what(self) -> None:
         """Fill in its recipe, and a folder unless the person has chosen one."""
         self._quiet(*ROWS)
         if self.presets:
@@ -366,6 +372,7 @@ class TrainForm(QWidget):
 
     def spec(self) -> Spec | None:
         """What is filled in; None where something is missing, which is then said at its field."""
+        self._own_choice = False  # the person wants what stands there
         self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
         for row, wrong in self._missing():
             if wrong:

@@ -90,7 +90,7 @@ KINDS: tuple[type[MaskOff] | type[AblateHead], ...] = (MaskOff, AblateHead)
 
 
 def parse(text: str) -> AnyEdit:
-    """An edit from its words. InputError says which words there are."""
+    """An edit from its words. InputError, with its `edits`, says which words there are."""
     plain = " ".join(text.split())
     for kind in KINDS:
         if found := kind.form.fullmatch(plain):
@@ -100,19 +100,29 @@ def parse(text: str) -> AnyEdit:
                 if number is not None and name != "stack"
             }
             return kind(**numbers, stack=(found["stack"] or "").lower())
-    raise InputError(f"no edit reads {short(text)}: try {' or '.join(kind.words for kind in KINDS)}")
+    error = InputError(f"no edit reads {short(text)}: try {' or '.join(kind.words for kind in KINDS)}")
+    error.edits = {text: str(error)}
+    raise error
 
 
 def check(edits: Sequence[AnyEdit], attentions: Sequence[AttentionKind]) -> None:
-    """InputError where an edit names a kind of attention, a layer or a head that the model does not have."""
+    """InputError, with its `edits`, where some name an attention, a layer or a head that the model does not have."""
+    wrong = {str(edit): why for edit in edits if (why := misfit(edit, attentions))}
+    if wrong:
+        error = InputError("; ".join(f"{edit}: {why}" for edit, why in wrong.items()))
+        error.edits = wrong
+        raise error
+
+
+def misfit(edit: AnyEdit, attentions: Sequence[AttentionKind]) -> str:
+    """Why a model with these kinds of attention has no place for an edit; "" where it has one."""
     kinds = {kind.name: kind for kind in attentions}
-    for edit in edits:
-        if edit == MaskOff():
-            continue  # everywhere, whatever kinds there are
-        if edit.stack not in kinds:
-            raise InputError(f"{edit}: {unknown_stack(edit, kinds)}")
-        within(edit.layer, kinds[edit.stack].layers, "layer", str(edit))
-        within(edit.head, kinds[edit.stack].heads, "head", str(edit))
+    if edit == MaskOff():
+        return ""  # everywhere, whatever kinds there are
+    if edit.stack not in kinds:
+        return unknown_stack(edit, kinds)
+    kind = kinds[edit.stack]
+    return beyond(edit.layer, kind.layers, "layer") or beyond(edit.head, kind.heads, "head")
 
 
 def unknown_stack(edit: AnyEdit, kinds: Iterable[str]) -> str:
@@ -131,10 +141,11 @@ def place(stack: str, layer: int | None, head: int | None) -> str:
     return words + ("" if head is None else f"H{head}")
 
 
-def within(number: int | None, count: int, what: str, where: str) -> None:
-    """InputError where a number does not count one of `count` things from 0. None is none of them."""
-    if number is not None and not 0 <= number < count:
-        raise InputError(f"{where}: there is no {what} {number}; this model has {what}s 0 to {count - 1}")
+def beyond(number: int | None, count: int, what: str) -> str:
+    """What is wrong with a number that does not count one of `count` things from 0; "" for one that does, and None."""
+    if number is None or 0 <= number < count:
+        return ""
+    return f"there is no {what} {number}; this model has {what}s 0 to {count - 1}"
 
 
 def toggled(edits: Iterable[str], edit: str) -> tuple[str, ...]:

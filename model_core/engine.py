@@ -6,7 +6,7 @@
     ->  size    model, config, device       <-  size      parameters, bytes, free, error
     ->  ask     scene, queries              <-  progress  what, share
                                             <-  answer    query, facts + arrays      one for each query
-                                            <-  error     message, query (or null), fault, fix, asks, opening
+                                            <-  error     message, query (or null), fault, fix, asks, edits, opening
                                             <-  done      milliseconds
     ->  cancel                              stops the request under way
 
@@ -24,7 +24,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
@@ -38,8 +38,9 @@ from torch import Tensor
 from model_core import conventions, derive, describe, growth, roles
 from model_core.checkpoint import Loaded
 from model_core.devices import DTYPES, check, configure_threads, devices, memory_errors
-from model_core.edits import parse, within
+from model_core.edits import beyond, parse
 from model_core.errors import Cancelled, DoesNotFit, InputError, TooLong
+from model_core.evaluation import answers_dates
 from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
@@ -52,7 +53,7 @@ from model_core.replay import Run
 from model_core.role_list import roles_of
 from model_core.stamp import stamp
 from model_core.steps import pack
-from model_core.tokenizer import IdTokenizer
+from model_core.tokenizer import IdTokenizer, Tokenizer
 from model_core.trace import to_array
 
 LOADED_MODELS = 2
@@ -129,7 +130,7 @@ class Engine:
         except Cancelled:
             self.send(Frame("done", request.id, {"cancelled": True, "milliseconds": 0.0}))
         except InputError as error:
-            self.fail(request.id, str(error), fix=error.fix)
+            self.fail(request.id, str(error), fix=error.fix, edits=error.edits)
         except Exception:
             self.fault(request.id)
 
@@ -332,6 +333,7 @@ def failure(
     fault: bool = False,
     fix: dict[str, Any] | None = None,
     asks: list[dict[str, Any]] | None = None,
+    edits: dict[str, str] | None = None,
     opening: bool = False,
 ) -> Frame:
     """What went wrong.
@@ -340,9 +342,10 @@ def failure(
     fault    whether it is ours and no one else's
     fix      fields of a scene that would work, to be offered
     asks     what the files of a model do not say, to be filled into the scene's config
+    edits    the edits that cannot be made, in their words, and why
     opening  whether it is the model that cannot be had
     """
-    fields = {"message": message, "query": asked, "fault": fault, "fix": fix, "asks": asks}
+    fields = {"message": message, "query": asked, "fault": fault, "fix": fix, "asks": asks, "edits": edits}
     return Frame("error", id, {**fields, "opening": opening})
 
 
@@ -379,7 +382,8 @@ def number(value: Any, count: int, what: str) -> int:
     """A layer, head or token of a query; InputError where there is none of that number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{what} {value!r} is not a whole number")
-    within(value, count, what, "query")
+    if wrong := beyond(value, count, what):
+        raise InputError(f"query: {wrong}")
     return value
 
 
@@ -391,6 +395,7 @@ def run_(context: Context) -> Answer:
     special     positions of tokens that stand for no text
     prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
     attentions  the fields of AttentionKind; its queries and keys count the texts
+    task        what kind of text it reads: "text", "dates", or "ids" where it has no tokenizer
     """
     tokenizer, run, model = context.loaded.tokenizer, context.run, context.loaded.model
     texts = [
@@ -420,9 +425,17 @@ def run_(context: Context) -> Answer:
             "milliseconds": context.milliseconds,
             "kept_bytes": run.trace.nbytes,
             "edits": [str(edit) for edit in run.edits],
+            "task": task_of(context.loaded),
             "grows": grown(context.scene.model) is not None,
         }
     )
+
+
+def task_of(loaded: Loaded) -> str:
+    """What kind of text a model reads."""
+    if isinstance(loaded.tokenizer, IdTokenizer):
+        return "ids"
+    return "dates" if answers_dates(loaded) else "text"
 
 
 @answers("growth")
@@ -518,17 +531,19 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
 def next_token(context: Context, k: int = 20) -> Answer:
     """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first.
 
-    texts  what each of the k adds to the prompt, None where its bytes form no character
+    texts  what each of the k adds to the prompt; None where its bytes form no character, or it stands for no text
+    end    the token after which the model writes nothing more, None where it has none
     """
     run, tokenizer = context.run, context.loaded.tokenizer
     result = derive.next_token(run.logits, run.tokens, k)
     ids, typed = result.ids.tolist(), run.tokens[context.prefix :]
-    texts = tokenizer.continuations(typed, ids)
     return Answer(
         {
             "ids": ids,
             "strings": tokenizer.strings(ids),
-            "texts": [None if "\ufffd" in text else text for text in texts],
+            "texts": added(tokenizer, typed, ids),
+            "special": [id in tokenizer.special for id in ids],
+            "end": tokenizer.eos,
         },
         {
             "probabilities": to_array(result.probabilities),
@@ -536,6 +551,23 @@ def next_token(context: Context, k: int = 20) -> Answer:
             "ranks": result.ranks.cpu().numpy(),
         },
     )
+
+
+def added(tokenizer: Tokenizer, typed: Sequence[int], ids: Sequence[int]) -> list[str | None]:
+    """What each of the ids adds to the text of those typed; None where no text would be read as it.
+
+    A special token has a text where the tokenizer reads its name as the token itself.
+    """
+
+    def text_of(id: int, text: str) -> str | None:
+        if id not in tokenizer.special:
+            return None if "\ufffd" in text else text
+        name = tokenizer.token(id)
+        with contextlib.suppress(InputError):
+            return name if tokenizer.encode(name) == [id] else None
+        return None
+
+    return [text_of(id, text) for id, text in zip(ids, tokenizer.continuations(typed, ids), strict=True)]
 
 
 @answers("split")

@@ -8,14 +8,16 @@ from typing import Any
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one line: what is wrong, and what to do.
 
-    fix   fields of a scene that would work, where one can be offered
-    asks  what a form may ask of the person, where that would help
-    how   the same in the words of the command line, which it puts behind the message
+    fix    fields of a scene that would work, where one can be offered
+    asks   what a form may ask of the person, where that would help
+    how    the same in the words of the command line, which it puts behind the message
+    edits  the edits that it is about, in their words, and why each of them cannot be made
     """
 
     fix: dict[str, str] | None = None
     asks: list[dict[str, Any]] | None = None
     how: str = ""
+    edits: dict[str, str] | None = None
 
 
 class TooLong(InputError):

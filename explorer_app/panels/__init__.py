@@ -8,7 +8,8 @@ A panel asks and draws, and knows nothing of the engine:
         def draw(self, answers: Answers) -> None: ...   paint; called when every need is answered, safe to repeat
 
 `draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing and draws once when
-it is shown. While something is missing the last picture stays.
+it is shown. It is only ever given answers of a model that it applies to. While something is missing the last picture
+stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and says why.
 """
 
 import importlib
@@ -17,13 +18,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from model_core.queries import Answer, Query
+from model_core.queries import Answer, Query, Scene
+from psygnal import SignalInstance
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
+from explorer_app.engine_words import late_words
 from explorer_app.session import RUN, Selection, Session
+from explorer_app.widgets.veil import Veil
 
 Answers = dict[Query, Answer]
 
@@ -38,17 +42,25 @@ class Panel(QWidget):
     explains: ClassVar[bool] = False
     """Whether it has something to say of a model that it does not apply to."""
 
+    ages: ClassVar[bool] = True
+    """Whether its picture is of one scene, and out of date when another is asked for."""
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self._behind = False
         self._drawn: list[Any] | None = None
+        self._drawn_of: Scene | None = None
+        self._missing = False
+        self.veil = Veil(self)
         self._soon = QTimer(self, interval=0, singleShot=True)
         self._soon.timeout.connect(self._update)
         session.shown_changed.connect(self.refresh)
         session.selection_changed.connect(self._changed)
         session.answered.connect(self._changed)
         session.hovered_changed.connect(self.hovered)
+        for signal in self._ageing():
+            signal.connect(self._show_age)
         theme.notifier.changed.connect(self._wear)
 
     @classmethod
@@ -79,8 +91,14 @@ class Panel(QWidget):
             self.asks.emit()
 
     def hovered(self, _: Any = None) -> None:
-        if self.seen:
+        # The tokens that are pointed at are those of the run on screen: a picture of another one may not have them.
+        if self.seen and self._concerned and self._drawn_of == self.session.shown:
             self.preview(*self.session.hovered)
+
+    @property
+    def _concerned(self) -> bool:
+        """Whether it has anything to show of the model on screen."""
+        return self.explains or self.applies(self.session.run)
 
     def wanted(self) -> list[Query]:
         """What this panel wants answered now; nothing while it is hidden."""
@@ -88,7 +106,7 @@ class Panel(QWidget):
             return []
         # Of another model nothing is known yet, not even how many layers it has: first its run.
         known = self.session.run is not None and self.session.scene.shape == self.session.shown.shape
-        return [RUN, *self.needs()] if known else [RUN]
+        return [RUN, *self.needs()] if known and self._concerned else [RUN]
 
     def ahead(self) -> list[Query]:
         """What a person may want next: asked for after all that is wanted, so that it is there when they do."""
@@ -115,18 +133,35 @@ class Panel(QWidget):
         self.asks.emit()
 
     def _update(self) -> None:
-        if not self.seen or self.session.run is None:
+        if not self.seen or self.session.run is None or not self._concerned:
             return
         needs = [RUN, *self.needs()]
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
-        if len(answers) < len(set(needs)):
-            return
-        # What a panel wants beyond its needs may come later, and is drawn when it comes.
-        known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wanted()])]
-        inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
-        if inputs != self._drawn:
-            self._drawn = inputs
-            self.draw(answers)
+        self._missing = len(answers) < len(set(needs))
+        if not self._missing:
+            # What a panel wants beyond its needs may come later, and is drawn when it comes.
+            known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wanted()])]
+            inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
+            if inputs != self._drawn:
+                self._drawn = inputs
+                self.draw(answers)
+            self._drawn_of = self.session.shown
+        self._show_age()
+
+    def _ageing(self) -> list[SignalInstance]:
+        session = self.session
+        return [session.scene_changed, session.message_changed, session.progress_changed]
+
+    def _show_age(self, *_: Any) -> None:
+        """Dim a picture of another scene, or of another selection, than the one that is asked for, and say why.
+
+        Not while it may still come in a moment; what was dimmed stays so until it has come.
+        """
+        late = self._drawn_of is not None and (self._missing or self._drawn_of != self.session.scene)
+        if not late or not self.ages:
+            self.veil.lift()
+        elif why := late_words(self.session):
+            self.veil.cover(why)
 
     def detach(self) -> None:
         """Stop listening; called before the panel is deleted, since a signal would outlive it."""
@@ -135,6 +170,8 @@ class Panel(QWidget):
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)
         self.session.hovered_changed.disconnect(self.hovered)
+        for signal in self._ageing():
+            signal.disconnect(self._show_age)
         theme.notifier.changed.disconnect(self._wear)
 
 

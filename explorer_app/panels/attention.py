@@ -39,7 +39,7 @@ from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_ti
 from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
-from explorer_app.widgets.arrows import ARROWS
+from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.heatmap import Colours, colour_limits
 from explorer_app.widgets.numbers import short_number
@@ -371,20 +371,26 @@ class Attention(HeadPanel):
             and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
             and Qt.Key(event.key()) in ARROWS
         ):
-            self._walk(Qt.Key(event.key()))
+            self._walk(event)
             return True
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if Qt.Key(event.key()) in ARROWS:
-            self._walk(Qt.Key(event.key()))
+            self._walk(event)
         else:
             super().keyPressEvent(event)
 
-    def _walk(self, key: Qt.Key) -> None:
-        down, right = ARROWS[key]
-        selection = self.session.selection
-        self.session.select(layer=selection.layer + down, head=selection.head + right)
+    def _walk(self, event: QKeyEvent) -> None:
+        """To the next head, in the order in which the overview shows them."""
+        kind, selection = self.session.attention, self.session.selection
+        if kind is not None:
+            plain = list(np.ndindex(kind.layers, kind.heads))
+            heads = self._heads if sorted(self._heads) == plain else plain
+            cell = divmod(heads.index((selection.layer, selection.head)), kind.heads)
+            if there := stepped(event, cell, (kind.layers, kind.heads)):
+                layer, head = heads[there[0] * kind.heads + there[1]]
+                self.session.select(layer=layer, head=head)
 
     # Edits of the focused head
 

@@ -1,4 +1,7 @@
-"""Edits: what is changed in the model, one chip each, and a line to add another."""
+"""Edits: what is changed in the model, one chip each, and a line to add another.
+
+One that the model has no place for cannot be added; one that was there when such a model was opened is suspended.
+"""
 
 from typing import Any
 
@@ -26,16 +29,21 @@ from explorer_app.widgets.plain import Label, RichLabel, rich
 
 
 class Chip(QFrame):
-    """One edit in words, with its Remove."""
+    """One edit in words, with its Remove; where it is `suspended`, why."""
 
-    def __init__(self, edit: str, session: Session) -> None:
+    def __init__(self, edit: str, session: Session, suspended: str = "") -> None:
         super().__init__()
         colours = theme.current()
+        border = f"1px dashed {colours.muted}" if suspended else f"1px solid {colours.accent}"
         self.setObjectName("chip")
         self.setStyleSheet(
-            f"#chip {{ background: {colours.raised}; border: 1px solid {colours.accent}; border-radius: 0.4em; }}"
+            f"#chip {{ background: {colours.raised}; border: {border}; border-radius: 0.4em; }}"
         )
-        self.words = Label(in_words(edit), self)
+        words = in_words(edit)
+        if suspended:
+            words = tr("{edit} (suspended: {why})").format(edit=words, why=suspended)
+        self.words = Label(words, self)
+        self.words.setEnabled(not suspended)
         self.words.setWordWrap(True)
         self.remove = QToolButton(self)
         self.remove.setText(tr("Remove"))
@@ -50,11 +58,15 @@ class Chip(QFrame):
 
 @panel("edits", "Edits", area="right", order=20)
 class Edits(Panel):
-    """The edits of the scene as it was asked for, whether the engine has answered or not."""
+    """The edits that were asked for, whether the engine has answered or not."""
+
+    ages = False
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._listed: tuple[tuple[str, ...], theme.Theme] | None = None
+        self._listed: tuple[object, ...] | None = None
+        self._said_of: tuple[object, ...] | None = None
+        """What the message is about: it goes when that does."""
 
         self.about = Label(tr("None active: the model runs as it is. An edit changes every panel."), self)
         self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -108,9 +120,11 @@ class Edits(Panel):
         self.entry.textChanged.connect(self._typed)
         self.add.clicked.connect(self._enter)
         self.offers.linkActivated.connect(session.toggle_edit)
+        session.edits_changed.connect(self._list)
         session.scene_changed.connect(self._list)
 
     def detach(self) -> None:
+        self.session.edits_changed.disconnect(self._list)
         self.session.scene_changed.disconnect(self._list)
         super().detach()
 
@@ -120,22 +134,27 @@ class Edits(Panel):
     def draw(self, answers: Answers) -> None:
         self._list()
 
+    def _state(self) -> tuple[object, ...]:
+        return self.session.edits, self.session.suspended, self.session.scene.shape
+
     def _list(self, _: Any = None) -> None:
-        """Show the edits that the scene has."""
-        edits, colours = self.session.scene.edits, theme.current()
+        """Show the edits that there are."""
+        session, colours, state = self.session, theme.current(), self._state()
         self._offer()
-        if self._listed == (edits, colours):
+        if state != self._said_of:
+            self._say("")
+        if self._listed == (*state, colours):
             return
-        self._listed = (edits, colours)
+        self._listed = (*state, colours)
         for chip in self.chips:
             self._column.removeWidget(chip)
             chip.hide()
             chip.deleteLater()
-        self.chips = [Chip(edit, self.session) for edit in edits]
+        self.chips = [Chip(edit, session, session.suspended.get(edit, "")) for edit in session.edits]
         for chip in self.chips:
             self._column.addWidget(chip)
-        self.clear.setVisible(bool(edits))
-        self.about.setVisible(not edits)
+        self.clear.setVisible(bool(session.edits))
+        self.about.setVisible(len(session.edits) == len(session.suspended))
 
     def _offer(self) -> None:
         at, kind = self.session.selection, self.session.attention
@@ -143,7 +162,7 @@ class Edits(Panel):
         links = [
             rich('<a href="{edit}">{words}</a>', edit=edit, words=edit.replace(" ", "\u00a0"))
             for edit in suggestions(at.layer, at.head, at.stack, kind is None or has_mask(kind))
-            if edit not in self.session.scene.edits
+            if edit not in self.session.edits
         ]
         self.offers.setText(tr("Add: {links}").format(links=" · ".join(links)))
         self.offers.setVisible(bool(links))
@@ -161,12 +180,16 @@ class Edits(Panel):
         except InputError as error:
             self._say(str(error))
             return
-        if edit in self.session.scene.edits:
+        if why := self.session.why_not(edit):
+            self._say(tr("{edit}: {why}").format(edit=edit, why=why))
+            return
+        if edit in self.session.edits:
             self._say(tr("“{edit}” is active already.").format(edit=edit))
             return
         self.entry.clear()
         self.session.toggle_edit(edit)
 
     def _say(self, message: str) -> None:
+        self._said_of = self._state()
         self.message.setText(message)
         self.message.setVisible(bool(message))

@@ -253,16 +253,9 @@ class Inspector(Panel):
             for axis in self._axes
         )
         with QSignalBlocker(self.table):
-            if row is None and column is None:
-                self.table.clearSelection()
-                return
-            index = model.index(
-                min(row or 0, model.rowCount() - 1), min(column or 0, model.columnCount() - 1)
+            self.table.mark(
+                *(
+                    None if at is None else min(at, count - 1)
+                    for at, count in ((row, model.rowCount()), (column, model.columnCount()))
+                )
             )
-            if column is None:
-                self.table.selectRow(index.row())
-            elif row is None:
-                self.table.selectColumn(index.column())
-            else:
-                self.table.setCurrentIndex(index)
-            self.table.scrollTo(index)

@@ -353,9 +353,8 @@ class Mask(HeadPanel):
         kind = self.session.attention
         if kind is None:
             return
-        edits = self.session.scene.edits
-        on = causal_state(edits, scope, kind) != Qt.CheckState.Checked
-        self.session.change(edits=switched(edits, scope, on))
+        on = causal_state(self.session.scene.edits, scope, kind) != Qt.CheckState.Checked
+        self.session.change(edits=switched(self.session.edits, scope, on))
         self._say_switches(kind)
 
     def _switch_all(self) -> None:

@@ -35,7 +35,10 @@ class NextToken(Panel):
         super().__init__(session, parent)
         self._texts: list[str | None] = []
         self._words: list[str] = []
+        self._ends: list[bool] = []
+        self._special: list[bool] = []
         self._chosen = 0
+        self._tip = ""
 
         self.changed = Label(parent=self)
         self.changed.setWordWrap(True)
@@ -89,20 +92,17 @@ class NextToken(Panel):
         """Of an encoder-decoder it is the target that is foreseen and gone on with."""
         target = self._text() > 0
         self.tabs.setTabText(1, tr("Target") if target else tr("Prompt"))
-        self.append.setToolTip(
-            tip(
-                tr(
-                    "Put this token at the end of what the decoder reads; a double click on its bar does the same"
-                )
-                if target
-                else tr("Put this token at the end of the prompt; a double click on its bar does the same")
-            )
+        self._tip = (
+            tr("Put this token at the end of what the decoder reads; a double click on its bar does the same")
+            if target
+            else tr("Put this token at the end of the prompt; a double click on its bar does the same")
         )
 
     def _draw_likely(self, answer: Answer, before: Answer | None) -> None:
         if self._texts != answer["texts"]:
             self._chosen = 0
-        self._texts = answer["texts"]
+        self._texts, self._special = answer["texts"], answer["special"]
+        self._ends = [id == answer["end"] for id in answer["ids"]]
         self._words = [visible_blanks(string) for string in answer["strings"]]
         bars = []
         for rank, (id, word) in enumerate(zip(answer["ids"], self._words, strict=True)):
@@ -168,14 +168,19 @@ class NextToken(Panel):
         self.likely.set_chosen(row)
         able = self._texts[row] is not None
         self.append.setEnabled(able)
-        words = tr("Append “{word}”") if able else tr("“{word}”: half a character")
+        if able:
+            words, about = tr("Append “{word}”"), self._tip
+        elif self._ends[row]:
+            words, about = tr("The end: “{word}”"), tr("Here the model ends: what it writes is complete")
+        elif self._special[row]:
+            words, about = tr("“{word}”: no text"), tr("A special token, which no text stands for")
+        else:
+            words, about = tr("“{word}”: half a character"), tr("Its bytes form no character yet")
         word = self._words[row]
         self.append.setText(caption(words.format(word=word if len(word) <= 12 else word[:11] + "…")))
+        self.append.setToolTip(tip(about))
 
     def _append(self, row: int) -> None:
         text = self._texts[row] if row < len(self._texts) else None
-        shown = self.session.shown
-        if text is not None and self._text() > 0:
-            self.session.change(target=(shown.target or shown.prompt) + text)
-        elif text is not None:
-            self.session.change(prompt=shown.prompt + text)
+        if text is not None:
+            self.session.append(text)

@@ -10,9 +10,9 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
+from explorer_app.engine_words import sentence
 from explorer_app.model_words import model_title
 from explorer_app.panels import Panel, panel
-from explorer_app.prompt_bar import sentence
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.train_form import TrainForm
@@ -28,6 +28,7 @@ class Train(Panel):
     """The form while nothing runs, one line of it while something does; curves and the newest checkpoint below."""
 
     follows = ()
+    ages = False
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)

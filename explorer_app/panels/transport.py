@@ -10,7 +10,7 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
-from explorer_app.focus import block_of
+from explorer_app.focus import block_at, block_of
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
@@ -75,20 +75,22 @@ def meaning(key: str) -> str:
     return words.get(word, key)
 
 
-def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
+def layer_step(keys: Sequence[str], step: int, direction: int, shown: str = "") -> int:
     """The step of the same value one layer on (1) or back (-1); beyond the blocks, the first step or the last.
 
-    The blocks of a second stack follow those of the first. A block without that value is entered at its first step,
-    and so is the nearest block from outside of all.
+    `shown` is the block on screen, from which it goes wherever the step lies. The blocks of a second stack follow those
+    of the first. A block without that value is entered at its first step; from outside of all it is the block on screen
+    that is entered, or the nearest where that does not lie on the way.
     """
     blocks = list(dict.fromkeys(filter(None, map(block_of, keys))))
     block = block_of(keys[step])
     if block:
-        at = blocks.index(block) + direction
+        at = blocks.index(shown if shown in blocks else block) + direction
         there = blocks[at] if 0 <= at < len(blocks) else None
     else:
         rest = keys[step + 1 :] if direction > 0 else keys[:step][::-1]
-        there = next(filter(None, map(block_of, rest)), None)
+        ahead = list(filter(None, map(block_of, rest)))
+        there = shown if shown in ahead else next(iter(ahead), None)
     if there is None:
         return len(keys) - 1 if direction > 0 else 0
     same = there + keys[step].removeprefix(block)
@@ -205,9 +207,9 @@ class Transport(Panel):
         self.session.go_to_step(self.session.selection.step + steps)
 
     def go_layer(self, direction: int) -> None:
-        keys = [site["key"] for site in self.session.sites]
+        keys, at = [site["key"] for site in self.session.sites], self.session.selection
         if keys:
-            self.session.go_to_step(layer_step(keys, self.session.selection.step, direction))
+            self.session.go_to_step(layer_step(keys, at.step, direction, block_at(at.stack, at.layer)))
 
     def toggle(self) -> None:
         """Play or pause; from the end it starts over."""

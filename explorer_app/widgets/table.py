@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QFontMetricsF, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
@@ -61,6 +69,20 @@ class ArrayTable(QTableView):
     def text(self, row: int, col: int) -> str:
         """What a cell says."""
         return str(self._model.data(self._model.index(row, col)))
+
+    def mark(self, row: int | None, col: int | None) -> None:
+        """Select a row, a column, or the cell where both are given, alone, and bring it in sight; nothing for None.
+
+        Whatever keys are held: Qt's own `selectRow` would add to what is selected under Shift.
+        """
+        chosen, flag = self.selectionModel(), QItemSelectionModel.SelectionFlag
+        if row is None and col is None:
+            chosen.clearSelection()
+            return
+        index = self._model.index(row or 0, col or 0)
+        whole = flag.Rows if col is None else flag.Columns if row is None else flag.NoUpdate
+        chosen.setCurrentIndex(index, flag.ClearAndSelect | whole)
+        self.scrollTo(index)
 
     def copy(self) -> None:
         """Put the selected cells, or all if none is selected, on the clipboard as tab-separated values.

@@ -22,7 +22,8 @@ def run_of(texts: list[dict[str, object]], kinds: tuple[AttentionKind, ...]) -> 
     last = texts[-1]
     facts = {"texts": texts, "attentions": [asdict(kind) for kind in kinds]}
     return Answer(
-        facts | {"tokens": last["tokens"], "strings": last["strings"], "vocab_size": 10, "edits": []}
+        facts
+        | {"tokens": last["tokens"], "strings": last["strings"], "vocab_size": 10, "edits": [], "prefix": 0}
     )
 
 

@@ -1,6 +1,7 @@
 """Edits are added, listed in words and removed; bad input says what to do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -10,6 +11,7 @@ from explorer_app import theme
 from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels.edits import Edits
 from model_core.edits import parse
+from tests.explorer_app.local_engine import GPT2, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
 pytestmark = pytest.mark.unit
@@ -83,18 +85,86 @@ def test_an_edit_that_is_active_is_not_added_twice(shown: OnScreen[Edits], qtbot
     assert "active already" in panel.message.text()
 
 
-def test_an_edit_the_model_has_no_place_for_can_be_removed_again(
+def test_an_edit_the_model_has_no_place_for_is_refused_by_the_field_where_it_was_typed(
     shown: OnScreen[Edits], qtbot: QtBot
 ) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     typed(qtbot, panel, "ablate L9H0")
+    assert panel.message.isVisible()
+    assert panel.message.text() == "ablate L9H0: there is no layer 9; this model has layers 0 to 2"
+    assert panel.entry.text() == "ablate L9H0"
+    assert (session.edits, words(panel)) == ((), [])
+    session.change(prompt="The dog")
     settle()
-    assert "no layer 9" in session.message
-    assert words(panel) == ["ablate · layer 9 head 0"]
-    panel.chips[0].remove.click()
+    assert session.shown.prompt == "The dog"
+
+
+@pytest.fixture
+def shallow(tmp_path: Path) -> str:
+    """Two layers of three heads, of which the window knows nothing yet."""
+    return tiny_checkpoint(tmp_path, GPT2)
+
+
+def test_an_edit_is_suspended_and_says_why_where_another_model_has_no_place_for_it(
+    shown: OnScreen[Edits], qtbot: QtBot, shallow: str, model: str
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    for edit in ("ablate L2H0", "ablate L0H3", "mask off"):
+        typed(qtbot, panel, edit)
     settle()
+    session.open(shallow)
+    settle()
+    assert session.shown.model == shallow
+    assert session.run["edits"] == ["mask off"]
     assert session.message == ""
-    assert words(panel) == []
+    assert words(panel) == [
+        "ablate · layer 2 head 0 (suspended: there is no layer 2; this model has layers 0 to 1)",
+        "ablate · layer 0 head 3 (suspended: there is no head 3; this model has heads 0 to 2)",
+        "mask off · every layer",
+    ]
+    assert [chip.words.isEnabled() for chip in panel.chips] == [False, False, True]
+    assert not panel.about.isVisible()
+    session.change(prompt="Another prompt")
+    settle()
+    assert session.shown.prompt == "Another prompt"
+    panel.chips[1].remove.click()
+    session.open(model)
+    settle()
+    assert session.run["edits"] == ["ablate L2H0", "mask off"]
+    assert words(panel) == ["ablate · layer 2 head 0", "mask off · every layer"]
+
+
+def test_where_every_edit_is_suspended_the_model_runs_as_it_is(
+    shown: OnScreen[Edits], qtbot: QtBot, shallow: str
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    typed(qtbot, panel, "ablate L2H0")
+    session.open(shallow)
+    settle()
+    assert panel.about.isVisible()
+    assert panel.clear.isVisible()
+    panel.clear.click()
+    assert (session.edits, session.suspended, words(panel)) == ((), {}, [])
+
+
+def test_what_was_said_of_an_edit_goes_with_what_it_was_said_of(
+    shown: OnScreen[Edits], qtbot: QtBot, shallow: str
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    typed(qtbot, panel, "mask off")
+    typed(qtbot, panel, "mask off")
+    assert panel.message.isVisible()
+    session.select(layer=1)
+    session.change(prompt="The dog")
+    settle()
+    assert panel.message.isVisible()
+    panel.clear.click()
+    assert not panel.message.isVisible()
+    typed(qtbot, panel, "ablate L2H0")
+    typed(qtbot, panel, "ablate L2H0")
+    assert panel.message.isVisible()
+    session.open(shallow)
+    assert not panel.message.isVisible()
 
 
 def test_offered_edits_follow_the_selection_and_can_be_clicked(shown: OnScreen[Edits]) -> None:

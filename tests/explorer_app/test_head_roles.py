@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from explorer_app.head_roles import ROLES, arranged, ranked, score_words
@@ -95,6 +96,24 @@ def test_sorted_heads_are_the_same_heads_in_another_place(shown: OnScreen[Attent
         assert panel.grid._focus == (row, col)
 
 
+@pytest.mark.parametrize("view", ["grid", "heatmap"])
+def test_arrows_walk_sorted_heads_in_their_order_wherever_the_keyboard_is(
+    shown: OnScreen[Attention], view: str
+) -> None:
+    panel, selection = shown.panel, lambda: (shown.session.selection.layer, shown.session.selection.head)
+    choose(shown, "first")
+    panel.roles.sort.click()
+    shown.settle()
+    order = ranked(scores(shown, "first"))
+    shown.select(layer=order[0][0], head=order[0][1])
+    for key, place in ((Qt.Key.Key_Right, 1), (Qt.Key.Key_Down, 5), (Qt.Key.Key_Left, 4), (Qt.Key.Key_Up, 0)):
+        shown.qtbot.keyClick(getattr(panel, view), key)
+        shown.settle()
+        assert selection() == order[place]
+    shown.qtbot.keyClick(getattr(panel, view), Qt.Key.Key_Up)
+    assert selection() == order[0]
+
+
 def test_marks_of_edits_stay_with_their_heads(shown: OnScreen[Attention]) -> None:
     choose(shown, "uniform")
     shown.panel.roles.sort.click()
@@ -121,6 +140,22 @@ def test_across_two_texts_only_roles_that_make_sense_are_offered(qtbot: QtBot, t
         shown.select(stack="decoder")
         assert bar.name == "duplicate"
         assert bar.role.count() == len(ROLES) + 1
+
+
+def test_what_was_chosen_returns_with_a_model_that_it_can_be_asked_of(
+    shown: OnScreen[Attention], tmp_path: Path, model: str
+) -> None:
+    bar, two_stacks = shown.panel.roles, save(tmp_path, "seq2seq")
+    choose(shown, "induction", "probe")
+    shown.change(model=two_stacks)
+    assert shown.session.message == ""
+    assert shown.session.answer(query("roles", on="prompt", stack="encoder")) is not None
+    shown.select(stack="cross")
+    assert bar.name == ""
+    shown.change(model=model)
+    assert (bar.name, bar.on.currentData()) == ("induction", "probe")
+    assert bar.on.isVisible()
+    assert shown.session.message == ""
 
 
 def test_the_kind_of_one_text_has_all_roles() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -246,3 +247,20 @@ def test_words_for_shapes_cuts_and_statistics() -> None:
 def test_only_values_of_a_role_have_its_colour() -> None:
     keys = ["blocks.0.norm1.out", "blocks.0.attn.q", "blocks.0.attn.scores", "blocks.0.attn.out"]
     assert roles(keys) == {"blocks.0.attn.q": "query", "blocks.0.attn.out": "output"}
+
+
+def test_with_shift_held_only_the_row_of_the_present_token_is_lit(
+    shown: OnScreen[Inspector], qtbot: QtBot
+) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    session.go_to("embed.out")
+    window = panel.windowHandle()
+    QTest.keyPress(window, Qt.Key.Key_Shift, Qt.KeyboardModifier.ShiftModifier)
+    assert QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier
+    for token in (1, 2, 3):
+        session.select(query=token)
+        settle()
+    lit = {index.row() for index in panel.table.selectionModel().selectedIndexes()}
+    QTest.keyRelease(window, Qt.Key.Key_Shift)
+    assert lit == {3}
+    assert panel.table.currentIndex().row() == 3

@@ -183,10 +183,18 @@ def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: 
 
 
 def test_taking_an_edit_back_is_compared_as_well(shown: OnScreen[Mask]) -> None:
-    shown.change(edits=("mask off L0",))
-    shown.change(edits=())
+    shown.change(edits=("mask off L0", "mask off L1"))
+    shown.change(edits=("mask off L1",))
     assert shown.panel.changed_title.text() == "<b>What taking back “mask off L0” changed</b>"
     assert what_changed(("mask off",), ("mask off L1",)) == "What the last change of the edits did"
+
+
+def test_once_no_edit_is_left_nothing_is_compared(shown: OnScreen[Mask]) -> None:
+    shown.change(edits=("mask off L0",))
+    assert shown.panel.bars.isVisible()
+    shown.change(edits=())
+    assert not shown.panel.bars.isVisible()
+    assert "What a switch changes" in shown.panel.changed_title.text()
 
 
 def test_another_prompt_is_not_compared(shown: OnScreen[Mask]) -> None:

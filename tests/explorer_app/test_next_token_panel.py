@@ -71,10 +71,12 @@ def test_an_edit_shows_what_was_before_and_who_climbed(shown: OnScreen[NextToken
         old = before.get(bar.tip.split(":")[0])
         assert bar.climbed == (None if old is None else old[0] - rank)
         assert bar.before == (None if old is None else pytest.approx(old[1]))
-    session.change(prompt="Once upon a time")
-    settle()
-    assert panel.changed.isHidden()
-    assert all(bar.before is None for bar in panel.likely.bars())
+    for gone in ({"edits": ()}, {"edits": ("ablate L0H1",)}, {"prompt": "Once upon a time"}):
+        session.change(**gone)
+        settle()
+        compared = session.scene.edits and session.scene.prompt == PROMPT
+        assert panel.changed.isHidden() != bool(compared)
+        assert all(bar.before is None for bar in panel.likely.bars()) != bool(compared)
 
 
 def test_a_double_click_appends_the_token_to_the_prompt(shown: OnScreen[NextToken]) -> None:

@@ -371,4 +371,6 @@ def test_what_was_typed_stays_with_every_preset_that_reads_such_text() -> None:
     assert texts(session) == ("3 March", "03")
     session.change(prompt="4 March")
     session.open("tales-llama")
-    assert texts(session) == ("a b c", "")
+    assert texts(session) == ("typed", "")
+    session.open("dates")
+    assert texts(session) == ("4 March", "03")

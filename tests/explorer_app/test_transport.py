@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from explorer_app.focus import block_of
 from explorer_app.panels.transport import Transport, caption, layer_step, meaning
 from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
@@ -40,6 +41,22 @@ KEYS = [
 )
 def test_a_layer_on_is_the_same_value_there(at: str, direction: int, reached: str) -> None:
     assert KEYS[layer_step(KEYS, KEYS.index(at), direction)] == reached
+
+
+@pytest.mark.parametrize(
+    ("at", "direction", "shown", "reached"),
+    [
+        ("blocks.0.attn.q", 1, "blocks.1", "logits"),
+        ("blocks.1.mlp.out", -1, "blocks.0", "embed.out"),
+        ("blocks.0.attn.q", -1, "blocks.1", "blocks.0.attn.q"),
+        ("embed.out", 1, "blocks.1", "blocks.1.attn.q"),
+        ("embed.out", -1, "blocks.1", "embed.out"),
+        ("logits", -1, "blocks.0", "blocks.0.attn.q"),
+        ("embed.out", 1, "blocks.7", "blocks.0.attn.q"),
+    ],
+)
+def test_layers_are_counted_from_the_one_on_screen(at: str, direction: int, shown: str, reached: str) -> None:
+    assert KEYS[layer_step(KEYS, KEYS.index(at), direction, shown)] == reached
 
 
 def test_a_caption_says_step_site_axes_and_shape() -> None:
@@ -139,3 +156,15 @@ def test_a_hidden_film_still_plays_when_asked(shown: OnScreen[Transport]) -> Non
     shown.panel.hide()
     shown.panel.go(3)
     assert shown.session.selection.step == 3
+
+
+def test_the_layer_keys_begin_at_the_layer_on_screen(shown: OnScreen[Transport]) -> None:
+    session, panel = shown.session, shown.panel
+    session.go_to_step(0)
+    session.select(layer=1)
+    panel.go_layer(1)
+    assert block_of(session.selection.site) == "blocks.1"
+    session.go_to("blocks.0.attn.q")
+    session.select(layer=1)
+    panel.go_layer(1)
+    assert (session.selection.site, session.selection.layer) == ("blocks.2.attn.q", 2)

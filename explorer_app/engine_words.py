@@ -1,0 +1,29 @@
+"""What the engine does, and what it said, in words."""
+
+from explorer_app.model_words import model_title
+from explorer_app.session import Session
+from explorer_app.text import tr
+
+
+def sentence(message: str) -> str:
+    """A message with a capital letter, unless it begins with a name."""
+    first, _, rest = message.partition(" ")
+    return f"{first.capitalize()} {rest}" if first.isalpha() and first.islower() and rest else message
+
+
+def doing_words(session: Session) -> str:
+    """What the engine is busy with, and what memory it needs for it; "" where nobody has waited for it yet."""
+    what, share = session.progress
+    if share == 1.0:
+        return ""
+    if session.engine == "starting":
+        return tr("Starting the engine…")
+    words = {"loading": tr("Loading {model}…"), "running": tr("Running {model}…")}
+    doing = words.get(what, what).format(model=model_title(session.scene.model))
+    return " ".join([doing, session.needs]).strip()
+
+
+def late_words(session: Session) -> str:
+    """Why a picture on screen is of something else than was asked for; "" while an answer may still come at once."""
+    why = sentence(session.message) or doing_words(session)
+    return tr("This is from before. {why}").format(why=why) if why else ""

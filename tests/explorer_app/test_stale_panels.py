@@ -1,0 +1,161 @@
+"""A picture of another scene than the one that is asked for looks it, and says why; a quick run changes nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from explorer_app import panels
+from explorer_app.panels import PANELS, Panel, load_panels
+from explorer_app.panels.attention import Attention
+from explorer_app.panels.three_views import ThreeViews
+from explorer_app.prompt_bar import PromptBar
+from explorer_app.session import Session
+from explorer_app.widgets import veil as veil_
+from model_core.queries import Scene
+from tests.explorer_app.panel_on_screen import OnScreen, on_screen
+from tests.explorer_app.window_on_screen import window_on_screen
+from tests.model_core.tiny import save
+
+pytestmark = pytest.mark.unit
+
+TOO_LONG = "the cat " * 400
+
+
+@pytest.fixture
+def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Attention]]:
+    with on_screen(qtbot, Attention, model) as shown:
+        yield shown
+
+
+@pytest.fixture(scope="module")
+def two_stacks(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save(tmp_path_factory.mktemp("models") / "seq2seq", "seq2seq")
+
+
+def test_a_prompt_that_is_refused_dims_what_stays_and_says_why(
+    shown: OnScreen[Attention], qtbot: QtBot
+) -> None:
+    veil, session = shown.panel.veil, shown.session
+    before = shown.panel.grab().toImage()
+    shown.change(prompt=TOO_LONG)
+    qtbot.waitUntil(veil.isVisible)
+    assert veil.words.startswith("This is from before. The prompt has ")
+    assert veil.geometry() == shown.panel.rect()
+    assert shown.panel.grab().toImage() != before
+    shown.panel.resize(700, 500)
+    assert veil.geometry() == shown.panel.rect()
+    session.change(prompt=TOO_LONG + "x")
+    QApplication.processEvents()
+    assert veil.isVisible()
+    shown.change(prompt="The dog")
+    assert not veil.isVisible()
+
+
+def test_the_pointer_goes_through_to_what_is_dimmed(shown: OnScreen[Attention], qtbot: QtBot) -> None:
+    shown.change(prompt=TOO_LONG)
+    qtbot.waitUntil(shown.panel.veil.isVisible)
+    place = shown.panel.grid.mapTo(shown.panel, shown.panel.grid.map_rect(1, 2).center().toPoint())
+    assert shown.panel.childAt(place) is shown.panel.grid
+
+
+def test_quick_runs_dim_nothing(
+    shown: OnScreen[Attention], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallen: list[str] = []
+    monkeypatch.setattr(veil_.Veil, "_fall", lambda veil: fallen.append(veil.words))
+    for prompt in ("The", "The cat", "The cat sat", "The cat sat on"):
+        shown.change(prompt=prompt)
+    shown.select(layer=2, head=1)
+    qtbot.wait(veil_.AFTER_MS + 50)
+    assert fallen == []
+
+
+def test_a_run_that_takes_long_dims_until_it_is_there(shown: OnScreen[Attention], qtbot: QtBot) -> None:
+    session, veil = shown.session, shown.panel.veil
+    session.scene = Scene(session.scene.model, "not answered yet")
+    session.set_progress("running", 0.5)
+    qtbot.waitUntil(veil.isVisible)
+    assert "Running" in veil.words
+    session.scene = session.shown
+    session.set_progress("", 1.0)
+    assert not veil.isVisible()
+
+
+def test_a_view_that_cannot_be_had_dims_its_panel_alone(
+    shown: OnScreen[Attention], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown.panel._missing = True
+    shown.session.tell("this view needs more memory than there is")
+    qtbot.waitUntil(shown.panel.veil.isVisible)
+    assert shown.session.stale == ""
+    assert "this view needs more memory" in shown.panel.veil.words.lower()
+
+
+def test_the_tokens_of_another_run_are_dimmed_as_well(qtbot: QtBot, model: str) -> None:
+    with window_on_screen(model, "The cat") as window:
+        bar: PromptBar = window.prompt_bar
+        window.session.change(prompt=TOO_LONG)
+        qtbot.waitUntil(bar.strips.veil.isVisible)
+        assert window.docks["attention"].panel.veil.words == bar_words(window.session)
+        qtbot.waitUntil(window.docks["attention"].panel.veil.isVisible)
+        assert not window.docks["edits"].panel.veil.isVisible()
+        window.session.change(prompt="The cat")
+        assert not bar.strips.veil.isVisible()
+
+
+def bar_words(session: Session) -> str:
+    return "This is from before. " + session.message[0].upper() + session.message[1:]
+
+
+def test_every_panel_dims_unless_it_shows_no_run() -> None:
+    load_panels()
+    assert {name for name, registered in PANELS.items() if not registered.build.ages} == {"edits", "train"}
+
+
+# A panel is given only what it applies to
+
+
+def test_a_panel_draws_nothing_of_a_model_that_it_does_not_apply_to(
+    qtbot: QtBot, two_stacks: str, model: str
+) -> None:
+    with on_screen(qtbot, ThreeViews, two_stacks, "The cat saw the dog") as shown:
+        session, panel = shown.session, shown.panel
+        session.hover(1, 1, "cross")
+        shown.change(model=model)
+        assert session.shown.model == model
+        assert panel.seen
+        session.hover(2, 1)
+        session.select(query=1, key=0)
+        shown.settle()
+        assert panel.wanted() == [panels.RUN]
+        shown.change(model=two_stacks)
+        session.hover(1, 1, "cross")
+        assert "of the source" in panel.told.text()
+
+
+def test_tokens_that_are_pointed_at_are_those_of_what_is_drawn(
+    shown: OnScreen[Attention], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int | None, int | None]] = []
+    monkeypatch.setattr(Attention, "preview", lambda panel, query, key: seen.append((query, key)))
+    shown.session.hover(1, 0)
+    shown.session.change(prompt="The")
+    shown.qtbot.waitUntil(lambda: shown.session.shown.prompt == "The")
+    shown.panel._drawn_of = None
+    shown.session.hover(5, 0)
+    assert seen == [(1, 0)]
+
+
+def test_the_base_class_says_nothing_of_a_picture_that_was_never_drawn(qtbot: QtBot, model: str) -> None:
+    session = Session(Scene(model, "The cat"))
+    panel = Panel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.tell("the engine did not start")
+    qtbot.wait(veil_.AFTER_MS + 50)
+    assert not panel.veil.isVisible()
+    assert panel.veil.testAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    panel.detach()
