@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeE
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
 from explorer_app import theme
+from explorer_app.holder import Holder
 from explorer_app.panels import Panel, Registered
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -71,6 +72,8 @@ class PanelDock(QDockWidget):
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
+        self._holder = Holder(self)
+        self.setWidget(self._holder)
 
     @property
     def panel(self) -> Panel:
@@ -79,7 +82,7 @@ class PanelDock(QDockWidget):
     def build(self) -> Panel:
         panel = self.panel_if_built = self.registered.build(self._session)
         panel.set_seen(self._in_front)
-        self.setWidget(panel)
+        self._holder.hold(panel)
         self.built.emit(panel)
         return panel
 

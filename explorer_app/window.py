@@ -59,6 +59,7 @@ from explorer_app.settings import (
 from explorer_app.text import tr
 from explorer_app.trainer import Trainer
 from explorer_app.untrained_dialog import UntrainedDialog
+from explorer_app.widgets.one_line import OneLine
 
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
@@ -87,7 +88,7 @@ class MainWindow(QMainWindow):
         self.registered = load_panels()
         self.docks: dict[str, PanelDock] = {}
         self.prompt_bar = PromptBar(session, recent_models(settings) if settings is not None else [])
-        self.status = QLabel()
+        self.status = OneLine()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = False
@@ -169,7 +170,6 @@ class MainWindow(QMainWindow):
 
     def _build_status(self) -> None:
         self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.statusBar().addWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
         line = self.fontMetrics().height()
@@ -422,6 +422,7 @@ class MainWindow(QMainWindow):
             parts.append(tr("training: {share}").format(share=step))
         parts.append(self.prompt_bar.light.text())
         self.status.setText(" · ".join(parts))
+        self.status.setToolTip(self.status.text())
 
     def show_mask(self, _: Any = None) -> None:
         """What the switch takes away from the model on screen, and whether it does."""

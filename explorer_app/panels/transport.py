@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from model_core.names import AXES
-from model_core.queries import Answer, Query
+from model_core.queries import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
 from explorer_app.focus import block_of
@@ -15,6 +15,7 @@ from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Session
 from explorer_app.text import tr
 from explorer_app.widgets.icons import shape_icon
+from explorer_app.widgets.one_line import OneLine
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -108,7 +109,6 @@ class Transport(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._measured: Answer | None = None
         self.timer = QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.first = self._button(tr("First step (Home)"), self.go_first)
@@ -123,8 +123,7 @@ class Transport(Panel):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(tr("Step of the forward pass"))
         self.slider.valueChanged.connect(self.session.go_to_step)
-        self.text = QLabel()
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text = OneLine()
         self.speed = QComboBox()
         self.speed.setAccessibleName(tr("Speed"))
         self.speed.setToolTip(tr("How fast playing goes on"))
@@ -140,7 +139,7 @@ class Transport(Panel):
         for button in self.buttons():
             row.addWidget(button)
         row.addSpacing(unit)
-        row.addWidget(self.text)
+        row.addWidget(self.text, 1)
         row.addSpacing(unit)
         row.addWidget(self.slider, 1)
         row.addSpacing(unit)
@@ -177,13 +176,7 @@ class Transport(Panel):
         site = sites[step]
         self.text.setText(caption(step, site, len(sites)))
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
-        self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
-        if answers[SITES] is not self._measured:
-            self._measured = answers[SITES]
-            # As wide as its longest text, so that nothing moves while it plays.
-            metrics = QFontMetricsF(self.text.font())
-            texts = (caption(n, site, len(sites)) for n, site in enumerate(sites))
-            self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
+        self.text.setToolTip(f"{self.text.text()}\n{meaning(site['key'])}\n{axes}")
 
     # Going
 
