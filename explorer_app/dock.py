@@ -3,7 +3,7 @@
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QAction, QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QStyle, QToolButton, QWidget
 
 from explorer_app import theme
@@ -69,6 +69,9 @@ class PanelDock(QDockWidget):
         self._in_front = False
         # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
         self.visibilityChanged.connect(self._set_seen)
+        self.view_action = QAction(self.windowTitle(), self)
+        self.view_action.setCheckable(True)
+        self.view_action.triggered.connect(self._choose)
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
@@ -88,6 +91,7 @@ class PanelDock(QDockWidget):
 
     def _set_seen(self, seen: bool) -> None:
         self._in_front = seen
+        self.view_action.setChecked(seen)
         if seen or self.panel_if_built is not None:
             self.panel.set_seen(seen)
         self.placed.emit()
@@ -108,6 +112,19 @@ class PanelDock(QDockWidget):
             painter = QPainter(self)
             painter.setPen(QColor(theme.current().muted))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _choose(self) -> None:
+        """Chosen in the View menu: one that is seen closes, any other comes to the front."""
+        if self._in_front:
+            self.close()
+        else:
+            self.bring()
+        self.view_action.setChecked(self._in_front)
+
+    def bring(self) -> None:
+        """Open it, and in front of the tabs beside it."""
+        self.show()
+        self.raise_()
 
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QScrollBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QScrollBar, QSizePolicy, QWidget
 
 LEAST = (8, 2)
 """The least width and height, in lines of text."""
@@ -64,19 +64,33 @@ class Holder(QScrollArea):
         panel, room = self.widget(), self.viewport().size()
         if panel is None:
             return
-        least = panel.minimumSizeHint()
-        width = max(room.width(), least.width())
-        layout = panel.layout()
-        # What wraps needs the less height the wider it is.
-        wraps = layout is not None and layout.hasHeightForWidth()
-        height = layout.minimumHeightForWidth(width) if wraps else least.height()
-        panel.resize(width, max(room.height(), height))
+        width = max(room.width(), panel.minimumSizeHint().width())
+        panel.resize(width, max(room.height(), least_height(panel, width)))
         for over, bar in self._bars:
             over.setPageStep(bar.pageStep())
             over.setSingleStep(bar.singleStep())
-            across = bar.orientation() == Qt.Orientation.Horizontal
-            thick = over.sizeHint().height() if across else over.sizeHint().width()
-            over.setGeometry(
-                *((0, self.height() - thick, self.width(), thick) if across else (self.width() - thick, 0, thick, self.height()))
-            )
+            place, thick = self.rect(), over.sizeHint()
+            if bar.orientation() == Qt.Orientation.Horizontal:
+                place.setTop(place.bottom() + 1 - thick.height())
+            else:
+                place.setLeft(place.right() + 1 - thick.width())
+            over.setGeometry(place)
             over.raise_()
+
+
+def least_height(panel: QWidget, width: int) -> int:
+    """How high a panel must be to show all that it says, at a width.
+
+    Qt counts one line for a text that wraps, or else, for what lies in pages, the height that it would like to have:
+    what is needed is no more than either with the lines that are missing in the first.
+    """
+    least, layout = panel.minimumSizeHint().height(), panel.layout()
+    if layout is None or not layout.hasHeightForWidth():
+        return least
+    wrapping = (
+        label for label in panel.findChildren(QLabel) if label.wordWrap() and label.isVisibleTo(panel)
+    )
+    missing = sum(
+        max(0, label.heightForWidth(label.width()) - label.minimumSizeHint().height()) for label in wrapping
+    )
+    return min(layout.minimumHeightForWidth(width), least + missing)

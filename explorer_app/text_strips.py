@@ -32,6 +32,7 @@ class TextStrips(QWidget):
             # With room for its scroll bar, whether there is something to scroll to or not.
             strip.setFixedHeight(strip.minimumSizeHint().height())
             strip.clicked.connect(partial(self._lock, text))
+            strip.walked.connect(partial(session.select_token, text))
             strip.hovered.connect(partial(session.hover_token, text))
             strip.left.connect(lambda: session.hover(None))
             for part in (name, strip):

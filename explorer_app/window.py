@@ -40,6 +40,7 @@ from explorer_app import theme
 from explorer_app.config_form import AsksDialog, reason, with_words
 from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
+from explorer_app.keys import PlainKeys, plain_key
 from explorer_app.log_dialog import LogDialog
 from explorer_app.model_words import model_tip, model_title, why_missing
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
@@ -116,6 +117,7 @@ class MainWindow(QMainWindow):
         self.veil.opened.connect(self.open)
         self.veil.texts.connect(self.train_on)
         self.veil.refused.connect(session.tell)
+        self.keys = PlainKeys(self, frozenset(key for key, _, _ in self.plain_keys()))
         self.prompt_bar.prompt.setFocus()
         self._restored = self._restore()
 
@@ -175,6 +177,12 @@ class MainWindow(QMainWindow):
         line = self.fontMetrics().height()
         self.statusBar().setContentsMargins(round(line * 0.4), 0, round(line * 0.4), 0)
 
+    def createPopupMenu(self) -> QMenu:
+        """What a click with the right button on a title offers: the same as the View menu."""
+        menu = QMenu(self)
+        menu.addActions([dock.view_action for dock in self.docks.values()])
+        return menu
+
     def of_area(self, area: str) -> list[PanelDock]:
         return [self.docks[registered.name] for registered in self.registered if registered.area == area]
 
@@ -218,7 +226,7 @@ class MainWindow(QMainWindow):
         for name, dock in self.docks.items():
             kind = dock.registered.build
             applies, explains = kind.applies(self.session.run), kind.explains
-            dock.toggleViewAction().setVisible(applies or explains)
+            dock.view_action.setVisible(applies or explains)
             if not applies and not dock.isHidden() and not (explains and name in self._withheld):
                 self._withheld.add(name)
                 dock.hide()
@@ -331,9 +339,7 @@ class MainWindow(QMainWindow):
 
     def _view_menu(self, menu: QMenu) -> None:
         for dock in self.docks.values():
-            toggle = dock.toggleViewAction()
-            toggle.triggered.connect(lambda on, dock=dock: dock.raise_() if on else None)
-            menu.addAction(toggle)
+            menu.addAction(dock.view_action)
         menu.addSeparator()
         themes = menu.addMenu(tr("&Theme"))
         group = QActionGroup(self)
@@ -364,6 +370,8 @@ class MainWindow(QMainWindow):
         self._add(menu, tr("Restart &engine"), self.client.restart)
 
     def _go_menu(self, menu: QMenu) -> None:
+        self._add(menu, tr("&Prompt"), self.go_to_prompt, "Ctrl+L")
+        menu.addSeparator()
         for key, text, slot in self.plain_keys():
             self._add(menu, named(text, key), slot)
 
@@ -471,8 +479,7 @@ class MainWindow(QMainWindow):
     def train_on(self, texts: tuple[str, ...]) -> None:
         """Texts to learn from were dropped: the form that takes them comes to the front."""
         self.session.training.offer(texts)
-        self.docks["train"].show()
-        self.docks["train"].raise_()
+        self.docks["train"].bring()
 
     def open_file(self) -> None:
         self._open_chosen(choose_file)
@@ -531,7 +538,7 @@ class MainWindow(QMainWindow):
         if self.settings is not None:
             self.settings.setValue("window/theme", scheme or "system")
 
-    # Keys that are nobody's while a text is typed, or while a view that has the focus uses them for itself
+    # Keys without modifiers, which PlainKeys brings here
 
     def plain_keys(self) -> list[tuple[Qt.Key, str, Callable[[], object]]]:
         film = self.transport
@@ -553,11 +560,18 @@ class MainWindow(QMainWindow):
         if event.key() == Qt.Key.Key_Escape:
             self.escape()
             return
+        pressed = plain_key(event)
         for key, _, slot in self.plain_keys():
-            if event.key() == key and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            if pressed == key:
                 slot()
                 return
         super().keyPressEvent(event)
+
+    def go_to_prompt(self) -> None:
+        """What is typed next is the prompt."""
+        self.activateWindow()
+        self.prompt_bar.prompt.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.prompt_bar.prompt.selectAll()
 
     def escape(self) -> None:
         """Stop what runs; else leave the prompt; else let go of the locked tokens."""
@@ -644,6 +658,7 @@ class MainWindow(QMainWindow):
             signal.disconnect(self.offer_panels)
         session.message_changed.disconnect(self.ask_what_is_unsaid)
         self.prompt_bar.detach()
+        self.keys.detach()
         for panel in self.built_panels():
             panel.detach()
         super().closeEvent(event)

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class OneLine(QLabel):
-    """Plain text that can be selected; where it does not fit it ends in an ellipsis, and is whole for whoever copies it."""
+    """Plain text that can be selected; where it does not fit it ends in an ellipsis, and is copied whole."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,11 +27,12 @@ class OneLine(QLabel):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        metrics, palette = self.fontMetrics(), self.palette()
-        if metrics.horizontalAdvance(self.text()) <= self.width():
+        metrics, palette, text = self.fontMetrics(), self.palette(), self.text()
+        if metrics.horizontalAdvance(text) <= self.width():
             return
-        wide = metrics.horizontalAdvance("…")
-        place = QRect(self.width() - wide, 0, wide, self.height())
+        fits = metrics.elidedText(text, Qt.TextElideMode.ElideRight, self.width())
+        start = metrics.horizontalAdvance(fits.removesuffix("…"))
+        place = QRect(start, 0, self.width() - start, self.height())
         painter = QPainter(self)
         painter.fillRect(place, palette.color(self.backgroundRole()))
         painter.setPen(palette.color(self.foregroundRole()))

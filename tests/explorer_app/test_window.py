@@ -367,7 +367,7 @@ def test_a_closed_panel_comes_back_from_the_view_menu(window: MainWindow) -> Non
     dock = window.of_area("right")[0]
     dock.close()
     assert not dock.panel.seen
-    dock.toggleViewAction().trigger()
+    dock.view_action.trigger()
     QApplication.processEvents()
     assert dock.panel.seen
 
@@ -375,7 +375,7 @@ def test_a_closed_panel_comes_back_from_the_view_menu(window: MainWindow) -> Non
 def test_a_tab_that_is_reopened_comes_to_the_front(window: MainWindow, windows: Windows) -> None:
     dock = tabs(window)[1]
     dock.close()
-    dock.toggleViewAction().trigger()
+    dock.view_action.trigger()
     windows.settle(window)
     assert dock.panel.seen
 
