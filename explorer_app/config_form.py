@@ -12,7 +12,6 @@ from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QGridLayout,
     QLabel,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.on_screen import FittingDialog, Scrolled
 from explorer_app.text import tr
 
 MOST = 2**28
@@ -181,7 +181,7 @@ def with_words(config: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name}={value}" for name, value in said.items())
 
 
-class AsksDialog(QDialog):
+class AsksDialog(FittingDialog):
     """What the files of a model do not say. Open only sends the answers; Cancel leaves the model before.
 
     answered  the words that were filled in
@@ -216,8 +216,7 @@ class AsksDialog(QDialog):
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
         column.addWidget(about)
-        column.addWidget(self.form)
-        column.addStretch(1)
+        column.addWidget(Scrolled(self.form))
         column.addWidget(self.buttons)
         self.setMinimumWidth(line * 38)
 

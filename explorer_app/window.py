@@ -21,7 +21,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QApplication,
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QGridLayout,
@@ -43,6 +42,7 @@ from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.keys import PlainKeys, plain_key
 from explorer_app.log_dialog import LogDialog
 from explorer_app.model_words import model_tip, model_title, why_missing
+from explorer_app.on_screen import FittingDialog, Scrolled, fit
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
@@ -156,6 +156,7 @@ class MainWindow(QMainWindow):
 
     def _complete(self) -> None:
         """What can wait until the window is on screen."""
+        fit(self)  # its frame is known by now
         for dock in self.docks.values():
             if dock.isFloating() and dock.isVisible():
                 # It was there before the window that it belongs to, and would go behind it at every click.
@@ -588,6 +589,7 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_once:
             self._shown_once = True
+            fit(self)
             if not self._restored:
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
@@ -669,14 +671,16 @@ def named(text: str, key: Qt.Key) -> str:
     return f"{text}\t{QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)}"
 
 
-class KeysDialog(QDialog):
+class KeysDialog(FittingDialog):
     """Every key in one table."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Keys"))
-        grid = QGridLayout()
+        table = QWidget()
+        grid = QGridLayout(table)
+        grid.setContentsMargins(0, 0, 0, 0)
         line = self.fontMetrics().height()
         grid.setHorizontalSpacing(line * 2)
         grid.setVerticalSpacing(round(line * 0.3))
@@ -690,7 +694,7 @@ class KeysDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
-        column.addLayout(grid)
+        column.addWidget(Scrolled(table))
         column.addWidget(buttons)
 
     @staticmethod

@@ -120,8 +120,13 @@ def tied_head(answer: Answer) -> bool:
 def facts_html(answer: Answer) -> str:
     """The configuration as a table, then where the model came from."""
     muted = theme.current().muted
+    whole = "white-space: nowrap"
     config = [
-        row(f"<code>{escape(name)}</code>", f"<b>{escape(value)}</b>", escape(meaning(name)))
+        row(
+            f"<code style='{whole}'>{escape(name)}</code>",
+            f"<b>{escape(value)}</b>",
+            escape(meaning(name)),
+        )
         for name, value in answer["config"].items()
     ]
     origin = [
