@@ -704,8 +704,11 @@ class KeysDialog(FittingDialog):
         rows += [
             (
                 tr("Arrows"),
-                tr("In a view that has the focus: move its cursor, e.g. to the next head or layer"),
+                tr(
+                    "In the Attention panel, a map or a plot: move its cursor, e.g. to the next head or layer"
+                ),
             ),
+            (tr("Shift+Left, Shift+Right"), tr("On the tokens: choose the query before or after")),
             (tr("Shift+click"), tr("On a token: choose it as the key")),
             (tr("Esc"), tr("Stop the engine's work; leave the prompt; let go of the locked tokens")),
         ]

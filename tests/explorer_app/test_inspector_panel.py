@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.inspector import Inspector
@@ -221,6 +222,7 @@ def test_it_fits_a_column_of_300(shown: OnScreen[Inspector]) -> None:
     for site in session.sites:
         session.go_to(site["key"])
         settle()
+        QApplication.processEvents()
         assert panel.minimumSizeHint().width() <= 300
         assert panel.table.height() > 80
 
