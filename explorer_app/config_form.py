@@ -12,7 +12,6 @@ from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QGridLayout,
     QLineEdit,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
+from explorer_app.on_screen import FittingDialog, Scrolled
 from explorer_app.text import tr
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label, tip, title_text
@@ -194,7 +194,7 @@ def with_words(config: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name}={value}" for name, value in said.items())
 
 
-class AsksDialog(QDialog):
+class AsksDialog(FittingDialog):
     """What the files of a model do not say. Open only sends the answers; Cancel leaves the model before.
 
     answered  the words that were filled in
@@ -224,8 +224,7 @@ class AsksDialog(QDialog):
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
         column.addWidget(about)
-        column.addWidget(self.form)
-        column.addStretch(1)
+        column.addWidget(Scrolled(self.form))
         column.addWidget(self.buttons)
         self.setMinimumWidth(line * 38)
 

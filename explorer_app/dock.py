@@ -3,10 +3,11 @@
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QAction, QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QStyle, QToolButton, QWidget
 
 from explorer_app import theme
+from explorer_app.holder import Holder
 from explorer_app.panels import Panel, Registered
 from explorer_app.session import Session
 from explorer_app.text import tr
@@ -69,9 +70,14 @@ class PanelDock(QDockWidget):
         self._in_front = False
         # Behind another tab a dock is only moved out of sight; its panel is to know that nobody looks.
         self.visibilityChanged.connect(self._set_seen)
+        self.view_action = QAction(self.windowTitle(), self)
+        self.view_action.setCheckable(True)
+        self.view_action.triggered.connect(self._choose)
         self._title = DockTitle(self)
         self._none = QWidget(self)
         self.setTitleBarWidget(self._title)
+        self._holder = Holder(self)
+        self.setWidget(self._holder)
 
     @property
     def panel(self) -> Panel:
@@ -80,12 +86,13 @@ class PanelDock(QDockWidget):
     def build(self) -> Panel:
         panel = self.panel_if_built = self.registered.build(self._session)
         panel.set_seen(self._in_front)
-        self.setWidget(panel)
+        self._holder.hold(panel)
         self.built.emit(panel)
         return panel
 
     def _set_seen(self, seen: bool) -> None:
         self._in_front = seen
+        self.view_action.setChecked(seen)
         if seen or self.panel_if_built is not None:
             self.panel.set_seen(seen)
         self.placed.emit()
@@ -106,6 +113,19 @@ class PanelDock(QDockWidget):
             painter = QPainter(self)
             painter.setPen(QColor(theme.current().muted))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _choose(self) -> None:
+        """Chosen in the View menu: one that is seen closes, any other comes to the front."""
+        if self._in_front:
+            self.close()
+        else:
+            self.bring()
+        self.view_action.setChecked(self._in_front)
+
+    def bring(self) -> None:
+        """Open it, and in front of the tabs beside it."""
+        self.show()
+        self.raise_()
 
     def float(self) -> None:
         """Out of the window, in front of its middle: a dock behind a tab lies nowhere that could be seen."""

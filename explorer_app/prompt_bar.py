@@ -10,7 +10,6 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QStandar
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
@@ -36,6 +35,7 @@ from explorer_app.text import tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
 from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, caption, tip
 from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
@@ -153,9 +153,7 @@ class PromptBar(QWidget):
         self.stop = QToolButton()
         self.stop.setText(tr("Cancel"))
         self.stop.setToolTip(tip(tr("Stop the engine's present work (Escape)")))
-        self.line = Label()
-        self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.line = OneLine()
         self.fix = QToolButton()
         self.strips = TextStrips(session)
         self._lay_out()
@@ -179,17 +177,12 @@ class PromptBar(QWidget):
         top = Qt.AlignmentFlag.AlignTop
         for widget in (self.model, self.device, self.dtype):
             first.addWidget(widget, 0, top)
-        texts = QGridLayout()
-        texts.setHorizontalSpacing(unit)
-        texts.setVerticalSpacing(round(unit * 0.5))
-        texts.setColumnStretch(1, 1)
-        for row, (name, field) in enumerate(zip(self.reads, self.fields, strict=True)):
+        # Beside each other, so that a model with two texts takes no more rows than one with one.
+        for name, field in zip(self.reads, self.fields, strict=True):
             name.setBuddy(field)
-            texts.addWidget(name, row, 0)
-            texts.addWidget(field, row, 1)
-        first.addLayout(texts, 1)
-        self.special.setFixedHeight(self.prompt.sizeHint().height())
-        first.addWidget(self.special, 0, top)
+            name.setFixedHeight(field.sizeHint().height())
+            first.addWidget(name, 0, top)
+            first.addWidget(field, 1, top)
         self.light.setFixedHeight(self.prompt.sizeHint().height())
         first.addWidget(self.light, 0, top)
         second = QHBoxLayout()
@@ -198,14 +191,14 @@ class PromptBar(QWidget):
         second.addWidget(self.line, 1000)
         second.addWidget(self.fix)
         second.addStretch(1)
-        for extra in (self.bar, self.stop):
+        for extra in (self.bar, self.stop, self.special):
             second.addWidget(extra)
             policy = extra.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
             extra.setSizePolicy(policy)
         self.bar.setFixedWidth(unit * 20)
         self.bar.setFixedHeight(round(unit * 0.8))
-        for button in (self.fix, self.stop):
+        for button in (self.fix, self.stop, self.special):
             button.setFixedHeight(round(unit * 2.4))
         column = QVBoxLayout(self)
         column.setContentsMargins(unit, round(unit * 0.8), unit, round(unit * 0.4))
@@ -235,6 +228,10 @@ class PromptBar(QWidget):
         session.engine_changed.connect(self.show_line)
         session.greeted.connect(self.show_choices)
         theme.notifier.changed.connect(self.show_line)
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide for every model: a second text has its field beside the first."""
+        return QSize(self.fontMetrics().height() * 30, super().minimumSizeHint().height())
 
     def detach(self) -> None:
         """Stop listening, before the widgets are gone."""
@@ -367,7 +364,7 @@ class PromptBar(QWidget):
             text = tr("Tokens, with their ids: a click chooses the query, Shift+click the key it looks at.")
         theme.colour_text(self.line, colour)
         self.line.setText(text)
-        self.line.setMaximumWidth(round(QFontMetricsF(self.line.font()).horizontalAdvance(text)) + 4)
+        self.line.setMaximumWidth(self.line.sizeHint().width())
         self.line.setToolTip(tip(text))
 
     def _offer(self, field: str, text: str) -> None:

@@ -1,11 +1,11 @@
-"""The tokens of every text that the model reads: one strip a text, with its name where there are several."""
+"""The tokens of every text that the model reads: strips side by side, with names where there are several."""
 
 from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetricsF, QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from explorer_app.attention_text import text_words
 from explorer_app.session import Session
@@ -25,18 +25,16 @@ class TextStrips(QWidget):
         self.session = session
         self.strips = [TokenStrip() for _ in range(MOST_TEXTS)]
         self.names = [Label() for _ in self.strips]
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(round(QFontMetricsF(self.font()).height() / 2))
-        grid.setVerticalSpacing(0)
-        grid.setColumnStretch(1, 1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(round(QFontMetricsF(self.font()).height() / 2))
         for text, (name, strip) in enumerate(zip(self.names, self.strips, strict=True)):
-            grid.addWidget(name, text, 0)
-            grid.addWidget(strip, text, 1)
-            bar = strip.horizontalScrollBar()
-            bar.rangeChanged.connect(partial(self._fit, strip))
-            self._fit(strip, 0, bar.maximum())
+            row.addWidget(name)
+            row.addWidget(strip, 1)
+            # With room for its scroll bar, whether there is something to scroll to or not.
+            strip.setFixedHeight(strip.minimumSizeHint().height())
             strip.clicked.connect(partial(self._lock, text))
+            strip.walked.connect(partial(session.select_token, text))
             strip.hovered.connect(partial(session.hover_token, text))
             strip.left.connect(lambda: session.hover(None))
             for part in (name, strip):
@@ -79,11 +77,6 @@ class TextStrips(QWidget):
                 strip.set_cursor(
                     cursor.query if of.queries == text else None, cursor.key if of.keys == text else None
                 )
-
-    def _fit(self, strip: TokenStrip, _: int, beyond: int) -> None:
-        """Room for the scroll bar only when there is something to scroll to."""
-        bar = strip.horizontalScrollBar().sizeHint().height()
-        strip.setFixedHeight(strip.minimumSizeHint().height() - (0 if beyond else bar))
 
     def _lock(self, text: int, index: int) -> None:
         """A click locks the query, a second one the key as well, a third lets go; Shift sets only the key.

@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QFrame,
     QGridLayout,
@@ -28,6 +27,7 @@ from explorer_app.config_form import ConfigForm, reason
 from explorer_app.config_words import about_html, meaning
 from explorer_app.engine_client import EngineClient
 from explorer_app.model_words import UNTRAINED, count_text, memory_text
+from explorer_app.on_screen import FittingDialog
 from explorer_app.session import Session
 from explorer_app.text import tr
 from explorer_app.widgets.chooser import Chooser
@@ -37,7 +37,7 @@ FIRST = "gpt2"
 SEED = {"name": "seed", "kind": "int", "choices": []}
 
 
-class UntrainedDialog(QDialog):
+class UntrainedDialog(FittingDialog):
     """Families at the left, the chosen one's text and fields at the right, what it takes below.
 
     created  the model and the words that were changed, as a scene has them
@@ -81,7 +81,8 @@ class UntrainedDialog(QDialog):
     def _lay_out(self) -> None:
         line = self.fontMetrics().height()
         self.families.setFixedWidth(line * 11)
-        self.about.setFixedHeight(round(line * 12.5))
+        self.about.setMinimumHeight(line * 3)
+        self.about.setMaximumHeight(round(line * 12.5))
         self.about.document().setDocumentMargin(line * 0.6)
         size = Label(tr("Begin with the published size"))
         size.setBuddy(self.sizes)
@@ -91,9 +92,9 @@ class UntrainedDialog(QDialog):
         row.addStretch(1)
         right = QVBoxLayout()
         right.setSpacing(round(line * 0.6))
-        right.addWidget(self.about)
+        right.addWidget(self.about, 1)
         right.addLayout(row)
-        right.addWidget(self.area, 1)
+        right.addWidget(self.area, 2)
         grid = QGridLayout(self)
         grid.setContentsMargins(line, line, line, line)
         grid.setSpacing(line)

@@ -23,7 +23,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QApplication,
-    QDialog,
     QDialogButtonBox,
     QGridLayout,
     QMainWindow,
@@ -40,8 +39,10 @@ from explorer_app.about import about_text
 from explorer_app.config_form import AsksDialog, with_words
 from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
+from explorer_app.keys import PlainKeys, plain_key
 from explorer_app.log_dialog import LogDialog
 from explorer_app.model_words import model_tip, model_title, why_missing
+from explorer_app.on_screen import FittingDialog, Scrolled, fit
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
 from explorer_app.panels.transport import Transport
@@ -52,6 +53,7 @@ from explorer_app.settings import Kept, Layout, Recent, Settings
 from explorer_app.text import tr
 from explorer_app.trainer import Trainer
 from explorer_app.untrained_dialog import UntrainedDialog
+from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, Message, caption, tip, title_text
 
 MASK_OFF = "mask off"
@@ -80,7 +82,7 @@ class MainWindow(QMainWindow):
         self.registered = load_panels()
         self.docks: dict[str, PanelDock] = {}
         self.prompt_bar = PromptBar(session, self.kept.recent)
-        self.status = Label()
+        self.status = OneLine()
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = self._arranging = False
@@ -108,6 +110,7 @@ class MainWindow(QMainWindow):
         self.veil.opened.connect(self.open)
         self.veil.texts.connect(self.train_on)
         self.veil.refused.connect(session.tell)
+        self.keys = PlainKeys(self, frozenset(key for key, _, _ in self.plain_keys()))
         self.prompt_bar.prompt.setFocus()
         self._restored = self._restore()
 
@@ -161,6 +164,7 @@ class MainWindow(QMainWindow):
 
     def _complete(self) -> None:
         """What can wait until the window is on screen."""
+        fit(self)  # its frame is known by now
         if self.kept.restoring:
             self.keep(restoring=False)
         for dock in self.docks.values():
@@ -179,11 +183,16 @@ class MainWindow(QMainWindow):
 
     def _build_status(self) -> None:
         self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.statusBar().addWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
         line = self.fontMetrics().height()
         self.statusBar().setContentsMargins(round(line * 0.4), 0, round(line * 0.4), 0)
+
+    def createPopupMenu(self) -> QMenu:
+        """What a click with the right button on a title offers: the same as the View menu."""
+        menu = QMenu(self)
+        menu.addActions([dock.view_action for dock in self.docks.values()])
+        return menu
 
     def of_area(self, area: str) -> list[PanelDock]:
         return [self.docks[registered.name] for registered in self.registered if registered.area == area]
@@ -232,7 +241,7 @@ class MainWindow(QMainWindow):
         for name, dock in self.docks.items():
             kind = dock.registered.build
             applies, explains = kind.applies(self.session.run), kind.explains
-            dock.toggleViewAction().setVisible(applies or explains)
+            dock.view_action.setVisible(applies or explains)
             if not applies and not dock.isHidden() and not (explains and name in self._withheld):
                 self._withheld.add(name)
                 dock.hide()
@@ -347,9 +356,7 @@ class MainWindow(QMainWindow):
 
     def _view_menu(self, menu: QMenu) -> None:
         for dock in self.docks.values():
-            toggle = dock.toggleViewAction()
-            toggle.triggered.connect(lambda on, dock=dock: dock.raise_() if on else None)
-            menu.addAction(toggle)
+            menu.addAction(dock.view_action)
         menu.addSeparator()
         themes = menu.addMenu(tr("&Theme"))
         group = QActionGroup(self)
@@ -380,6 +387,8 @@ class MainWindow(QMainWindow):
         self._add(menu, tr("Restart &engine"), self.client.restart)
 
     def _go_menu(self, menu: QMenu) -> None:
+        self._add(menu, tr("&Prompt"), self.go_to_prompt, "Ctrl+L")
+        menu.addSeparator()
         for key, text, slot in self.plain_keys():
             self._add(menu, named(text, key), slot)
 
@@ -434,6 +443,7 @@ class MainWindow(QMainWindow):
             parts.append(tr("training: {share}").format(share=step))
         parts.append(self.prompt_bar.light.text())
         self.status.setText(" · ".join(parts))
+        self.status.setToolTip(self.status.text())
 
     def show_mask(self, _: Any = None) -> None:
         """What the switch takes away from the model on screen, and whether it does."""
@@ -485,8 +495,7 @@ class MainWindow(QMainWindow):
     def train_on(self, texts: tuple[str, ...]) -> None:
         """Texts to learn from were dropped: the form that takes them comes to the front."""
         self.session.training.offer(texts)
-        self.docks["train"].show()
-        self.docks["train"].raise_()
+        self.docks["train"].bring()
 
     def open_file(self) -> None:
         self._open_chosen(choose_file)
@@ -538,7 +547,7 @@ class MainWindow(QMainWindow):
         theme.apply(app, scheme)
         self.keep(theme=scheme)
 
-    # Keys that are nobody's while a text is typed, or while a view that has the focus uses them for itself
+    # Keys without modifiers, which PlainKeys brings here
 
     def plain_keys(self) -> list[tuple[Qt.Key, str, Callable[[], object]]]:
         film = self.transport
@@ -560,11 +569,18 @@ class MainWindow(QMainWindow):
         if event.key() == Qt.Key.Key_Escape:
             self.escape()
             return
+        pressed = plain_key(event)
         for key, _, slot in self.plain_keys():
-            if event.key() == key and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            if pressed == key:
                 slot()
                 return
         super().keyPressEvent(event)
+
+    def go_to_prompt(self) -> None:
+        """What is typed next is the prompt."""
+        self.activateWindow()
+        self.prompt_bar.prompt.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.prompt_bar.prompt.selectAll()
 
     def escape(self) -> None:
         """Stop what runs; else leave the prompt; else let go of the locked tokens."""
@@ -581,6 +597,7 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_once:
             self._shown_once = True
+            fit(self)
             if not self._restored:
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
@@ -651,6 +668,7 @@ class MainWindow(QMainWindow):
             signal.disconnect(self.offer_panels)
         session.message_changed.disconnect(self.ask_what_is_unsaid)
         self.prompt_bar.detach()
+        self.keys.detach()
         for panel in self.built_panels():
             panel.detach()
         super().closeEvent(event)
@@ -661,14 +679,16 @@ def named(text: str, key: Qt.Key) -> str:
     return f"{text}\t{QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)}"
 
 
-class KeysDialog(QDialog):
+class KeysDialog(FittingDialog):
     """Every key in one table."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Keys"))
-        grid = QGridLayout()
+        table = QWidget()
+        grid = QGridLayout(table)
+        grid.setContentsMargins(0, 0, 0, 0)
         line = self.fontMetrics().height()
         grid.setHorizontalSpacing(line * 2)
         grid.setVerticalSpacing(round(line * 0.3))
@@ -682,7 +702,7 @@ class KeysDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
-        column.addLayout(grid)
+        column.addWidget(Scrolled(table))
         column.addWidget(buttons)
 
     @staticmethod
@@ -692,8 +712,11 @@ class KeysDialog(QDialog):
         rows += [
             (
                 tr("Arrows"),
-                tr("In a view that has the focus: move its cursor, e.g. to the next head or layer"),
+                tr(
+                    "In the Attention panel, a map or a plot: move its cursor, e.g. to the next head or layer"
+                ),
             ),
+            (tr("Shift+Left, Shift+Right"), tr("On the tokens: choose the query before or after")),
             (tr("Shift+click"), tr("On a token: choose it as the key")),
             (tr("Esc"), tr("Stop the engine's work; leave the prompt; let go of the locked tokens")),
         ]

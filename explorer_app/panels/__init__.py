@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from model_core.queries import Answer, Query, Scene
 from psygnal import SignalInstance
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -38,6 +38,9 @@ class Panel(QWidget):
     asks = Signal()
     follows: ClassVar[tuple[str, ...]] = tuple(Selection.__dataclass_fields__)
     """The fields of the selection that the picture depends on; a change of the others draws nothing."""
+
+    own_keys: ClassVar[frozenset[Qt.Key]] = frozenset()
+    """The plain keys that move a cursor in it, wherever in it the focus is, and walk no forward pass there."""
 
     explains: ClassVar[bool] = False
     """Whether it has something to say of a model that it does not apply to."""

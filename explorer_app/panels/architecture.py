@@ -122,7 +122,8 @@ def facts_html(answer: Answer) -> str:
     """The configuration as a table, then where the model came from."""
     muted = theme.current().muted
     config = [
-        rich("<tr><td><code>{name}</code></td>", name=name) + row(value, meaning(name), muted)
+        rich('<tr><td><code style="white-space: nowrap">{name}</code></td>', name=name)
+        + row(value, meaning(name), muted)
         for name, value in answer["config"].items()
     ]
     origin = [

@@ -123,6 +123,8 @@ def head_marks(
 class Attention(HeadPanel):
     """Point to read a cell, click to lock it, Escape to unlock; arrows walk the heads, with Shift the locked cell."""
 
+    own_keys = frozenset(ARROWS)
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.stages = stages()

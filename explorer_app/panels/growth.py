@@ -7,7 +7,7 @@ from model_core.growth import at, split
 from model_core.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
-from PySide6.QtGui import QFontMetricsF, QKeyEvent
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -24,6 +24,7 @@ from explorer_app.model_words import count_text, model_title
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import Session
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.icons import shape_icon
 from explorer_app.widgets.lines import Series, SeriesPlot
 from explorer_app.widgets.plain import Label, RichLabel, tip
@@ -74,6 +75,7 @@ class Growth(Panel):
 
     follows = ()
     explains = True
+    own_keys = SIDEWAYS
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -239,17 +241,11 @@ class Growth(Panel):
         layer, head = map(int, place.split())
         self.session.select(layer=layer, head=head)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Space and self.growth is not None:
-            self.toggle()
-        else:
-            super().keyPressEvent(event)
-
     # Drawing
 
     def _draw_icon(self) -> None:
         playing = self.timer.isActive()
-        about = tr("Pause (Space)") if playing else tr("Play the training (Space)")
+        about = tr("Pause") if playing else tr("Play the training")
         self.play.setToolTip(tip(about))
         self.play.setAccessibleName(about)
         side = round(QFontMetricsF(self.font()).height())

@@ -21,6 +21,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.histogram import Histogram
+from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, tip
 from explorer_app.widgets.table import ArrayTable
 
@@ -53,27 +54,31 @@ class Inspector(Panel):
         assert completer is not None
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
-        self.facts = self._line()
+        self.facts = Label(parent=self)
+        self.facts.setWordWrap(True)
+        self.facts.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.facts.setFixedHeight(self.fontMetrics().lineSpacing() * 2)
         self.spins: dict[str, QSpinBox] = {}
         self._spin_labels: dict[str, Label] = {}
         self._spin_row = QHBoxLayout()
-        self._spin_row.addStretch(1)
-        self.statistics = self._line()
+        self.cut = OneLine(self)
+        self._spin_row.addWidget(self.cut, 1)
+        # The row stays, with and without something to choose, so that the numbers below it do.
+        self._spin_row.addStrut(QSpinBox().sizeHint().height())
+        self.statistics = OneLine(self)
         self.table = ArrayTable(self)
-        self.cut = self._line()
         self.histogram = Histogram(self)
+        for view in (self.table, self.histogram):
+            view.setMinimumHeight(self.fontMetrics().height() * 4)
 
-        numbers = QWidget(self)
-        column = QVBoxLayout(numbers)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.cut)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(numbers, tr("Numbers"))
+        self.tabs.addTab(self.table, tr("Numbers"))
         self.tabs.addTab(self.histogram, tr("Histogram"))
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(3)
         layout.addWidget(self.chooser)
         layout.addWidget(self.facts)
         layout.addLayout(self._spin_row)
@@ -85,12 +90,6 @@ class Inspector(Panel):
         assert editor is not None
         editor.editingFinished.connect(self._choose)
         self.table.cell_clicked.connect(self._select)
-
-    def _line(self) -> Label:
-        line = Label(parent=self)
-        line.setWordWrap(True)
-        line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        return line
 
     def needs(self) -> list[Query]:
         asked = self._asked()
@@ -137,9 +136,11 @@ class Inspector(Panel):
 
     def _draw_tokens(self, run: Answer) -> None:
         text = run["texts"][self.session.text_of(self.session.selection.site, "T")]
-        self.facts.setText(shape_words("B T", [1, len(text["tokens"])]))
-        self.statistics.setText(tr("the model reads the ids; the texts are the tokenizer's"))
-        self.cut.hide()
+        self._say(
+            shape_words("B T", [1, len(text["tokens"])]),
+            tr("the model reads the ids; the texts are the tokenizer's"),
+            "",
+        )
         self.tabs.setTabVisible(1, False)
         self._show_spins({})
         self._axes = ("T", "")
@@ -150,7 +151,6 @@ class Inspector(Panel):
 
     def _draw_site(self, run: Answer, answer: Answer) -> None:
         site, dims, shape = self.session.selection.site, answer["site_dims"], answer["site_shape"]
-        self.facts.setText(f"{shape_words(dims, shape)} · {answer['dtype']}")
         sizes = dict(zip(dims.split(), shape, strict=True))
         self._show_spins({axis: sizes[axis] for axis in self._fixed(dims)})
         rows, columns = (["", "", *answer["axes"]])[-2:]
@@ -158,18 +158,25 @@ class Inspector(Panel):
         if self._shown == (run, answer):
             return
         self._shown = (run, answer)
-        self.statistics.setText(statistics_words(answer["statistics"]))
         table = answer["table"]
         whole = tuple(([1, 1, *answer["shape"]])[-2:])
-        cut = cut_words(table.shape, (whole[0], whole[1]))
-        self.cut.setText(cut)
-        self.cut.setVisible(bool(cut))
+        self._say(
+            f"{shape_words(dims, shape)} · {answer['dtype']}",
+            statistics_words(answer["statistics"]),
+            cut_words(table.shape, (whole[0], whole[1])),
+        )
         self.table.show_array(
             table, self._labels(run, rows, table.shape[0]), self._labels(run, columns, table.shape[1])
         )
         self.tabs.setTabVisible(1, True)
         role = roles(known["key"] for known in self.session.sites).get(site, "muted")
         self.histogram.show_counts(answer["counts"], answer["edges"], role=role)
+
+    def _say(self, *texts: str) -> None:
+        """Facts, statistics and what is cut off: whole in the tooltip where there is no room."""
+        for label, text in zip((self.facts, self.statistics, self.cut), texts, strict=True):
+            label.setText(text)
+            label.setToolTip(text)
 
     def _labels(self, run: Answer, axis: str, count: int) -> list[str]:
         """Token positions with their texts, other axes by number."""
@@ -222,7 +229,7 @@ class Inspector(Panel):
         spin.setAccessibleName(axis_words(axis))
         spin.valueChanged.connect(lambda position: self._fix(axis, position))
         for widget in (label, spin):
-            self._spin_row.insertWidget(self._spin_row.count() - 1, widget)
+            self._spin_row.insertWidget(self._spin_row.indexOf(self.cut), widget)
         self.spins[axis], self._spin_labels[axis] = spin, label
 
     def _fix(self, axis: str, position: int) -> None:

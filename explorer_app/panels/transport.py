@@ -16,10 +16,10 @@ from explorer_app.session import SITES, Session
 from explorer_app.text import tr
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.icons import shape_icon
-from explorer_app.widgets.plain import Label, tip
+from explorer_app.widgets.one_line import OneLine
+from explorer_app.widgets.plain import tip
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-LONGEST = 12
 
 
 def meaning(key: str) -> str:
@@ -118,7 +118,6 @@ class Transport(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._measured: list[dict[str, Any]] = []
         self.timer = QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.first = self._button(tr("First step (Home)"), self.go_first)
@@ -133,7 +132,7 @@ class Transport(Panel):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(tr("Step of the forward pass"))
         self.slider.valueChanged.connect(self.session.go_to_step)
-        self.text = Label()
+        self.text = OneLine()
         self.speed = Chooser(tr("Speed"))
         self.speed.setToolTip(tip(tr("How fast playing goes on")))
         for speed in SPEEDS:
@@ -148,7 +147,7 @@ class Transport(Panel):
         for button in self.buttons():
             row.addWidget(button)
         row.addSpacing(unit)
-        row.addWidget(self.text)
+        row.addWidget(self.text, 1)
         row.addSpacing(unit)
         row.addWidget(self.slider, 1)
         row.addSpacing(unit)
@@ -185,15 +184,7 @@ class Transport(Panel):
         site = sites[step]
         self.text.setText(caption(step, site, len(sites)))
         axes = ", ".join(f"{letter} {AXES[letter]}" for letter in site["dims"].split())
-        self.text.setToolTip(tip(f"{site['key']}: {meaning(site['key'])}\n{axes}"))
-        if sites is not self._measured:
-            self._measured = sites
-            # As wide as its longest text, so that nothing moves while it plays; the longest has the most letters, or
-            # nearly so, and a deep model has too many to measure all.
-            metrics = QFontMetricsF(self.text.font())
-            longest = sorted(range(len(sites)), key=lambda n: -sum(map(len, said(sites[n]))))[:LONGEST]
-            texts = (caption(n, sites[n], len(sites)) for n in longest)
-            self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
+        self.text.setToolTip(tip(f"{self.text.text()}\n{meaning(site['key'])}\n{axes}"))
 
     # Going
 

@@ -13,6 +13,8 @@ ARROWS = {
 }
 """(rows, columns) that each of the arrow keys goes."""
 
+SIDEWAYS = frozenset({Qt.Key.Key_Left, Qt.Key.Key_Right})
+
 
 def stepped(event: QKeyEvent, cell: Cell, shape: Cell) -> Cell | None:
     """Where an arrow key leads from a cell, inside of a grid of this shape; None for other keys and no grid."""

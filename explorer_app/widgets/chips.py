@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -29,9 +29,12 @@ MOST_IN_TIP = 1000
 class TokenStrip(PaintedItems):
     """One line of token chips, painted by hand so that thousands cost no more than those in sight.
 
-    The query token is blue and the key token red, as everywhere. Left and right walk the query token. A token that
-    stands for no text, such as BOS, has a dashed border and slanted letters.
+    The query token is blue and the key token red, as everywhere. With Shift, left and right walk the query token. A
+    token that stands for no text, such as BOS, has a dashed border and slanted letters.
     """
+
+    walked = Signal(int)
+    """The query token that a key leads to."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -214,6 +217,10 @@ class TokenStrip(PaintedItems):
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Plain keys walk the forward pass, here as elsewhere."""
+        if not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            super().keyPressEvent(event)
+            return
         last = len(self._tokens) - 1
         at = 0 if self._query is None else self._query
         target = {
@@ -227,4 +234,4 @@ class TokenStrip(PaintedItems):
             return
         target = min(max(target, 0), last)
         if target != self._query:
-            self.clicked.emit(target)
+            self.walked.emit(target)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
 from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
@@ -39,6 +40,8 @@ class CurvePlot(QWidget):
 
     Either axis can be made logarithmic where its numbers are all positive.
     """
+
+    own_keys = SIDEWAYS
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

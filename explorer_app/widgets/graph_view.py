@@ -91,12 +91,17 @@ class GraphView(QAbstractScrollArea):
         """Show boxes and lines; `look` says by path how. Zoom and place stay."""
         self._look_of = look
         if layout is not self._layout:
+            still = self._still()
             self._layout = layout
             self._boxes = {box.path: box for box in layout.boxes}
             self._spans, self._shares = free_spans(layout, shared=False), free_spans(layout, shared=True)
             if self._hover not in self._boxes:
                 self._hover = ""
             self._fit_scroll()
+            path = next((path for path in still if path in self._boxes), None)
+            if path is not None:
+                bar = self.verticalScrollBar()
+                bar.setValue(bar.value() + round(self.box_rect(path).top() - still[path]))
         self.viewport().update()
 
     def set_lit(self, path: str, step: str) -> None:
@@ -107,9 +112,9 @@ class GraphView(QAbstractScrollArea):
             self.viewport().update()
 
     def reveal(self, path: str) -> None:
-        """Scroll so that a box is in sight, with the module around it where that fits."""
+        """Scroll so that a box is in sight, with the module around it where that fits; not where it is already."""
         box = self._boxes.get(path)
-        if box is None:
+        if box is None or QRectF(self.viewport().rect()).contains(self._shown_rect(box)):
             return
         height, width = self.viewport().height(), self.viewport().width()
         margin = min(height / 4, 3 * GAP * self._zoom)
@@ -123,6 +128,18 @@ class GraphView(QAbstractScrollArea):
             down.setValue(down.value() + math.ceil(rect.bottom() - height + margin))
         if rect.left() < 0 or rect.right() > width:
             across.setValue(across.value() + math.floor(rect.center().x() - width / 2))
+
+    def _still(self) -> dict[str, float]:
+        """Where boxes in sight begin, before others fold or unfold: the first that is still there keeps its place."""
+        area = QRectF(self.viewport().rect())
+        seen = [box for box in self._layout.boxes if area.intersects(self._shown_rect(box))]
+        pointed = [box for box in seen if box.path == self._hover]
+        return {box.path: self.box_rect(box.path).top() for box in (*pointed, *seen)}
+
+    def _shown_rect(self, box: Box) -> QRectF:
+        """What of a box has to be in sight for it to be: of an open module its title."""
+        height = HEAD if box.kind == "open" else box.height
+        return self._to_view(QRectF(box.x, box.y, box.width, height))
 
     # What can be read back
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
-from explorer_app.widgets.arrows import stepped
+from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.colourbar import ColourBar
 from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.labels import LabelAxis
@@ -90,6 +90,7 @@ class Heatmap(QWidget):
 
     hovered = Signal(int, int)
     left = Signal()
+    own_keys = frozenset(ARROWS)
     clicked = Signal(int, int)
     double_clicked = Signal(int, int)
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
@@ -39,6 +40,7 @@ class SeriesPlot(QWidget):
     hovered = Signal(int)
     left = Signal()
     clicked = Signal(int)
+    own_keys = SIDEWAYS
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
-from explorer_app.widgets.arrows import Cell, stepped
+from explorer_app.widgets.arrows import ARROWS, Cell, stepped
 from explorer_app.widgets.pixels import rgb, to_image
 from explorer_app.widgets.plain import show_tip
 
@@ -49,6 +49,7 @@ class ThumbnailGrid(QWidget):
 
     hovered = Signal(int, int)
     left = Signal()
+    own_keys = frozenset(ARROWS)
     clicked = Signal(int, int)
     double_clicked = Signal(int, int)
 

@@ -34,9 +34,9 @@ def light_theme(qapp: QApplication) -> None:
 @pytest.fixture(autouse=True)
 def nothing_left_on_screen(qapp: QApplication) -> Iterator[None]:
     """Fails a test that leaves a window behind."""
-    before = set(map(id, QApplication.topLevelWidgets()))
+    before = QApplication.topLevelWidgets()  # kept, since an id alone is given anew
     yield
-    left = [widget for widget in _top_level(qapp) if id(widget) not in before]
+    left = [widget for widget in _top_level(qapp) if not any(widget is other for other in before)]
     names = [f"{type(widget).__name__} {widget.objectName()!r}" for widget in left]
     for widget in left:
         widget.close()

@@ -36,7 +36,7 @@ class Hands:
         xdotool("windowfocus", "--sync", str(int(window.winId())))
 
     def click(self, widget: QWidget, place: QPointF) -> None:
-        spot = widget.mapToGlobal(place)
+        spot = widget.mapToGlobal(place) * widget.devicePixelRatio()
         xdotool("mousemove", "--sync", str(round(spot.x())), str(round(spot.y())))
         QTest.qWait(30)
         xdotool("click", "1")

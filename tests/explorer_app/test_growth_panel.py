@@ -94,7 +94,7 @@ def test_playing_begins_anew_at_the_end_and_passes_no_step_over(shown: OnScreen[
     panel.timer.setInterval(1)
     seen: list[str] = []
     shown.session.shown_changed.connect(lambda scene: seen.append(scene.model))
-    QTest.keyClick(panel.slider, Qt.Key.Key_Space)
+    panel.play.click()
     shown.qtbot.waitUntil(lambda: not panel.timer.isActive(), timeout=20_000)
     shown.settle()
     name = shown.session.shown.model
@@ -148,7 +148,7 @@ def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
         panel = dock.panel
         assert isinstance(panel, Growth)
         assert dock.isHidden()
-        assert dock.toggleViewAction().isVisible()
+        assert dock.view_action.isVisible()
         dock.show()
         settle(window.client)
         assert not dock.isHidden()

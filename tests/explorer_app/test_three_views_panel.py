@@ -193,11 +193,11 @@ def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_at
     with window_on_screen(model, SOURCE) as window:
         dock = window.docks["three_views"]
         assert dock.isHidden()
-        assert not dock.toggleViewAction().isVisible()
+        assert not dock.view_action.isVisible()
         window.session.change(model=two_stacks)
         settle(window.client)
         assert not dock.isHidden()
-        assert dock.toggleViewAction().isVisible()
+        assert dock.view_action.isVisible()
         assert window.docks["attention"].panel.seen
         dock.raise_()
         settle(window.client)
@@ -218,7 +218,7 @@ def test_a_tab_that_was_closed_stays_closed(qtbot: QtBot, two_stacks: str) -> No
         window.session.change(prompt=SOURCE + " home")
         settle(window.client)
         assert dock.isHidden()
-        assert dock.toggleViewAction().isVisible()
+        assert dock.view_action.isVisible()
 
 
 def test_a_picture_of_the_panel_alone(qtbot: QtBot, two_stacks: str, tmp_path: Path) -> None:

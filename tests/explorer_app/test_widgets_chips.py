@@ -112,9 +112,9 @@ def test_the_wheel_scrolls_sideways(strip: TokenStrip) -> None:
 
 
 def test_keys_walk_the_query_token_and_stop_at_both_ends(strip: TokenStrip) -> None:
-    strip.clicked.connect(strip.set_cursor)
+    strip.walked.connect(strip.set_cursor)
     visited: list[int] = []
-    strip.clicked.connect(visited.append)
+    strip.walked.connect(visited.append)
     strip.set_cursor(1)
     for key in (
         Qt.Key.Key_Right,
@@ -124,7 +124,7 @@ def test_keys_walk_the_query_token_and_stop_at_both_ends(strip: TokenStrip) -> N
         Qt.Key.Key_Home,
         Qt.Key.Key_Left,
     ):
-        QTest.keyClick(strip, key)
+        QTest.keyClick(strip, key, Qt.KeyboardModifier.ShiftModifier)
     assert visited == [2, 1, 4, 0]
 
 
@@ -138,8 +138,8 @@ def test_without_tokens_the_strip_invites_a_prompt(strip: TokenStrip, qtbot: QtB
     strip.show_tokens([], [])
     strip.grab()
     assert strip.item_at(QPointF(5, 5)) is None
-    with qtbot.assertNotEmitted(strip.clicked):
-        QTest.keyClick(strip, Qt.Key.Key_Right)
+    with qtbot.assertNotEmitted(strip.walked):
+        QTest.keyClick(strip, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
 
 
 def test_a_cursor_beyond_the_tokens_is_not_drawn(strip: TokenStrip) -> None:

@@ -1,0 +1,189 @@
+"""Nothing moves or resizes by itself: no model, panel, step or message changes the size of the window or of a row."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from explorer_app.panels.graph import ModelGraph
+from explorer_app.snapshot import settle
+from explorer_app.window import MainWindow
+from model_core.checkpoint import native
+from model_core.families import FAMILIES
+from model_core.families.gpt2 import GPT2Config
+from model_core.first_weights import initialise
+from tests.explorer_app.window_on_screen import window_on_screen
+
+pytestmark = pytest.mark.unit
+
+PROMPT = "Once upon"
+SIZES = [(1264, 760), (1000, 660), (800, 560)]
+Places = dict[str, tuple[int, ...]]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with many layers and heads, a long name, and a vocabulary with long tokens."""
+    config = GPT2Config(vocab_size=50257, width=50, layers=48, heads=25, hidden=8, context=64)
+    model, family = FAMILIES["gpt2"].build(config), FAMILIES["gpt2"]
+    initialise(model, 0)
+    folder = tmp_path_factory.mktemp("models") / ("a_model_whose_name_has_no_end_" * 8)
+    native.save(folder, model, family, tokenizer="gpt2", name="endless" * 40, about="random weights " * 40)
+    return str(folder)
+
+
+@contextmanager
+def small_window(model: str, prompt: str, size: tuple[int, int] = SIZES[0]) -> Iterator[MainWindow]:
+    """A window with every panel built."""
+    with window_on_screen(model, prompt) as window:
+        window.resize(*size)
+        for dock in window.docks.values():
+            assert dock.panel is not None
+        settle(window.client)
+        yield window
+
+
+def places(window: MainWindow) -> Places:
+    """The size of the window, and where its rows and columns are."""
+    QApplication.processEvents()
+    bar = window.prompt_bar
+
+    def row(widget: QWidget) -> tuple[int, int]:
+        return widget.mapTo(window, QPoint()).y(), widget.height()
+
+    found: Places = {
+        "window": (window.width(), window.height()),
+        "least": (window.minimumSizeHint().width(), window.minimumSizeHint().height()),
+        "model": bar.model.geometry().getRect(),
+        "prompt": row(bar.prompt),
+        "message": row(bar.line),
+        "tokens": row(bar.strips),
+        "status": row(window.status),
+    }
+    for dock in window.docks.values():
+        if dock.panel.seen:
+            area = dock.registered.area
+            name = area if area == "centre" else dock.objectName()
+            # The growth of a model, where it has one, shares the left column with its graph.
+            found[name] = (dock.x(), dock.width()) if area == "left" else dock.geometry().getRect()
+    return found
+
+
+def without(found: Places, *names: str) -> Places:
+    return {name: place for name, place in found.items() if name not in names}
+
+
+def look_at_everything(window: MainWindow) -> Iterator[Places]:
+    """The places with each panel in front, and at each step that the first block and the ends have."""
+    for dock in window.of_area("centre"):
+        if not dock.isHidden():
+            dock.raise_()
+            settle(window.client)
+            yield places(window)
+    keys = [site["key"] for site in window.session.sites]
+    steps = [
+        step for step, key in enumerate(keys) if ".blocks." not in f".{key}" or ".blocks.0." in f".{key}"
+    ]
+    for step in steps:
+        window.session.go_to_step(step)
+        settle(window.client)
+        yield places(window)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_panel_and_no_step_moves_a_row_or_a_column(size: tuple[int, int]) -> None:
+    with small_window("tales-llama", PROMPT, size) as window:
+        first = places(window)
+        assert first["window"] == size
+        for found in look_at_everything(window):
+            assert found == first
+
+
+def test_no_model_moves_a_row_or_a_column(hostile: str) -> None:
+    with small_window("tales-llama", PROMPT) as window:
+        first = places(window)
+        for model in ("dates", "growth", "tales-mini", hostile, "tales-qwen2", "tales-llama"):
+            window.session.open(model)
+            settle(window.client)
+            for found in look_at_everything(window):
+                assert without(found, "growth") == first, model
+
+
+def test_long_tokens_and_many_heads_move_nothing(hostile: str) -> None:
+    with small_window(hostile, PROMPT) as window:
+        first = places(window)
+        window.session.change(prompt=("-" * 64 + " telecommunications") * 8)
+        settle(window.client)
+        window.session.select(layer=47, head=24)
+        for found in look_at_everything(window):
+            assert found == first
+
+
+def test_a_prompt_that_scrolls_moves_nothing() -> None:
+    with small_window("tales-llama", PROMPT) as window:
+        first = places(window)
+        window.session.change(prompt="Once upon a time there was a little girl " * 8)
+        settle(window.client)
+        assert window.prompt_bar.strip.horizontalScrollBar().maximum() > 0
+        assert places(window) == first
+
+
+def test_no_message_and_no_progress_moves_a_row() -> None:
+    with small_window("tales-llama", PROMPT) as window:
+        first, session = places(window), window.session
+        session.tell("a line\n" * 30 + "word " * 300, {"prompt": "Once"})
+        assert places(window) == first
+        session.set_progress("loading", 0.4)
+        assert places(window) == first
+        session.tell("")
+        session.set_progress("", 1.0)
+        assert places(window) == first
+
+
+def test_what_a_panel_shows_changes_nothing_of_its_dock() -> None:
+    with small_window("tales-llama", PROMPT) as window:
+        for dock in window.docks.values():
+            before = dock.minimumSizeHint(), dock.sizeHint()
+            long = QWidget(dock.panel)
+            layout = dock.panel.layout()
+            assert layout is not None
+            height = dock.panel.sizeHint().height()
+            long.setMinimumSize(3000, height if dock.objectName() == "transport" else 3000)
+            layout.addWidget(long)
+            QApplication.processEvents()
+            assert (dock.minimumSizeHint(), dock.sizeHint()) == before, dock.objectName()
+        assert (window.width(), window.height()) == SIZES[0]
+
+
+@pytest.mark.parametrize("model", ["tales-llama", "dates", "growth", "tales-mini", "tales-qwen2"])
+def test_at_the_first_size_no_panel_needs_to_be_scrolled(model: str) -> None:
+    with small_window(model, PROMPT) as window:
+        for found in look_at_everything(window):
+            assert found["window"] == SIZES[0]
+            for dock in window.docks.values():
+                if dock.panel.seen:
+                    room = dock.panel.parentWidget().size()
+                    assert dock.panel.size() == room, (dock.objectName(), window.session.selection.site)
+
+
+# The graph
+
+
+def test_a_click_on_a_node_in_sight_scrolls_nothing(qtbot: QtBot) -> None:
+    with small_window("tales-llama", PROMPT) as window:
+        panel = window.docks["graph"].panel
+        assert isinstance(panel, ModelGraph)
+        view = panel.view
+        for site in ("blocks.0.resid_pre", "blocks.0.norm1.out", "blocks.0.attn.q", "embed.out", "tokens"):
+            box = panel.view.box_rect(site)
+            area = view.viewport().rect()
+            if not area.contains(box.toAlignedRect()):
+                continue
+            qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=box.center().toPoint())
+            settle(window.client)
+            qtbot.wait(30)
+            assert window.session.selection.site == site
+            assert view.box_rect(site) == box
