@@ -160,8 +160,7 @@ def render(
     """Draw the session's scene, once everything on screen is answered, to a PNG file. InputError in one line."""
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to")
-    window = MainWindow(session, connect=connect)
-    with closing(window):
+    with replaced(out) as unfinished, closing(MainWindow(session, connect=connect)) as window:
         if panel is not None and panel not in window.docks:
             raise InputError(f"there is no panel '{panel}'; there are {', '.join(window.docks)}")
         window.resize(size)
@@ -180,9 +179,8 @@ def render(
             show_only(window, panel)
         window.resize(size + window.size() - target.size())
         settle(window.client)
-        with replaced(out) as unfinished:
-            if not target.grab().save(str(unfinished), "PNG"):
-                raise InputError(f"{out} cannot be written")
+        if not target.grab().save(str(unfinished), "PNG"):
+            raise InputError(f"{out} cannot be written")
 
 
 def show_only(window: MainWindow, panel: str) -> None:
@@ -191,12 +189,12 @@ def show_only(window: MainWindow, panel: str) -> None:
 
 
 @contextmanager
-def closing(window: MainWindow) -> Iterator[None]:
+def closing(window: MainWindow) -> Iterator[MainWindow]:
     """Whatever happens inside: the window is closed, its engine is gone."""
     # Laid out and painted as on a screen, but never put on one.
     window.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
     try:
-        yield
+        yield window
     finally:
         window.close()
         window.deleteLater()
