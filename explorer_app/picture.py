@@ -26,7 +26,7 @@ def save_picture(window: QWidget) -> None:
     target = named if named.suffix.lower() == SUFFIX else Path(f"{path}{SUFFIX}")
     # The dialog has asked about the name that it was given.
     if target == named or not is_there(target) or may_replace(window, target):
-        save_png(window.grab(), target)
+        write_bytes(target, png(window.grab()))
 
 
 def may_replace(window: QWidget, file: Path) -> bool:
@@ -41,10 +41,10 @@ def may_replace(window: QWidget, file: Path) -> bool:
     return box.clickedButton() == replace
 
 
-def save_png(picture: QPixmap, path: Path) -> None:
-    """Write a picture, whole. InputError, with what was there before as it was, where it cannot be written."""
+def png(picture: QPixmap) -> bytes:
+    """A picture in PNG. InputError where there is none."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     if not picture.save(buffer, "PNG"):
-        raise InputError(f"{path} cannot be written: there is no picture of that size")
-    write_bytes(path, bytes(buffer.data().data()))
+        raise InputError("there is no picture of that size: make it smaller")
+    return bytes(buffer.data().data())

@@ -29,7 +29,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from explorer_app import theme
 from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.panels import load_panels
-from explorer_app.picture import save_png
+from explorer_app.picture import png
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
 
@@ -162,8 +162,7 @@ def render(
     """Draw the session's scene, once everything on screen is answered, to a PNG file. InputError in one line."""
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to")
-    window = MainWindow(session, connect=connect)
-    with closing(window):
+    with replaced(out) as unfinished, closing(MainWindow(session, connect=connect)) as window:
         if panel is not None and panel not in window.docks:
             raise InputError(f"there is no panel '{panel}'; there are {', '.join(window.docks)}")
         window.resize(size)
@@ -184,7 +183,9 @@ def render(
             show_only(window, panel)
         window.resize(size + window.size() - target.size())
         settle(window.client)
-        save_png(target.grab(), out)
+        drawn = png(target.grab())
+        with write_errors(out):
+            unfinished.write_bytes(drawn)
 
 
 def show_only(window: MainWindow, panel: str) -> None:
@@ -193,12 +194,12 @@ def show_only(window: MainWindow, panel: str) -> None:
 
 
 @contextmanager
-def closing(window: MainWindow) -> Iterator[None]:
+def closing(window: MainWindow) -> Iterator[MainWindow]:
     """Whatever happens inside: the window is closed, its engine is gone."""
     # Laid out and painted as on a screen, but never put on one.
     window.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
     try:
-        yield
+        yield window
     finally:
         window.close()
         window.deleteLater()

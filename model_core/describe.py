@@ -59,7 +59,7 @@ def preset_facts(name: str) -> dict[str, Any]:
         "about": preset.about,
         "title": FAMILIES[preset.family].title,
         "parameters": parameter_count(preset.family, preset.config),
-        "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors") if file.is_file()),
         "data": re.sub(r" \([\d,]+ bytes\)", "", str(done.get("data", ""))),
         "licence": str(done.get("licence", "")),
         "quality": quality(done.get("measured", {})),

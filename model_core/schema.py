@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from reprlib import repr as short
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from model_core.errors import InputError
 
@@ -35,7 +35,6 @@ Duration = Annotated[float, Within(lambda x: 0 <= x < 1e12, "a number of seconds
 Measured = Annotated[float, Within(lambda x: True, "a number", finite=False)]
 
 Kind = TypeVar("Kind")
-KNOWN: dict[type, dict[str, Any]] = {}  # they take longer to find than a line of a log to read
 
 
 def record(
@@ -50,62 +49,120 @@ def record(
     """
     if not isinstance(said, Mapping):
         raise InputError(f"{where} is {shown(said)}, not an object")
-    known = kinds(kind)
+    known, needed = fields_of(kind)
     if not others and (unknown := [name for name in said if name not in known]):
         raise InputError(f"{where} has {shown(unknown[0])}; it may have {', '.join(known)}")
-    for name in required(kind):
+    for name in needed:
         if name not in said:
             raise InputError(f"{where} has no '{name}'")
     return kind(
         **{
-            name: value(where + field.format(name), said[name], type_, others=others)
-            for name, type_ in known.items()
+            name: check(where + field.format(name), said[name], others)
+            for name, check in known.items()
             if name in said
         }
     )
 
 
-def value(what: str, said: Any, kind: Any, *, others: bool = False) -> Any:
+def value(what: str, said: Any, kind: Any) -> Any:
     """The value in the type. InputError, which begins with `what`, where it is of another or does not fit."""
+    return check_of(kind)(what, said, False)
+
+
+# Given what is read, the value, and whether objects may have more than their fields: the value in its type.
+Check = Callable[[str, Any, bool], Any]
+# A type takes longer to look through than a line of a log to read.
+CHECKS: dict[Any, Check] = {}
+FIELDS: dict[type, tuple[dict[str, Check], list[str]]] = {}
+
+
+def fields_of(kind: Any) -> tuple[dict[str, Check], list[str]]:
+    """The checks of a dataclass's fields, and the names of those that have no default."""
+    if kind not in FIELDS:
+        needed = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]
+        FIELDS[kind] = {name: check_of(type_) for name, type_ in kinds(kind).items()}, needed
+    return FIELDS[kind]
+
+
+def kinds(kind: Any) -> dict[str, Any]:
+    """Field -> type of a dataclass, with what `Annotated` says."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def check_of(kind: Any) -> Check:
+    """The check of a type."""
+    if kind not in CHECKS:
+        CHECKS[kind] = new_check(kind)
+    return CHECKS[kind]
+
+
+def new_check(kind: Any) -> Check:
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
-        return said
+        return lambda what, said, others: said
     if origin in (Union, UnionType):
-        if said is None:
-            return None
-        return value(what, said, next(part for part in parts if part is not NoneType), others=others)
-    if origin in (tuple, list) and isinstance(said, list | tuple):
-        return origin(value(what, one, parts[0], others=others) for one in said)
-    if origin in (dict, Mapping) and isinstance(said, Mapping):
-        return {name: value(f"{what} of {name}", one, parts[1], others=others) for name, one in said.items()}
-    if is_dataclass(kind) and isinstance(kind, type):
-        return record(kind, said, what, others=others)
-    found = fitting(said, kind)
-    if found is None:
-        raise InputError(f"{what} is {shown(said)}, not {words(kind)}")
-    return found
+        given = check_of(next(part for part in parts if part is not NoneType))
+        return lambda what, said, others: None if said is None else given(what, said, others)
+    if is_dataclass(kind):
+        return lambda what, said, others: record(cast(type, kind), said, what, others=others)
+    fit, wanted = fitting(kind), words(kind)
+
+    def refuse(what: str, said: Any) -> InputError:
+        return InputError(f"{what} is {shown(said)}, not {wanted}")
+
+    if origin in (tuple, list):
+        each = check_of(parts[0])
+
+        def all_of(what: str, said: Any, others: bool) -> Any:
+            if not isinstance(said, list | tuple):
+                raise refuse(what, said)
+            return origin(each(what, one, others) for one in said)
+
+        return all_of
+    if origin in (dict, Mapping):
+        named = check_of(parts[1])
+
+        def each_name(what: str, said: Any, others: bool) -> Any:
+            if not isinstance(said, Mapping):
+                raise refuse(what, said)
+            return {name: named(f"{what} of {name}", one, others) for name, one in said.items()}
+
+        return each_name
+
+    def single(what: str, said: Any, others: bool) -> Any:
+        found = fit(said)
+        if found is None:
+            raise refuse(what, said)
+        return found
+
+    return single
 
 
-def fitting(said: Any, kind: Any) -> Any:
-    """A single value in the type; None where it is of another or does not fit."""
+def fitting(kind: Any) -> Callable[[Any], Any]:
+    """What makes a single value one of the type, and None of a value that is none."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        inner, within = parts
-        found = fitting(said, inner) if within.finite else measured(said)
-        return found if found is not None and within.fits(found) else None
+        within = parts[1]
+        inner = fitting(parts[0]) if within.finite else measured
+        return lambda said: found if (found := inner(said)) is not None and within.fits(found) else None
     if origin is Literal:
-        return said if isinstance(said, str) and said in parts else None
-    if kind is int:
-        whole = is_number(said) and abs(said) < LARGEST and said == int(said)
-        return int(said) if whole else None
-    if kind is float:
-        return float(said) if is_number(said) and abs(said) <= sys.float_info.max else None
-    return said if isinstance(kind, type) and isinstance(said, kind) else None
+        return lambda said: said if isinstance(said, str) and said in parts else None
+    known = {int: whole, float: finite}
+    return known.get(kind, lambda said: said if isinstance(kind, type) and isinstance(said, kind) else None)
+
+
+def whole(said: Any) -> int | None:
+    fits = is_number(said) and abs(said) < LARGEST and said == int(said)
+    return int(said) if fits else None
+
+
+def finite(said: Any) -> float | None:
+    return float(said) if is_number(said) and abs(said) <= sys.float_info.max else None
 
 
 def measured(said: Any) -> float | None:
     """A number that may be NaN or infinite."""
-    return said if isinstance(said, float) else fitting(said, float)
+    return said if isinstance(said, float) else finite(said)
 
 
 def is_number(said: object) -> bool:
@@ -131,17 +188,3 @@ def shown(said: object) -> str:
         return short(said)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"
-
-
-def kinds(kind: Any) -> dict[str, Any]:
-    """Field -> type of a dataclass, with what `Annotated` says."""
-    if kind not in KNOWN:
-        KNOWN[kind] = get_type_hints(kind, include_extras=True)
-    return KNOWN[kind]
-
-
-def required(kind: Any) -> tuple[str, ...]:
-    """The fields of a dataclass that have no default."""
-    return tuple(
-        field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING
-    )

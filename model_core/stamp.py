@@ -18,7 +18,7 @@ def stamp(model: str) -> str:
     try:
         path = expanded(model)
         path = path if path.exists() else expanded(split(model)[0])
-        files = [path] if path.is_file() else sorted(file for file in path.iterdir() if is_part(file))
+        files = [path] if path.is_file() else sorted(filter(is_part, path.iterdir()))
         found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except (OSError, ValueError):
         return ""
@@ -30,4 +30,5 @@ def is_part(file: Path) -> bool:
 
     What a training goes on from lies beside the model that it made.
     """
-    return file.suffix in WEIGHTS and not file.name.startswith(".") and file.name not in (DESCRIPTION, STATE)
+    named = file.suffix in WEIGHTS and not file.name.startswith(".") and file.name not in (DESCRIPTION, STATE)
+    return named and file.is_file()

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,11 @@ def test_a_folder_that_is_not_there_is_said_before_anything_runs(model: str, tmp
         draw(model, tmp_path / "nowhere" / "out.png")
 
 
-def test_a_picture_that_cannot_be_written_is_said(model: str, tmp_path: Path) -> None:
-    (tmp_path / "out.png").mkdir()
+@pytest.mark.parametrize("plant", [os.mkdir, os.mkfifo])
+def test_a_picture_that_cannot_be_written_is_said(
+    plant: Callable[[Path], None], model: str, tmp_path: Path
+) -> None:
+    plant(tmp_path / "out.png")
     with pytest.raises(InputError, match="cannot be written"):
         draw(model, tmp_path / "out.png")
 

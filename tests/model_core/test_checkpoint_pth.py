@@ -455,6 +455,23 @@ def test_a_pickle_takes_no_memory_and_runs_nothing(pickle_: bytes, message: str,
     assert message in refused(path)
 
 
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (partial(tutorials.NanoGPT, bias=False), "transformer.h.1."),
+        (tutorials.FromScratchGPT, "trf_blocks.1."),
+        (tutorials.MiniGPT, "blocks.1."),
+        (tutorials.MiniGPT, "blocks.0.multi_head_attention.heads.1."),
+        (partial(tutorials.TutorialTransformer, "pre"), "transformer.encoder.layers.1."),
+    ],
+)
+def test_a_huge_number_in_a_name_makes_no_names(make: Any, part: str, tmp_path: Path) -> None:
+    huge = part.removesuffix("1.") + "99999999."
+    state = {name.replace(part, huge): tensor for name, tensor in drawn(make()).state_dict().items()}
+    message = refused(saved(tmp_path / "model.pth", state), config=HEADS_SAID[: "Mini" not in str(make)])
+    assert "the file has a number 99,999,999 of " in message
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_any_protocol_of_pickle_is_followed(protocol: int, tmp_path: Path) -> None:
     model = drawn(tutorials.FromScratchGPT())

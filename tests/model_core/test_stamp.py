@@ -107,3 +107,10 @@ def test_a_scene_that_was_stored_without_a_version_means_whatever_is_there(folde
     scene = Scene.from_json(fields)
     assert scene == Scene(folder, "The cat")
     assert logits(ask(Engine(lambda frame: None), scene))
+
+
+def test_a_link_that_leads_nowhere_hides_no_change(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    before = stamp(str(tmp_path))
+    (tmp_path / "lost.json").symlink_to("nowhere")
+    assert stamp(str(tmp_path)) == before != ""

@@ -73,9 +73,15 @@ def matrix(found: Tensors, name: str) -> tuple[int, int]:
 
 
 def count(found: Tensors, pattern: str) -> int:
-    """One more than the largest number that the group of a pattern stands for among the names."""
+    """One more than the largest number that the group of a pattern stands for among the names.
+
+    InputError where there are fewer tensors: names are made for so many, before it is seen which are missing.
+    """
     numbers = [int(m[1]) for name in found if (m := re.match(pattern, name)) and len(m[1]) < 9]
-    return max(numbers, default=-1) + 1
+    counted = max(numbers, default=-1) + 1
+    if counted > len(found):
+        raise InputError(f"the file has a number {counted - 1:,} of {len(found):,} tensors: it is not whole")
+    return counted
 
 
 def is_tied(found: Tensors, head: str, embed: str) -> bool:
