@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_the_steps_that_were_written_before(
     kept = [growth.Moment(step, 10 * step, {"induction": [[0.5]]}) for step in (0, 4)]
     growth.write(tmp_path, kept[:1])
 
-    def full(self: Path, text: str, encoding: str) -> None:
+    def full(self: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
