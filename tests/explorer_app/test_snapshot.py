@@ -163,6 +163,12 @@ def test_what_the_model_does_not_have_is_said(
         draw(model, tmp_path / "out.png", **options)
 
 
+def test_an_edit_that_the_model_has_no_place_for_is_no_picture_without_it(model: str, tmp_path: Path) -> None:
+    session = Session(Scene(model, "The cat", edits=("ablate L9H0", "mask off")))
+    with pytest.raises(InputError, match=r"ablate L9H0: there is no layer 9; this model has layers 0 to 2"):
+        snapshot.render(session, tmp_path / "out.png", QSize(1000, 700), connect=LocalEngine)
+
+
 def test_a_folder_that_is_not_there_is_said_before_anything_runs(model: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no folder"):
         draw(model, tmp_path / "nowhere" / "out.png")

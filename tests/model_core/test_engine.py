@@ -495,6 +495,15 @@ def test_scene_that_cannot_be_run_is_refused_in_one_line(models: dict[str, str])
         assert "\n" not in said
 
 
+def test_every_edit_that_cannot_be_made_is_named_with_why(models: dict[str, str]) -> None:
+    edits = ("ablate L0H9", "mask off", "mask off L7", "ablate cross L0H0")
+    said = refused(Scene(models["llama"], PROMPT, edits=edits))["edits"]
+    assert list(said) == ["ablate L0H9", "mask off L7", "ablate cross L0H0"]
+    assert said["mask off L7"] == "there is no layer 7; this model has layers 0 to 2"
+    assert list(refused(Scene(models["llama"], PROMPT, edits=("dance",)))["edits"]) == ["dance"]
+    assert refused(Scene(models["llama"], ""))["edits"] is None
+
+
 def test_prompt_that_is_too_long_comes_back_with_one_that_fits(models: dict[str, str]) -> None:
     scene = Scene(models["llama"], PROMPT * 10)
     error = refused(scene)
