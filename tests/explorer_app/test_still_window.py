@@ -17,7 +17,7 @@ from model_core.families.gpt2 import GPT2Config
 from model_core.first_weights import initialise
 from tests.explorer_app.window_on_screen import window_on_screen
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROMPT = "Once upon"
 SIZES = [(1264, 760), (800, 560)]
