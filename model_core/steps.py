@@ -29,7 +29,7 @@ def pack(sites: Sequence[Site], texts: Sequence[dict[str, int]]) -> Answer:
         for site, along in zip(sites, texts, strict=True)
         for letter, size in zip(site.dims.split(), site.shape, strict=True)
     ]
-    arrays = {
+    arrays: dict[str, np.ndarray[Any, Any]] = {
         "keys": np.frombuffer("\n".join(site.key for site in sites).encode(), np.uint8),
         "kinds": np.array([(dims.index(s.dims), dtypes.index(s.dtype)) for s in sites], np.uint16),
         "sizes": np.array(sizes, np.int64),
