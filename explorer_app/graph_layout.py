@@ -502,11 +502,14 @@ class _Way:
 class Plan:
     """The layout of a graph but for what is folded.
 
-    graph     nodes are the keys of sites in order of computation
-    width_of  the width of a text, in units of one pixel at 100 %
+    graph      nodes are the keys of sites in order of computation
+    width_of   the width of a text, in units of one pixel at 100 %
+    in_pieces  whether `placing` is left to be gone through; there is no layout before
     """
 
-    def __init__(self, graph: nx.DiGraph, width_of: Callable[[str], float]) -> None:
+    def __init__(
+        self, graph: nx.DiGraph, width_of: Callable[[str], float], *, in_pieces: bool = False
+    ) -> None:
         self.graph = graph
         self.root = tree(graph)
         self.constants = constants(graph)
@@ -516,7 +519,15 @@ class Plan:
         self._nets: dict[Part, list[str]] = {}
         self._axis: dict[Part, tuple[tuple[int, float], ...]] = {}
         self._find_ways()
-        self._place(self.root)
+        if not in_pieces:
+            for _ in self.placing():
+                pass
+
+    def placing(self) -> Iterator[None]:
+        """Place one box after the other, the inner ones first: of a deep model it takes longer than a key may wait."""
+        for box in reversed([part for part in walk(self.root) if not part.leaf]):
+            self._place(box)
+            yield
 
     @property
     def groups(self) -> list[Part]:
@@ -570,9 +581,6 @@ class Plan:
     # Rows and columns of every box, from the inside out
 
     def _place(self, box: Part) -> None:
-        for part in box.parts:
-            if part.parts:
-                self._place(part)
         ways = self._ways[box]
         values = list(ways)
         spine = self._spine(box)

@@ -15,6 +15,7 @@ from model_core.command import carried_out
 from model_core.edits import parse
 from model_core.errors import InputError
 from model_core.queries import Scene
+from model_core.writing import replaced, write_errors
 from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,
@@ -28,7 +29,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from explorer_app import theme
 from explorer_app.engine_client import Connect, EngineClient
-from explorer_app.panels import load_panels
+from explorer_app.panels import Panel, load_panels
 from explorer_app.picture import png
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
@@ -236,9 +237,10 @@ def settle(client: EngineClient) -> None:
         client.ask()
         if loop.exec():
             raise InputError(f"the engine did not answer within {PATIENCE_S} seconds")
-        # Drawing may change what is wanted; it is over when a moment later nothing is.
+        # Drawing may change what is wanted, and takes several turns; it is over when a moment later nothing is.
         QTimer.singleShot(SETTLE_MS, loop.quit)
         loop.exec()
-        calm = not client.busy
+        panels = (widget for widget in QApplication.allWidgets() if isinstance(widget, Panel))
+        calm = not client.busy and not any(panel.drawing for panel in panels)
     if client.session.message:
         raise InputError(client.session.message)

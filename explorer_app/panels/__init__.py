@@ -86,6 +86,11 @@ class Panel(QWidget):
         """True where a person can see the panel: Qt calls a dock behind another tab visible too."""
         return self.isVisible() and not self._behind
 
+    @property
+    def drawing(self) -> bool:
+        """True while something is still to be drawn."""
+        return self.seen and self._soon.isActive()
+
     def set_seen(self, seen: bool) -> None:
         """Told by the dock whether its tab is in front."""
         self._behind = not seen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from model_core.queries import Answer, Query, layer_of, query
@@ -26,6 +28,7 @@ else:
 
 GRAPH = query("graph")
 LATER_MS = 15
+PIECE_S = 0.02  # of own CPU time: how long a plan is gone on with before the window has its turn
 
 
 @panel("graph", "Model graph", area="left", order=10)
@@ -40,7 +43,7 @@ class ModelGraph(Panel):
         self._soon.setInterval(LATER_MS)
         self._begun = False
         self._answer: Answer | None = None
-        self._structure: object = None
+        self._coming: tuple[Answer, Plan, Iterator[None]] | None = None
         self._plan: Plan | None = None
         self._parts: dict[str, Part] = {}
         self._twins: dict[str, str] = {}
@@ -90,9 +93,12 @@ class ModelGraph(Panel):
             self._begun = True
             self.refresh()
             return
-        if answers[GRAPH] is not self._answer:
-            self._answer = answers[GRAPH]
-            self._measure(self._answer)
+        if answers[GRAPH] is not self._answer and not self._measure(answers[GRAPH]):
+            self._drawn = None
+            self._soon.start(0)
+            return
+        self._coming = None
+        self._soon.setInterval(LATER_MS)
         if self.session.sites is not self._steps:
             self._steps = self.session.sites
             self._step = {step["key"]: step for step in self._steps}
@@ -112,23 +118,42 @@ class ModelGraph(Panel):
             self.view.reveal(next((part.path for part in plan.groups if part.path == block), lit))
         self._say("")
 
-    def _measure(self, answer: Answer) -> None:
-        """Another model: it is laid out where its structure is new."""
+    def _measure(self, answer: Answer) -> bool:
+        """Another model: it is laid out where its structure is new, a piece at a time. False while some are left.
+
+        The picture before stays until the new one is whole.
+        """
+        if self._coming is None or self._coming[0] is not answer:
+            self._coming = self._begin(answer)
+            return False
+        _, plan, pieces = self._coming
+        until = time.thread_time() + PIECE_S
+        for _ in pieces:
+            if time.thread_time() > until:
+                return False
+        self._answer = answer
+        if plan is not self._plan:
+            self._plan = plan
+            self._chosen.clear()
+            self._folded, self._picture, self._followed = None, None, None
+            self._parts = {part.path: part for part in plan.groups}
+        self._twins = twins(plan.graph, plan.root)
+        self._roles = roles(plan.graph)
+        return True
+
+    def _begin(self, answer: Answer) -> tuple[Answer, Plan, Iterator[None]]:
+        """The plan of an answer, and what is left to be done for it: nothing where it is the one on screen."""
         graph = nx.DiGraph()
         for step in self.session.sites:
             graph.add_node(step["key"], dims=step["dims"], shape=tuple(step["shape"]))
         keys = list(graph)
         graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"].tolist())
-        structure = (tuple(keys), frozenset(graph.edges))
-        if structure != self._structure:
-            self._structure = structure
-            self._plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance)
-            self._chosen.clear()
-            self._folded, self._picture, self._followed = None, None, None
-        assert self._plan is not None
-        self._parts = {part.path: part for part in self._plan.groups}
-        self._twins = twins(graph, self._plan.root)
-        self._roles = roles(keys)
+        plan = self._plan
+        if plan is not None and list(plan.graph) == keys and set(plan.graph.edges) == set(graph.edges):
+            plan.graph = graph
+            return answer, plan, iter(())
+        plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance, in_pieces=True)
+        return answer, plan, plan.placing()
 
     def _look(self, path: str) -> Look:
         """What is known of a module or a site. Put in words when it is drawn: a model has thousands, a picture few."""

@@ -333,3 +333,10 @@ def test_forty_eight_blocks_are_laid_out_once() -> None:
     Plan(decoder(48), width_of)
     # One each for attn and mlp, and for the first, the inner and the last block; and one for the whole.
     assert place.cache_info().misses <= 6
+
+
+def test_a_plan_that_is_made_in_pieces_is_the_plan_made_at_once() -> None:
+    graph = decoder(3)
+    pieces = Plan(graph, width_of, in_pieces=True)
+    assert sum(1 for _ in pieces.placing()) == 1 + len(pieces.groups)
+    assert pieces.layout(()) == Plan(graph, width_of).layout(())

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
+from explorer_app.panels import graph as graph_panel
 from explorer_app.panels.graph import GRAPH, ModelGraph
 from explorer_app.widgets.graph_view import GraphView
 from model_core.presets import open_model
@@ -298,3 +299,22 @@ def test_a_hidden_graph_asks_for_nothing(shown: OnScreen[ModelGraph]) -> None:
     assert GRAPH in panel.wanted()
     panel.hide()
     assert panel.wanted() == []
+
+
+def test_a_new_graph_is_planned_a_box_a_turn_and_the_one_before_stays_until_it_is_whole(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_panel, "PIECE_S", 0.0)
+    first, second = (tiny_checkpoint(tmp_path / name, config) for name, config in (("a", LLAMA), ("b", GPT2)))
+    with on_screen(qtbot, ModelGraph, first, PROMPT, size=COLUMN) as shown:
+        panel, session = shown.panel, shown.session
+        before, seen = panel.view.boxes(), []
+        draw = panel.draw
+        monkeypatch.setattr(panel, "draw", lambda answers: (draw(answers), seen.append(panel.view.boxes())))
+        session.change(model=second)
+        shown.settle()
+        qtbot.waitUntil(lambda: seen[-1] != before)
+        assert len(seen) > 7
+        assert all(boxes == before for boxes in seen[:7])
+        drawn = {site for box in panel.view.boxes() for site in box.sites}
+        assert drawn == {site["key"] for site in session.sites}

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetricsF, QPalette, QRawFont
 from PySide6.QtWidgets import (
     QApplication,
     QCheckBox,
     QComboBox,
+    QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -267,3 +268,25 @@ def test_semi_bold_is_a_face_of_its_own(qapp: QApplication) -> None:
     plain = QFontMetricsF(font).horizontalAdvance("attention")
     font.setWeight(QFont.Weight.DemiBold)
     assert QFontMetricsF(font).horizontalAdvance("attention") > plain
+
+
+def test_a_change_of_the_theme_restyles_a_widget_twice_however_deep_it_lies(
+    qtbot: QtBot, qapp: QApplication
+) -> None:
+    class Counter(QLabel):
+        restyled = 0
+
+        def changeEvent(self, event: QEvent) -> None:
+            self.restyled += event.type() == QEvent.Type.StyleChange
+            super().changeEvent(event)
+
+    top = inner = QWidget()
+    qtbot.addWidget(top)
+    for _ in range(6):
+        inner = QWidget(inner)
+    label = Counter("text", inner)
+    top.show()
+    label.restyled = 0
+    theme.apply(qapp, "dark")
+    assert label.restyled == 2
+    assert label.palette().color(QPalette.ColorRole.WindowText).name() == theme.DARK.text

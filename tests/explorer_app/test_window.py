@@ -662,3 +662,13 @@ def test_queries_are_asked_once_for_all_panels(window: MainWindow) -> None:
     window.session.change(prompt="another prompt")
     missing = window.session.missing(window.wanted())
     assert len(missing) == len(set(missing))
+
+
+def test_a_reset_of_the_layout_looks_at_each_title_once(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[str] = []
+    tidy = PanelDock.tidy
+    monkeypatch.setattr(PanelDock, "tidy", lambda dock: (tidied.append(dock.objectName()), tidy(dock)))
+    action(window, "Reset layout").trigger()
+    assert sorted(tidied) == sorted(window.docks)
