@@ -51,12 +51,15 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. `--help` leaves by SystemExit, as argparse does."""
     guard_terminal()
+    arguments = argparse.Namespace()
     try:
         arguments = command_line().parse_args(argv)
         arguments.command(arguments)
         print(end="", flush=True)
     except InputError as error:
-        print("layerscope:", one_line(str(error)), file=sys.stderr)
+        # Who reads JSON is a window.
+        told = error.window if getattr(arguments, "json", False) else str(error)
+        print("layerscope:", one_line(told), file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Cancelled):
         return STOPPED

@@ -163,7 +163,8 @@ def path_of(model: str) -> Path:
         if (path := folder_of(model)).exists():
             return path
         raise InputError(
-            f"the preset {model} has no weights yet: layerscope train --preset {model} makes them"
+            f"the preset {model} has no weights yet: layerscope train --preset {model} makes them",
+            window=f"the preset {model} has no weights yet: train it in the Train panel",
         )
     # A path may be too long, forbidden, or in the home of nobody: either way there is nothing to open.
     with suppress(OSError, RuntimeError):
