@@ -26,6 +26,28 @@ def model_title(model: str) -> str:
     return title if step is None else tr("{name} at step {step}").format(name=title, step=f"{step:,}")
 
 
+def distinct_titles(models: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """How models, each with what was said beside its files, are called in one list: of one title, by where they lie.
+
+    A preset keeps its name alone. Of two that lie in one place, what was said tells them apart.
+    """
+    titles = [model_title(model) for model, _ in models]
+    places = [
+        ", ".join([*folder_words(model), *config]) if titles.count(title) > 1 else ""
+        for title, (model, config) in zip(titles, models, strict=True)
+    ]
+    return [
+        tr("{name} ({place})").format(name=title, place=short_name(place)) if place else title
+        for title, place in zip(titles, places, strict=True)
+    ]
+
+
+def folder_words(model: str) -> list[str]:
+    """The folder that a checkpoint lies in; nothing for what has no path."""
+    folder = Path(model).parent
+    return [] if model.startswith(UNTRAINED) or folder == Path() else [str(folder)]
+
+
 def short_name(name: str) -> str:
     """A name of a model or a file that somebody else chose, in one line and no longer than can be read."""
     return shortened(visible(shortened(name, NAME), keep=""), NAME)

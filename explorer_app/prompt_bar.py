@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 from explorer_app import theme
 from explorer_app.engine_words import doing_words, sentence
 from explorer_app.model_words import (
+    distinct_titles,
     memory_text,
     model_tip,
-    model_title,
     preset_line,
     preset_tip,
     why_missing,
@@ -263,8 +263,9 @@ class PromptBar(QWidget):
         presets = self.session.greeting.get("presets", {})
         with QSignalBlocker(self.model):
             self.model.clear()
-            for row, choice in enumerate(self.choices):
-                self.model.addItem(model_title(choice.model), choice.model)
+            titles = distinct_titles([(choice.model, choice.config) for choice in self.choices])
+            for row, (choice, title) in enumerate(zip(self.choices, titles, strict=True)):
+                self.model.addItem(title, choice.model)
                 about = model_tip(choice.model, choice.config)
                 if facts := presets.get(choice.model):
                     about = preset_tip(facts)

@@ -41,7 +41,7 @@ from explorer_app.dock import PanelDock
 from explorer_app.engine_client import Connect, EngineClient
 from explorer_app.keys import PlainKeys, plain_key
 from explorer_app.log_dialog import LogDialog
-from explorer_app.model_words import model_tip, model_title, why_missing
+from explorer_app.model_words import distinct_titles, model_tip, model_title, why_missing
 from explorer_app.on_screen import FittingDialog, Scrolled, fit
 from explorer_app.open_model import DropVeil, choose_file, choose_folder
 from explorer_app.panels import Panel, load_panels
@@ -339,9 +339,9 @@ class MainWindow(QMainWindow):
         """The models of before; those that are gone stay in the list, grey and with the reason."""
         self.recent.clear()
         recent = self.prompt_bar.recent
-        for model in recent:
+        titles = distinct_titles([(model.model, model.config) for model in recent])
+        for model, title in zip(recent, titles, strict=True):
             missing = why_missing(model.model)
-            title = model_title(model.model)
             entry = self._add(
                 self.recent,
                 caption(tr("{model} ({reason})").format(model=title, reason=missing) if missing else title),

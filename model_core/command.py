@@ -25,7 +25,7 @@ def carried_out(command: Callable[[], int]) -> int:
             finally:
                 print(end="", flush=True)
         except InputError as error:
-            complain(f"{error}{error.how}")
+            complain(str(error))
             return WRONG
         except (KeyboardInterrupt, Cancelled):
             return STOPPED

@@ -130,7 +130,7 @@ class Engine:
         except Cancelled:
             self.send(Frame("done", request.id, {"cancelled": True, "milliseconds": 0.0}))
         except InputError as error:
-            self.fail(request.id, str(error), fix=error.fix, edits=error.edits)
+            self.fail(request.id, error.window, fix=error.fix, edits=error.edits)
         except Exception:
             self.fault(request.id)
 
@@ -146,7 +146,7 @@ class Engine:
             with memory_errors(f"opening {scene.model}", "a smaller dtype or another device"):
                 loaded = self.loaded(scene, request.id, other_model)
         except InputError as error:
-            self.fail(request.id, str(error), asks=error.asks, fix=error.fix, opening=True)
+            self.fail(request.id, error.window, asks=error.asks, fix=error.fix, opening=True)
             return
         with memory_errors("this run"):
             context = self.context(scene, loaded, request.id, cancelled)
@@ -177,7 +177,7 @@ class Engine:
                 answer = QUESTIONS[kind](context, **arguments)
             self.send(Frame("answer", id, {"query": asked, "facts": answer.facts}, answer.arrays))
         except InputError as error:
-            self.fail(id, str(error), asked)
+            self.fail(id, error.window, asked)
         except Cancelled:
             raise
         except Exception:

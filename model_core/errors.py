@@ -8,16 +8,19 @@ from typing import Any
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one line: what is wrong, and what to do.
 
-    fix    fields of a scene that would work, where one can be offered
-    asks   what a form may ask of the person, where that would help
-    how    the same in the words of the command line, which it puts behind the message
-    edits  the edits that it is about, in their words, and why each of them cannot be made
+    fix     fields of a scene that would work, where one can be offered
+    asks    what a form may ask of the person, where that would help
+    edits   the edits that it is about, in their words, and why each of them cannot be made
+    window  the same in the words of the window, where the message names options of the command line
     """
 
     fix: dict[str, str] | None = None
     asks: list[dict[str, Any]] | None = None
-    how: str = ""
     edits: dict[str, str] | None = None
+
+    def __init__(self, message: str, *, window: str = "") -> None:
+        super().__init__(message)
+        self.window = window or message
 
 
 class TooLong(InputError):
@@ -44,7 +47,8 @@ class Unsaid(InputError):
         how = " ".join(f"--config {ask['name']}={spelled(ask['default'])}" for ask in open_)
         rest = ", ".join(f"{ask['name']}={spelled(ask['default'])}" for ask in asks if ask not in open_)
         assumed = f" (assumed unless said: {rest})" if rest else ""
-        super().__init__(f"the files of {model} do not say {what}: say it, such as {how}{assumed}")
+        left_open = f"the files of {model} do not say {what}"
+        super().__init__(f"{left_open}: say it, such as {how}{assumed}", window=f"{left_open}: fill it in")
         self.asks = [dict(ask) for ask in asks]
 
 

@@ -165,7 +165,8 @@ def path_of(model: str) -> Path:
         if is_there(path := folder_of(model)):
             return path
         raise InputError(
-            f"the preset {model} has no weights yet: layerscope train --preset {model} makes them"
+            f"the preset {model} has no weights yet: layerscope train --preset {model} makes them",
+            window=f"the preset {model} has no weights yet: train it in the Train panel",
         )
     with suppress(InputError):  # the home of nobody
         if is_there(path := expanded(model)):

@@ -76,7 +76,9 @@ def train_in_folder(
     said = Said(arguments.json)
     control = Control(lambda word: said.event(word))
 
-    with devices.memory_errors("training", "a smaller model, --accumulate or another device"):
+    with devices.memory_errors(
+        "training", "a smaller model, fewer rows, a step in more parts or another device"
+    ):
         model = plan.model().to(device)
         before = None
         if plan.source is not None and corpus is not None:
@@ -161,7 +163,10 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         case None, None, [file]:
             plan = of_file(expanded(file))
         case _:
-            raise InputError("say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT")
+            raise InputError(
+                "say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT",
+                window="choose what to train",
+            )
     changes: dict[str, Any] = {
         name: value
         for name in ("steps", "batch", "length", "lr", "accumulate", "seed")
@@ -178,10 +183,16 @@ def corpus_of(plan: Plan, data: Sequence[Path] | None) -> Corpus | None:
     """The text to learn from; None for a plan that makes its own."""
     if plan.task != TEXT:
         if data:
-            raise InputError(f"{plan.name} learns from dates that are made: leave out --data")
+            raise InputError(
+                f"{plan.name} learns from dates that are made: leave out --data",
+                window=f"{plan.name} learns from dates that are made, and from no text",
+            )
         return None
     if not data:
-        raise InputError(f"{plan.name} learns from text: name it with --data FILE")
+        raise InputError(
+            f"{plan.name} learns from text: name it with --data FILE",
+            window=f"{plan.name} learns from text: choose some",
+        )
     return corpus_in(data, plan.tokenizer, plan.recipe.held_out, plan.recipe.held_out_share)
 
 

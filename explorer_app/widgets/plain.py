@@ -14,9 +14,9 @@ from PySide6.QtCore import QEvent, QPoint, QRect, QSize
 from PySide6.QtGui import QFontMetricsF, Qt
 from PySide6.QtWidgets import QLabel, QMessageBox, QToolTip, QWidget
 
-MOST_CHARACTERS = 4000
-"""Of a label or a tooltip: more than anybody reads there."""
-TIP_COLUMNS, TIP_LINES = 110, 30
+LABEL_CHARACTERS = 1000
+TIP_CHARACTERS, TIP_COLUMNS, TIP_LINES = 4000, 110, 30
+"""More than anybody reads there."""
 CAPTION_CHARACTERS = 80
 UNBROKEN = 24
 """Of a word without a blank, before a label that wraps may break it."""
@@ -35,7 +35,7 @@ class Label(QLabel):
 
     def setText(self, text: str) -> None:
         self._said = text
-        shown = visible(shortened(text, MOST_CHARACTERS))
+        shown = visible(shortened(text, LABEL_CHARACTERS))
         super().setText(_breakable(shown) if self.wordWrap() else shown)
 
     def text(self) -> str:
@@ -76,7 +76,7 @@ class Message(QMessageBox):
         super().__init__(parent)
         self.setWindowTitle(title_text(title))
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setText(_breakable(visible(shortened(text, MOST_CHARACTERS))))
+        self.setText(_breakable(visible(shortened(text, LABEL_CHARACTERS))))
 
 
 def rich(template: str, **parts: object) -> str:
@@ -88,7 +88,7 @@ def tip(text: str) -> str:
     """What a tooltip is set to, to show this text: in lines of bounded length, and not too many of them."""
     lines = [
         part
-        for line in visible(shortened(text, MOST_CHARACTERS)).split("\n")
+        for line in visible(shortened(text, TIP_CHARACTERS)).split("\n")
         for part in (_wrapped(line) if len(line) > TIP_COLUMNS else [line])
     ]
     shown = "\n".join(lines if len(lines) <= TIP_LINES else [*lines[: TIP_LINES - 1], "…"])

@@ -133,9 +133,10 @@ def with_a_way_on(tokenizer: Callable[[], Tokenizer], size: int) -> Tokenizer:
         fitting = [name for name, encoding in ENCODINGS.items() if max(encoding.special.values()) < size]
         about = "token ids such as 5 17 3, or an encoding of tiktoken's"
         ask = {"name": ENCODING, "default": IDS, "about": about, "kind": "choice", "choices": [IDS, *fitting]}
-        error.asks = [ask]
-        error.how = f"; to open the model without it, say --config {ENCODING}={IDS}"
-        raise
+        way_on = f"to open the model without it, say --config {ENCODING}={IDS}"
+        refused = InputError(f"{error}; {way_on}", window=error.window)
+        refused.asks = [ask]
+        raise refused from None
 
 
 def open_blueprint(

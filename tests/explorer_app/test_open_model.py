@@ -10,6 +10,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from explorer_app.model_words import distinct_titles
 from explorer_app.open_model import dropped
 from explorer_app.session import Session
 from explorer_app.settings import Recent, open_settings
@@ -367,3 +368,25 @@ def test_a_prompt_that_a_new_model_cannot_read_keeps_the_new_model(window: MainW
     settle(qtbot, window)
     assert window.session.shown.model == "untrained:mini/tiny"
     assert window.session.shown.prompt == "0 1 2 3 4 5 6 7"
+
+
+# Names that are told apart
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders_and_what_was_said() -> None:
+    models = [
+        ("dates", ()),
+        ("/home/a/trainings/dates", ()),
+        ("/home/b/dates", ("heads=4",)),
+        ("/home/b/other", ("heads=4",)),
+        ("untrained:gpt2/124M", ("layers=2",)),
+        ("untrained:gpt2/124M", ()),
+    ]
+    assert distinct_titles(models) == [
+        "dates",
+        "dates (/home/a/trainings)",
+        "dates (/home/b, heads=4)",
+        "other",
+        "gpt2 124M untrained (layers=2)",
+        "gpt2 124M untrained",
+    ]

@@ -379,3 +379,11 @@ def test_the_bar_is_narrow_enough_for_a_small_window(alone: PromptBar) -> None:
 
 def test_a_folder_with_a_trailing_slash_has_a_name(tmp_path: Path) -> None:
     assert model_title(f"{tmp_path}/small/") == "small"
+
+
+def test_a_trained_preset_and_the_preset_are_two_entries_of_the_selector(alone: PromptBar) -> None:
+    alone.session.greet(GREETING)
+    alone.remember(Recent("/somewhere/trainings/tales-llama"))
+    shown = [alone.model.itemText(row) for row in range(alone.model.count())]
+    assert "tales-llama" in shown
+    assert "tales-llama (/somewhere/trainings)" in shown
