@@ -408,19 +408,25 @@ def generate(arguments: argparse.Namespace) -> None:
         shown = len(ready)
 
     stop = loaded.tokenizer.eos
-    with memory_errors("this text"):
-        for token in generate_.generate(
-            loaded.model,
-            target or tokens,
-            arguments.max_new_tokens,
-            sampling,
-            changes,
-            source=tokens,
-            stop=stop,
-        ):
-            if token != stop:
-                written.append(token)
-                show(finished=False)
+    try:
+        with memory_errors("this text"):
+            for token in generate_.generate(
+                loaded.model,
+                target or tokens,
+                arguments.max_new_tokens,
+                sampling,
+                changes,
+                source=tokens,
+                stop=stop,
+            ):
+                if token != stop:
+                    written.append(token)
+                    show(finished=False)
+    except InputError:
+        # What there is of the text is told before the line that says why there is no more.
+        show(finished=True)
+        print(flush=True)
+        raise
     show(finished=True)
     print()
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from model_core.derive import wide
 from model_core.errors import InputError
 from model_core.guidance import guidance, guided_sites
 from model_core.loss import IGNORED
@@ -134,7 +135,7 @@ def nats(model: Model, tokens: Tokens) -> float:
     device = next(model.parameters()).device
     total = 0.0
     for inputs, targets in windows(tokens, model.context):
-        logits = model.reader()(inputs.to(device), None).float()
+        logits = wide(model.reader()(inputs.to(device), None))
         total += cross_entropy(logits.flatten(0, 1), targets.to(device).flatten(), reduction="sum").item()
     return total
 
