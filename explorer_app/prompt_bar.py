@@ -31,18 +31,12 @@ from explorer_app.model_words import (
 )
 from explorer_app.session import RUN, Session
 from explorer_app.settings import Recent
-from explorer_app.text import tr
+from explorer_app.text import sentence, tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
 from explorer_app.widgets.two_lines import DETAIL, TwoLines
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-
-
-def sentence(message: str) -> str:
-    """A message with a capital letter, unless it begins with a name."""
-    first, _, rest = message.partition(" ")
-    return f"{first.capitalize()} {rest}" if first.isalpha() and first.islower() and rest else message
 
 
 class EngineLight(QWidget):
@@ -342,7 +336,10 @@ class PromptBar(QWidget):
     # One line of words
 
     def show_line(self, *_: Any) -> None:
-        """The message if there is one, else what the engine does, else what a click in the strip means."""
+        """The message if there is one, else what the engine does, else where the numbers of the run end.
+
+        Where they do not, what a click in the strip means.
+        """
         what, share = self.session.progress
         busy = share < 1.0
         self.bar.setVisible(busy)
@@ -358,6 +355,8 @@ class PromptBar(QWidget):
             text, colour = sentence(self.session.message), colours.warning
         elif busy:
             text = self._doing(what)
+        elif words := "" if self.session.run is None else self.session.run.facts.get("not_finite", ""):
+            text, colour = sentence(words), colours.warning
         elif len(self.session.texts) > 1:
             text = tr(
                 "Tokens, with their ids: a click chooses who looks (blue), or in the other text at whom (red); "

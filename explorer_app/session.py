@@ -156,6 +156,7 @@ class Session:
         self.before = self.shown if same_text else None
         self.shown = self.scene
         self.clamp()
+        self._point(self.pointed)
         self.shown_changed.emit(self.shown)
 
     def answer(self, asked: Query) -> Answer | None:
@@ -244,9 +245,20 @@ class Session:
 
     def hover(self, query: int | None, key: int | None = None, stack: str | None = None) -> None:
         """The token positions under the pointer: previewed everywhere, locked by a click."""
-        pointed = Cursor(query, key, self.selection.stack if stack is None else stack)
-        if query is None and key is None:
-            pointed = Cursor()
+        self._point(Cursor(query, key, self.selection.stack if stack is None else stack))
+
+    def _point(self, cursor: Cursor) -> None:
+        """Point at the tokens of a cursor that the texts on screen have; what was pointed at may be longer gone."""
+        kind = next((kind for kind in self.kinds if kind.name == cursor.stack), None)
+        texts = self.texts
+
+        def there(position: int | None, text: int) -> int | None:
+            within = position is not None and 0 <= position < len(texts[text]["tokens"])
+            return position if within else None
+
+        query = None if kind is None else there(cursor.query, kind.queries)
+        key = None if kind is None else there(cursor.key, kind.keys)
+        pointed = Cursor() if query is None and key is None else Cursor(query, key, cursor.stack)
         if pointed != self.pointed:
             self.pointed = pointed
             self.hovered_changed.emit(self.hovered)

@@ -91,8 +91,10 @@ def histogram(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.nd
     unit = unit_of(finite)
     finite = finite / unit
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    # Values of which some are the next number to others leave no room for edges between them.
+    narrow = high - low < 4 * HISTOGRAM_BINS * np.spacing(max(abs(low), abs(high)))
     # A half to each side vanishes beside a value as large as float32 can hold.
-    margin = max(0.5, abs(low) / 2) if low == high else 0.0
+    margin = max(0.5, abs(low) / 2) if narrow else 0.0
     counts, edges = np.histogram(finite, HISTOGRAM_BINS, (low - margin, high + margin))
     return counts, edges * unit
 

@@ -18,7 +18,7 @@ from explorer_app.focus import Role
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
-from explorer_app.text import tr
+from explorer_app.text import sentence, tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.histogram import Histogram
 from explorer_app.widgets.table import ArrayTable
@@ -157,7 +157,9 @@ class Inspector(Panel):
         if self._shown == (run, answer):
             return
         self._shown = (run, answer)
-        self.statistics.setText(statistics_words(answer["statistics"]))
+        self.statistics.setText(
+            ". ".join(filter(None, (statistics_words(answer["statistics"]), sentence(answer["not_finite"]))))
+        )
         table = answer["table"]
         whole = tuple(([1, 1, *answer["shape"]])[-2:])
         cut = cut_words(table.shape, (whole[0], whole[1]))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from explorer_app.focus import Cursor
 from explorer_app.session import RUN, SITES, Selection, Session, Store
 from model_core.queries import Answer, Scene, query
 from tests.explorer_app.fake_run import one_text as run
@@ -160,11 +161,31 @@ def test_a_change_takes_the_message_away() -> None:
 
 def test_hovering_the_same_tokens_is_told_once() -> None:
     session = Session(SCENE)
+    session.take(SCENE, RUN, run())
     told = heard(session.hovered_changed)
     session.hover(1, 0)
     session.hover(1, 0)
     session.hover(None)
     assert told == [(1, 0), (None, None)]
+
+
+def test_what_is_pointed_at_is_a_token_of_the_texts_on_screen() -> None:
+    session = Session(SCENE)
+    session.take(SCENE, RUN, run(9))
+    session.hover(8, 3)
+    session.hover(20, 3)
+    assert session.hovered == (None, 3)
+    session.hover(8, 3)
+    told = heard(session.hovered_changed)
+    session.change(prompt="short")
+    session.take(session.scene, RUN, run(4))
+    assert session.hovered == (None, 3)
+    assert told == [(None, 3)]
+    # A picture of the longer prompt may be under the pointer still.
+    session.hover(8, 7)
+    assert session.pointed == Cursor()
+    session.hover(1, 2, "encoder")
+    assert session.pointed == Cursor()
 
 
 # The store
