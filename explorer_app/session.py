@@ -97,6 +97,7 @@ class Session:
         self.scene = scene
         self.shown = scene
         self.before: Scene | None = None
+        self._focus: tuple[str, dict[str, Any]] = ("", {})
         self.selection = Selection()
         self.pointed = Cursor()
         self.store = Store()
@@ -121,8 +122,11 @@ class Session:
     def open(self, model: str, config: Sequence[str] = ()) -> None:
         """Ask for a model, as its files are now; the present one stays on screen until the new one works.
 
-        A preset brings its example with it where nobody has typed anything, and where it reads another kind of text.
+        A preset brings its example with it where nobody has typed anything, and where it reads another kind of text;
+        when it comes on screen, the head that shows best what it learned is in focus.
         """
+        facts = {} if model == self.shown.model else self.greeting.get("presets", {}).get(model, {})
+        self._focus = model, dict(facts.get("focus", {}))
         self.change(model=model, config=tuple(config), version=stamp(model), **self._example(model))
 
     def _example(self, model: str) -> dict[str, str]:
@@ -156,6 +160,10 @@ class Session:
         self.before = self.shown if same_text else None
         self.shown = self.scene
         self.clamp()
+        model, focus = self._focus
+        if model == self.shown.model:
+            self._focus = "", {}
+            self.select(**focus)
         self._point(self.pointed)
         self.shown_changed.emit(self.shown)
 

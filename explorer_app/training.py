@@ -122,6 +122,12 @@ class Unfinished:
     step: int
     run: Mapping[str, Any]
 
+    @property
+    def steps(self) -> int:
+        """Of all its phases."""
+        phases = self.run.get("phases", {}).values()
+        return sum(int(recipe["steps"]) for recipe in (self.run["recipe"], *phases))
+
 
 def unfinished(folder: Path) -> Unfinished | None:
     """The training in a folder that is not at its end; None where there is none."""

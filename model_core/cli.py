@@ -137,7 +137,10 @@ def command_line() -> Parser:
     add_data_options(command)
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
     command.add_argument(
-        "--steps", metavar="N", type=count, help="the recipe's without it, like all that follow"
+        "--steps",
+        metavar="N",
+        type=count,
+        help="the recipe's without it, like all that follow; steps, batch and lr are those of its first phase",
     )
     command.add_argument("--batch", metavar="N", type=count, help="rows of a step")
     command.add_argument("--length", metavar="N", type=count, help="tokens of a row")

@@ -1,7 +1,7 @@
 """Text to learn from: documents, those held out, the batch of a step, and how well a text is foreseen."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from torch.nn.functional import cross_entropy
 
 from model_core.derive import wide
 from model_core.errors import InputError
-from model_core.guidance import guidance, guided_sites
 from model_core.loss import IGNORED
 from model_core.model import Model
 from model_core.recipe import Recipe
@@ -86,7 +85,7 @@ def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tupl
     targets = rows.copy()
     for row in range(recipe.repeated_rows):
         period = int(rng.integers(recipe.length // 16, recipe.length // 2))
-        if row % 2 == 0:
+        if recipe.is_random(row):
             rows[row, :period] = rng.integers(0, vocab_size, period)
         rows[row] = np.resize(rows[row, :period], length)
         targets[row] = rows[row]
@@ -109,13 +108,6 @@ class TextTask:
     def batch(self, step: int) -> Batch:
         inputs, targets = batch_at(step, self.corpus.train, self.vocab_size, self.recipe)
         return Batch((inputs,), targets)
-
-    def sites(self, model: Model) -> Sequence[str]:
-        return guided_sites(model.attentions[0].layers)
-
-    def guidance(self, patterns: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        previous, induction = patterns.values()
-        return guidance(previous, induction, batch.inputs[0])
 
     def held_out_loss(self, model: Model) -> float | None:
         part = self.corpus.held_out[: VALIDATED * model.context + 1]

@@ -1,8 +1,7 @@
 """What is to be trained: a preset, what a configuration file describes, or a checkpoint to go on from."""
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -11,18 +10,14 @@ from model_core import presets
 from model_core.assets import asset
 from model_core.checkpoint import Loaded
 from model_core.checkpoint.native import vocabulary, vocabulary_file
+from model_core.description import DATES, TEXT, configuration, read_description
 from model_core.errors import InputError
 from model_core.evaluation import answers_dates
 from model_core.families import FAMILIES, Family
 from model_core.first_weights import initialise
-from model_core.json_file import read_json
 from model_core.model import Model
-from model_core.recipe import Recipe, recipe_of
-from model_core.text_file import read_text
+from model_core.recipe import Recipe
 from model_core.tokenizer import IdTokenizer, Tokenizer
-
-TEXT, DATES = "text", "dates"
-TASKS = (TEXT, DATES)
 
 # Fine-tuning is gentler and shorter than training from nothing, and the end of the text shows whether it helped.
 FINE_TUNING = Recipe(steps=300, batch=16, length=256, lr=3e-4, warmup=20, repeats=0.0, held_out_share=0.05)
@@ -32,6 +27,7 @@ FINE_TUNING = Recipe(steps=300, batch=16, length=256, lr=3e-4, warmup=20, repeat
 class Plan:
     """A model and how it is trained.
 
+    phases  the recipes of the phases after the first, each of which goes on from the one before
     task    what is learned from: given text, or made dates
     source  the checkpoint that is trained further; None for first weights
     """
@@ -42,8 +38,14 @@ class Plan:
     config: Any
     tokenizer: Tokenizer
     recipe: Recipe
+    phases: tuple[Recipe, ...] = ()
     task: str = TEXT
     source: Loaded | None = None
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Of all phases, in order."""
+        return (self.recipe, *self.phases)
 
     def model(self) -> Model:
         """The model as training begins, in float32 on the CPU."""
@@ -61,7 +63,9 @@ def of_preset(name: str) -> Plan:
     preset = presets.PRESETS[name]
     tokenizer = vocabulary(preset.tokenizer, preset.config.vocab_size, asset("tokenizers"))
     family = FAMILIES[preset.family]
-    return Plan(name, preset.about, family, preset.config, tokenizer, preset.recipe, preset.task)
+    return Plan(
+        name, preset.about, family, preset.config, tokenizer, preset.recipe, preset.phases, preset.task
+    )
 
 
 def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
@@ -86,86 +90,16 @@ def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
 
 
 def of_file(path: Path) -> Plan:
-    """What a JSON or TOML file describes; InputError says what is wrong with it.
-
-    family = "llama"              # and the configuration: a published size, fields of its own, or both
-    size = "7B"
-    tokenizer = "tales-2048"      # bundled, a ranks file beside this one, tiktoken's, or left out for token ids
-    task = "text"                 # or "dates"
-    [config]
-    layers = 4
-    [recipe]
-    steps = 500
-    """
+    """What a JSON or TOML file describes; InputError says what is wrong with it."""
     said = read_description(path)
-    known = ("name", "about", "family", "size", "config", "tokenizer", "task", "recipe")
-    for key in said:
-        if key not in known:
-            raise InputError(f"{path} has {short(key)}; a description has {', '.join(known)}")
-    family = FAMILIES.get(text(path, said, "family"))
-    if family is None:
-        raise InputError(
-            f"{path}: there is no family {short(said['family'])}; known are {', '.join(FAMILIES)}"
-        )
-    values = dict(table(path, said, "config"))
-    if "size" in said:
-        values = vars(published(path, family, text(path, said, "size"))) | values
-    task = text(path, said, "task", TEXT)
-    if task not in TASKS:
-        raise InputError(f"{path}: the task is {short(task)}, not one of {', '.join(TASKS)}")
     try:
-        tokenizer = tokenizer_of(path, said.get("tokenizer"), values.get("vocab_size"))
+        values = dict(said.config)
+        tokenizer = tokenizer_of(path, said.tokenizer, values.get("vocab_size"))
         values.setdefault("vocab_size", tokenizer.vocab_size)
-        config = configuration(family, values)
-        recipe = recipe_of(table(path, said, "recipe"))
+        config = configuration(said.family, values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    name = text(path, said, "name", path.stem)
-    about = text(path, said, "about", f"{family.title}, described in {path.name}")
-    return Plan(name, about, family, config, tokenizer, recipe, task)
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    if path.suffix == ".json":
-        return read_json(path)
-    try:
-        return tomllib.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from None
-
-
-def text(path: Path, said: dict[str, Any], key: str, default: str | None = None) -> str:
-    value = said.get(key, default)
-    if not isinstance(value, str):
-        raise InputError(f"{path}: '{key}' is {short(value)}, not text")
-    return value
-
-
-def table(path: Path, said: dict[str, Any], key: str) -> dict[str, Any]:
-    value = said.get(key, {})
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: '{key}' is {short(value)}, not a table of names and values")
-    return value
-
-
-def published(path: Path, family: Family, size: str) -> Any:
-    if size not in family.published:
-        raise InputError(f"{path}: {family.title} has no size {short(size)}; {', '.join(family.published)}")
-    return family.published[size]
-
-
-def configuration(family: Family, values: dict[str, Any]) -> Any:
-    """The family's configuration. InputError names a field that is missing, unknown or of the wrong type."""
-    known = {field.name for field in fields(family.config)}
-    for name in values:
-        if name not in known:
-            raise InputError(f"the config has {short(name)}, which {family.title} does not know")
-    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    try:
-        return family.config(**tuples)
-    except TypeError as error:
-        missing = str(error).partition("argument")[2].lstrip("s: ")
-        raise InputError(f"the config has no {missing}") from None
+    return Plan(said.name, said.about, said.family, config, tokenizer, said.recipe, said.phases, said.task)
 
 
 def tokenizer_of(path: Path, said: object, vocab_size: object) -> Tokenizer:
