@@ -1,11 +1,14 @@
 """RoPE's two conventions, explained and shown to be one on the model's own numbers: a page of the position panel."""
 
+import math
+
 from model_core.queries import Answer
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.pairing import Pairing
 from explorer_app.widgets.plain import Label, RichLabel, rich
 from explorer_app.widgets.readout import Readout
@@ -59,12 +62,12 @@ class Conventions(QWidget):
             ),
         )
         self._hint()
-        differs = answer["max_difference"]
+        differs = float(answer["max_difference"])
         muted = theme.current().muted
         rows = (
-            (tr("complex product of neighbours, float64"), answer["pairs"]),
-            (tr("rotate-half of the halves, float64"), answer["halves"]),
-            (tr("what the run computed"), answer["run"]),
+            (tr("complex product of neighbours, float64"), float(answer["pairs"])),
+            (tr("rotate-half of the halves, float64"), float(answer["halves"])),
+            (tr("what the run computed"), float(answer["run"])),
         )
         table = "".join(
             rich(
@@ -90,11 +93,13 @@ class Conventions(QWidget):
                 "what rounding leaves."
             ),
             most=f"{differs:.2g}",
-            largest=f"{answer['largest']:.3g}",
+            largest=f"{float(answer['largest']):.3g}",
         )
+        if not math.isfinite(differs):
+            all_of_them = tr("Not all scores of this head are finite numbers: the two cannot be compared.")
         self.proof.setText(f'{where}<table cellpadding="2">{table}</table>{all_of_them}')
 
 
 def number(value: float) -> str:
     """All the digits that a float64 has."""
-    return f"{value:.16g}".replace("-", "−", 1)
+    return f"{value:.16g}".replace("-", "−", 1) if math.isfinite(value) else short_number(value)

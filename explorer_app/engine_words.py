@@ -2,13 +2,7 @@
 
 from explorer_app.model_words import model_title
 from explorer_app.session import Session
-from explorer_app.text import tr
-
-
-def sentence(message: str) -> str:
-    """A message with a capital letter, unless it begins with a name."""
-    first, _, rest = message.partition(" ")
-    return f"{first.capitalize()} {rest}" if first.isalpha() and first.islower() and rest else message
+from explorer_app.text import sentence, tr
 
 
 def doing_words(session: Session) -> str:

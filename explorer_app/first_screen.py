@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from explorer_app.session import Session
 
-SCENE = Scene("tales-llama", "Once upon a time there was a little girl. Once upon a time there was a little")
+SCENE = Scene("tales-llama", "the blue cat ate my old shoe. the blue cat ate my old")
 FILE = "first_screen.frames"
 LIMIT = 2_000_000
 CLEAR = 0.4

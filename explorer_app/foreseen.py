@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.numbers import percent, short_number
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,13 @@ def total_words(log_probs: NDArray[np.float32]) -> str:
     whole = total(log_probs)
     if whole is None:
         return tr("One token has nothing before it to be foreseen from: type a longer prompt.")
+    if none := int(np.isnan(log_probs).sum()):
+        return tr("No total: {none} of {count} log-probabilities are not numbers (NaN).").format(
+            none=none, count=whole.count
+        )
     return tr("mean {mean} nats a token, perplexity {perplexity}; {count} foreseen").format(
         mean=short_number(whole.mean, 4), perplexity=short_number(whole.perplexity, 4), count=whole.count
     )
-
-
-def percent(probability: float) -> str:
-    """62.1 %, 0.04 %, 3e-6 %: never rounded to nothing."""
-    share = 100 * probability
-    return f"{share:.1f} %" if share >= 0.1 or share == 0 else f"{short_number(share, 2)} %"
 
 
 def colour_of_surprise(nats: float, most: float) -> str:

@@ -89,7 +89,7 @@ def largest(values: NDArray[Any], count: int = 3) -> list[int]:
 
 def largest_words(values: NDArray[Any], count: int = 3) -> str:
     """The largest dimensions by name: "largest: dimension 37: 2.31, 5: −1.2"."""
-    if values.size and (values == values[0]).all():
+    if values.size and (np.isnan(values).all() or (values == values[0]).all()):
         return tr("all {value}").format(value=short_number(float(values[0])))
     pairs = [f"{i}: {short_number(float(values[i]))}" for i in largest(values, count)]
     return tr("largest: dimension {list}").format(list=", ".join(pairs))

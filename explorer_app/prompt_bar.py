@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.engine_words import doing_words, sentence
+from explorer_app.engine_words import doing_words
 from explorer_app.model_words import (
     distinct_titles,
     memory_text,
@@ -31,7 +31,7 @@ from explorer_app.model_words import (
 )
 from explorer_app.session import RUN, Session
 from explorer_app.settings import Recent
-from explorer_app.text import tr
+from explorer_app.text import sentence, tr
 from explorer_app.text_strips import TextStrips
 from explorer_app.widgets.chips import TokenStrip
 from explorer_app.widgets.chooser import Chooser
@@ -340,7 +340,10 @@ class PromptBar(QWidget):
     # One line of words
 
     def show_line(self, *_: Any) -> None:
-        """The message if there is one, else what the engine does, else what a click in the strip means."""
+        """The message if there is one, else what the engine does, else where the numbers of the run end.
+
+        Where they do not, what a click in the strip means.
+        """
         share = self.session.progress[1]
         busy = share < 1.0
         self.bar.setVisible(busy)
@@ -356,6 +359,8 @@ class PromptBar(QWidget):
             text, colour = one_line(sentence(self.session.message)), colours.warning
         elif busy:
             text = doing_words(self.session)
+        elif words := "" if self.session.run is None else self.session.run.facts.get("not_finite", ""):
+            text, colour = sentence(words), colours.warning
         elif len(self.session.texts) > 1:
             text = tr(
                 "Tokens, with their ids: a click chooses who looks (blue), or in the other text at whom (red); "

@@ -120,6 +120,7 @@ class Session:
         self.own = OwnTexts(texts_of(scene))
         self._edits = AskedEdits(scene.edits)
         self._tasks: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._focus: tuple[str, dict[str, Any]] = ("", {})
         self.selection = Selection()
         self.pointed = Cursor()
         self.store = Store()
@@ -156,8 +157,11 @@ class Session:
         """Ask for a model, as its files are now; the present one stays on screen until the new one works.
 
         It reads what the person typed for models of its kind, however much of it another one could read; where they
-        typed nothing, the example of what it learned.
+        typed nothing, the example of what it learned. When a preset comes on screen, the head that shows best what it
+        learned is in focus.
         """
+        facts = {} if model == self.shown.model else self.greeting.get("presets", {}).get(model, {})
+        self._focus = model, dict(facts.get("focus", {}))
         self._open(replace(self.scene, model=model, config=tuple(config), version=stamp(model)))
 
     def _open(self, scene: Scene) -> None:
@@ -243,6 +247,11 @@ class Session:
         self.shown = self.scene
         self.clamp()
         self._age()
+        model, focus = self._focus
+        if model == self.shown.model:
+            self._focus = "", {}
+            self.select(**focus)
+        self._point(self.pointed)
         self.shown_changed.emit(self.shown)
 
     @property
@@ -346,9 +355,20 @@ class Session:
 
     def hover(self, query: int | None, key: int | None = None, stack: str | None = None) -> None:
         """The token positions under the pointer: previewed everywhere, locked by a click."""
-        pointed = Cursor(query, key, self.selection.stack if stack is None else stack)
-        if query is None and key is None:
-            pointed = Cursor()
+        self._point(Cursor(query, key, self.selection.stack if stack is None else stack))
+
+    def _point(self, cursor: Cursor) -> None:
+        """Point at the tokens of a cursor that the texts on screen have; what was pointed at may be longer gone."""
+        kind = next((kind for kind in self.kinds if kind.name == cursor.stack), None)
+        texts = self.texts
+
+        def there(position: int | None, text: int) -> int | None:
+            within = position is not None and 0 <= position < len(texts[text]["tokens"])
+            return position if within else None
+
+        query = None if kind is None else there(cursor.query, kind.queries)
+        key = None if kind is None else there(cursor.key, kind.keys)
+        pointed = Cursor() if query is None and key is None else Cursor(query, key, cursor.stack)
         if pointed != self.pointed:
             self.pointed = pointed
             self.hovered_changed.emit(self.hovered)

@@ -86,7 +86,12 @@ class TrainForm(QWidget):
         self.new_folder.setToolTip(
             tip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
         )
-        self.steps = self._number(tr("Steps"), 1, MOST_STEPS, tr("How many steps the training has in all."))
+        self.steps = self._number(
+            tr("Steps"),
+            1,
+            MOST_STEPS,
+            tr("How many steps the training has; of a preset that is trained in phases, the first of them."),
+        )
         self.batch = self._number(
             tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
         )
@@ -363,7 +368,7 @@ class TrainForm(QWidget):
         self.say(
             "out",
             tr("{step} of {steps} steps are kept there: Resume goes on with them.").format(
-                step=f"{found.step:,}", steps=f"{run.recipe.steps:,}"
+                step=f"{found.step:,}", steps=f"{found.steps:,}"
             ),
             wrong=False,
         )

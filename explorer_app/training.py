@@ -132,6 +132,7 @@ class Described:
     recipe: Recipe
     name: str
     checkpoint: str = ""
+    phases: Mapping[str, Recipe] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,11 @@ class Unfinished:
 
     step: Count
     run: Described
+
+    @property
+    def steps(self) -> int:
+        """Of all its phases."""
+        return sum(recipe.steps for recipe in (self.run.recipe, *self.run.phases.values()))
 
 
 def unfinished(folder: Path) -> Unfinished | None:

@@ -18,8 +18,7 @@ TURN = 2 * math.pi
 
 def pairs_of(x: NDArray[Any]) -> NDArray[np.complex128]:
     """[... D] -> [... P] complex."""
-    wide = x.astype(np.float64)
-    return wide[..., 0::2] + 1j * wide[..., 1::2]
+    return np.ascontiguousarray(x, np.float64).view(np.complex128)
 
 
 def score_by_distance(
@@ -29,9 +28,11 @@ def score_by_distance(
 
     q, k [D] before they are turned. Only the difference of positions counts, so these two have one score at each.
     """
-    products = pairs_of(q) * pairs_of(k).conj()
-    turns = np.exp(1j * distances[:, None] * frequencies.astype(np.float64)[None, :])
-    scores: NDArray[np.float64] = (products[None, :] * turns).real.sum(-1) * scale
+    # Where q or k hold NaN or infinity, so do the scores: nothing to warn of.
+    with np.errstate(invalid="ignore", over="ignore"):
+        products = pairs_of(q) * pairs_of(k).conj()
+        turns = np.exp(1j * distances[:, None] * frequencies.astype(np.float64)[None, :])
+        scores: NDArray[np.float64] = (products[None, :] * turns).real.sum(-1) * scale
     return scores
 
 

@@ -1,15 +1,14 @@
 """The model card that training leaves beside a checkpoint: what it was made of, how, and how good it became."""
 
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from model_core import devices
 from model_core.evaluation import Evaluation
 from model_core.growth import Moment
-from model_core.guidance import guided_sites
 from model_core.recipe import EMBEDDING, Recipe
 from model_core.regular_file import check_regular
 
@@ -122,23 +121,27 @@ def hardware(device: str) -> str:
     return next(iter(named), platform.processor() or platform.machine())
 
 
-def text_training(recipe: Recipe, layers: int) -> str:
+def training_words(recipes: Sequence[Recipe], described: Callable[[Recipe], str]) -> str:
+    """What was done in each phase, one after the other."""
+    first, *others = recipes
+    words = [described(first), *(described(replace(one, embedding=EMBEDDING, gain=1.0)) for one in others)]
+    return ". Then, with a new optimiser, ".join(words)
+
+
+def text_training(recipe: Recipe) -> str:
     """What was done with rows of text."""
+    random = f", {recipe.random_rows} of those of random tokens" if recipe.repeated_rows else ""
     return (
         f"{recipe.steps:,} steps of {recipe.batch} rows of {recipe.length} tokens, "
-        f"{recipe.repeated_rows} of them a chunk repeated; {guided_words(recipe, layers)}{rates(recipe)}"
+        f"{recipe.repeated_rows} of them a chunk repeated{random}; {rates(recipe)}"
     )
 
 
-def dates_training(recipe: Recipe, layers: int) -> str:
+def dates_training(recipe: Recipe) -> str:
     """What was done with pairs."""
-    guided = (
-        f"in the first {recipe.guided:,} steps a further loss, fading to nothing, asked head 0 of the cross-attention "
-        f"of block {layers - 1} to look at what each digit comes from; "
-    )
     return (
         f"{recipe.steps:,} steps of {recipe.batch} pairs whose texts are equally long, nothing padded; "
-        f"{guided if recipe.guided else ''}{rates(recipe)}"
+        f"{rates(recipe)}"
     )
 
 
@@ -158,17 +161,6 @@ def first_words(recipe: Recipe) -> str:
     if recipe.gain != 1:
         words.append(f"the gain of the last norm as {recipe.gain:g}")
     return " and ".join(words) + "; " * bool(words)
-
-
-def guided_words(recipe: Recipe, layers: int) -> str:
-    """What the further loss of the first steps asked for."""
-    if not recipe.guided:
-        return ""
-    previous, induction = (site.split(".")[1] for site in guided_sites(layers))
-    return (
-        f"in the first {recipe.guided:,} steps a further loss, fading to nothing, asked head 0 of block {previous} to "
-        f"look at the token before and head 0 of block {induction} at the token that followed the same token; "
-    )
 
 
 def indented(text: str) -> str:

@@ -136,7 +136,10 @@ def command_line() -> Parser:
     add_data_options(command)
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder to write")
     command.add_argument(
-        "--steps", metavar="N", type=count, help="the recipe's without it, like all that follow"
+        "--steps",
+        metavar="N",
+        type=count,
+        help="the recipe's without it, like all that follow; steps, batch and lr are those of its first phase",
     )
     command.add_argument("--batch", metavar="N", type=count, help="rows of a step")
     command.add_argument("--length", metavar="N", type=count, help="tokens of a row")
@@ -407,19 +410,25 @@ def generate(arguments: argparse.Namespace) -> None:
         shown = len(ready)
 
     stop = loaded.tokenizer.eos
-    with memory_errors("this text"):
-        for token in generate_.generate(
-            loaded.model,
-            target or tokens,
-            arguments.max_new_tokens,
-            sampling,
-            changes,
-            source=tokens,
-            stop=stop,
-        ):
-            if token != stop:
-                written.append(token)
-                show(finished=False)
+    try:
+        with memory_errors("this text"):
+            for token in generate_.generate(
+                loaded.model,
+                target or tokens,
+                arguments.max_new_tokens,
+                sampling,
+                changes,
+                source=tokens,
+                stop=stop,
+            ):
+                if token != stop:
+                    written.append(token)
+                    show(finished=False)
+    except InputError:
+        # What there is of the text is told before the line that says why there is no more.
+        show(finished=True)
+        print(flush=True)
+        raise
     show(finished=True)
     print()
 

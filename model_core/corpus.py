@@ -1,7 +1,7 @@
 """Text to learn from: documents, those held out, the batch of a step, and how well a text is foreseen."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from model_core.derive import wide
 from model_core.errors import InputError
-from model_core.guidance import guidance, guided_sites
 from model_core.loss import IGNORED
 from model_core.model import Model
 from model_core.recipe import Recipe
@@ -85,7 +85,7 @@ def batch_at(step: int, tokens: Tokens, vocab_size: int, recipe: Recipe) -> tupl
     targets = rows.copy()
     for row in range(recipe.repeated_rows):
         period = int(rng.integers(recipe.length // 16, recipe.length // 2))
-        if row % 2 == 0:
+        if recipe.is_random(row):
             rows[row, :period] = rng.integers(0, vocab_size, period)
         rows[row] = np.resize(rows[row, :period], length)
         targets[row] = rows[row]
@@ -109,13 +109,6 @@ class TextTask:
         inputs, targets = batch_at(step, self.corpus.train, self.vocab_size, self.recipe)
         return Batch((inputs,), targets)
 
-    def sites(self, model: Model) -> Sequence[str]:
-        return guided_sites(model.attentions[0].layers)
-
-    def guidance(self, patterns: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        previous, induction = patterns.values()
-        return guidance(previous, induction, batch.inputs[0])
-
     def held_out_loss(self, model: Model) -> float | None:
         part = self.corpus.held_out[: VALIDATED * model.context + 1]
         return nats(model, part) / (len(part) - 1) if len(part) > 1 else None
@@ -134,7 +127,7 @@ def nats(model: Model, tokens: Tokens) -> float:
     device = next(model.parameters()).device
     total = 0.0
     for inputs, targets in windows(tokens, model.context):
-        logits = model.reader()(inputs.to(device), None).float()
+        logits = wide(model.reader()(inputs.to(device), None))
         total += cross_entropy(logits.flatten(0, 1), targets.to(device).flatten(), reduction="sum").item()
     return total
 

@@ -22,10 +22,15 @@ class NextToken:
     ranks: Tensor  # [T-1], 0 where the token was the likeliest
 
 
+def wide(x: Tensor) -> Tensor:
+    """At least float32; what float64 holds may be beyond it."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
     """logits [T V] of a prompt and its T tokens."""
-    top = logits[-1].float().softmax(-1).topk(min(k, logits.shape[-1]))
-    ahead, actual = logits[:-1].float(), torch.tensor(tokens[1:], device=logits.device)[:, None]
+    top = wide(logits[-1]).softmax(-1).topk(min(k, logits.shape[-1]))
+    ahead, actual = wide(logits[:-1]), torch.tensor(tokens[1:], device=logits.device)[:, None]
     chosen = ahead.gather(-1, actual)
     return NextToken(
         ids=top.indices,
@@ -41,7 +46,7 @@ def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
     RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself. LayerNorm: mean and the biased variance, without
     eps. StdLayerNorm: mean and the unbiased standard deviation, without eps.
     """
-    x = x.float()
+    x = wide(x)
     if isinstance(norm, RMSNorm):
         return {"rms": (x.pow(2).mean(-1) + norm.eps).sqrt()}
     if isinstance(norm, LayerNorm):
@@ -66,22 +71,32 @@ def statistics(values: np.ndarray[Any, Any]) -> dict[str, float | int]:
     }
     if not finite.size:
         return counts
+    unit = unit_of(finite)
     return counts | {
         "min": float(finite.min()),
         "max": float(finite.max()),
-        "mean": float(finite.mean()),
-        "std": float(finite.std()),
+        "mean": float((finite / unit).mean() * unit),
+        "std": float((finite / unit).std() * unit),
     }
+
+
+def unit_of(finite: np.ndarray[Any, Any]) -> float:
+    """What to divide float64 values by so that sums of their squares stay finite; 1 for all but gigantic ones."""
+    return max(1.0, float(np.abs(finite).max(initial=0)) / 1e100)
 
 
 def histogram(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Counts [40] of the finite values, and the 41 edges between the smallest and the largest; around one alone."""
     finite = values[np.isfinite(values)].astype(np.float64)
+    unit = unit_of(finite)
+    finite = finite / unit
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    # Values of which some are the next number to others leave no room for edges between them.
+    narrow = high - low < 4 * HISTOGRAM_BINS * np.spacing(max(abs(low), abs(high)))
     # A half to each side vanishes beside a value as large as float32 can hold.
-    margin = max(0.5, abs(low) / 2) if low == high else 0.0
+    margin = max(0.5, abs(low) / 2) if narrow else 0.0
     counts, edges = np.histogram(finite, HISTOGRAM_BINS, (low - margin, high + margin))
-    return counts, edges
+    return counts, edges * unit
 
 
 def shrink(maps: Tensor, side: int) -> Tensor:

@@ -46,8 +46,9 @@ def presets() -> dict[str, dict[str, Any]]:
     bytes                     of its weights on disk; 0 where it was not trained yet
     data, licence             what it was trained on; "" where its folder does not say
     quality                   what was measured of it, in words; "" where its folder does not say
-    task, recipe              how it is trained: the fields of a Recipe
+    task, recipe, phases      how it is trained: the fields of a Recipe, and those of the phases after the first
     example                   the fields of a scene that show what it learned
+    focus                     the fields of a selection that do
     """
     return {name: preset_facts(name) for name in shipped.PRESETS}
 
@@ -63,9 +64,11 @@ def preset_facts(name: str) -> dict[str, Any]:
         "data": re.sub(r" \([\d,]+ bytes\)", "", str(done.get("data", ""))),
         "licence": str(done.get("licence", "")),
         "quality": quality(done.get("measured", {})),
-        "example": dict(zip(("prompt", "target"), preset.example, strict=True)),
+        "example": {name: getattr(preset.opening, name) for name in ("prompt", "target")},
+        "focus": {name: getattr(preset.opening, name) for name in ("stack", "layer", "head")},
         "task": preset.task,
         "recipe": asdict(preset.recipe),
+        "phases": [asdict(phase) for phase in preset.phases],
     }
 
 

@@ -44,6 +44,7 @@ from model_core.evaluation import answers_dates
 from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
+from model_core.not_finite import first_not_finite, is_sound, is_sound_run
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
 from model_core.presets import PRESETS, grown, open_model
@@ -100,6 +101,10 @@ class Context:
         """The tensor at a site, without its batch axis where it has one. InputError for an unknown site."""
         value, dims = self.run.value(site, self.cancelled), self.site(site).dims
         return value[0] if dims.startswith("B ") else value
+
+    def not_finite(self) -> str:
+        """Where the run left the finite numbers, in words; "" where it did not."""
+        return str(first_not_finite(self.run, self.cancelled) or "")
 
     def site(self, key: str) -> Site:
         if (site := self.run.sites.get(key)) is None:
@@ -396,6 +401,7 @@ def run_(context: Context) -> Answer:
     prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
     attentions  the fields of AttentionKind; its queries and keys count the texts
     task        what kind of text it reads: "text", "dates", or "ids" where it has no tokenizer
+    not_finite  where what was computed stopped being finite numbers, in words; "" where it did not
     """
     tokenizer, run, model = context.loaded.tokenizer, context.run, context.loaded.model
     texts = [
@@ -427,6 +433,7 @@ def run_(context: Context) -> Answer:
             "edits": [str(edit) for edit in run.edits],
             "task": task_of(context.loaded),
             "grows": grown(context.scene.model) is not None,
+            "not_finite": "" if is_sound_run(run) else context.not_finite(),
         }
     )
 
@@ -466,16 +473,21 @@ def sites_(context: Context) -> Answer:
 @answers("value")
 def value(context: Context, site: str, at: dict[str, int] | None = None) -> Answer:
     """The tensor at a site as float32, at the given positions of some axes ({"H": 3}); the batch axis is dropped."""
-    at = at or {}
+    chosen, axes = chosen_part(context, site, at or {})
+    return Answer(
+        {"dims": " ".join(axes), "dtype": context.site(site).dtype},
+        {"values": to_array(chosen)},
+    )
+
+
+def chosen_part(context: Context, site: str, at: dict[str, int]) -> tuple[Tensor, list[str]]:
+    """The tensor at a site without its batch axis, at the given positions of some axes, and the axes that are left."""
     whole, dims = context.value(site), context.site(site).dims.removeprefix("B ")
     for letter, position in at.items():
         if letter not in dims.split():
             raise InputError(f"{site} has axes {dims}, not {letter}")
         number(position, whole.shape[dims.split().index(letter)], letter)
-    return Answer(
-        {"dims": " ".join(left_axes(dims, at)), "dtype": context.site(site).dtype},
-        {"values": to_array(whole[axis_index(dims, at)])},
-    )
+    return whole[axis_index(dims, at)], list(left_axes(dims, at))
 
 
 @answers("overview")
@@ -547,7 +559,7 @@ def next_token(context: Context, k: int = 20) -> Answer:
         },
         {
             "probabilities": to_array(result.probabilities),
-            "log_probs": to_array(result.log_probs),
+            "log_probs": result.log_probs.cpu().numpy(),
             "ranks": result.ranks.cpu().numpy(),
         },
     )
@@ -646,9 +658,9 @@ def rope_(context: Context, layer: int, head: int) -> Answer:
 def rope_conventions(context: Context, layer: int, head: int, query: int, key: int) -> Answer:
     """One head's rotation in both conventions, computed in float64 from the run's own q and k: one score, and all.
 
-    pairs, halves   the score of `query` at `key` either way; run: what the model computed itself
-    max_difference  of the two, over all scores of the head; largest: the largest of them in magnitude
-    arrays          the turned q of `query` [D] in either order
+    pairs, halves       the score of `query` at `key` either way; run: what the model computed itself
+    max_difference      of the two, over all scores of the head; largest: the largest of them in magnitude
+    q_pairs, q_halves   the turned q of `query` [D] in either order
     """
     rope = rope_(context, layer, head)
     q, k, angles = (torch.from_numpy(rope.arrays[name]) for name in ("q", "k", "angles"))
@@ -656,19 +668,17 @@ def rope_conventions(context: Context, layer: int, head: int, query: int, key: i
     in_pairs, in_halves = conventions.both(q, k, angles, rope["scale"])
     (kind,) = context.run.model.attentions
     turned = conventions.rotate_pairs(q.double(), angles.double())[query]
-    return Answer(
-        {
-            "pairs": float(in_pairs[at]),
-            "halves": float(in_halves[at]),
-            "run": float(context.value(kind.site(layer, "scores"))[head][at]),
-            "max_difference": float((in_pairs - in_halves).abs().max()),
-            "largest": float(in_pairs.abs().max()),
-        },
-        {
-            "q_pairs": turned.numpy(),
-            "q_halves": turned[conventions.halves_from_pairs(len(turned))].numpy(),
-        },
-    )
+    numbers = {
+        "pairs": in_pairs[at],
+        "halves": in_halves[at],
+        "run": context.value(kind.site(layer, "scores"))[head][at].double().cpu(),
+        "max_difference": (in_pairs - in_halves).abs().max(),
+        "largest": in_pairs.abs().max(),
+        "q_pairs": turned,
+        "q_halves": turned[conventions.halves_from_pairs(len(turned))],
+    }
+    # Any of them may be NaN, which an array can say and a fact cannot.
+    return Answer({}, {name: values.numpy() for name, values in numbers.items()})
 
 
 @answers("architecture")
@@ -702,10 +712,12 @@ def positions(context: Context) -> Answer:
 
 @answers("inspect")
 def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit: int = 512) -> Answer:
-    """A site's slice as a table [rows columns] of at most `limit` each, statistics and histogram of the whole slice."""
-    whole = value(context, site, at)
-    values: np.ndarray[Any, Any] = whole.arrays["values"]
-    axes = whole.facts["dims"].split()
+    """A site's slice as a table [rows columns] of at most `limit` each, statistics and histogram of the whole slice.
+
+    not_finite  where the run left the finite numbers, in words, where this value is of those beyond; else ""
+    """
+    chosen, axes = chosen_part(context, site, at or {})
+    values: np.ndarray[Any, Any] = derive.wide(chosen).cpu().contiguous().numpy()
     flat = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
     counts, edges = derive.histogram(values)
     described = context.site(site)
@@ -717,6 +729,7 @@ def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit
             "axes": axes,
             "shape": list(values.shape),
             "statistics": derive.statistics(values),
+            "not_finite": "" if is_sound(site, chosen) else context.not_finite(),
         },
         {"table": np.ascontiguousarray(flat[:limit, :limit]), "counts": counts, "edges": edges},
     )

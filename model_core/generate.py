@@ -8,9 +8,12 @@ from torch import Tensor
 
 from model_core import edits as edits_
 from model_core.cache import Cache
+from model_core.derive import wide
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
 from model_core.model import Model
+from model_core.not_finite import first_not_finite
+from model_core.replay import Run
 from model_core.tap import record
 
 
@@ -67,6 +70,7 @@ def generate(
     source  what the encoder of an encoder-decoder reads; the prompt where it is empty
     stop    the token after which the text ends
 
+    InputError, once all before it was told, where the model foresees no numbers; it says where the run left them.
     The prompt is read once into a KV cache; an edit that lets tokens see the future has the text read anew each time.
     """
     if not tokens:
@@ -83,8 +87,11 @@ def generate(
     unread = text
     for _ in range(count):
         with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
-            logits = read(torch.tensor([unread], device=device), cache)[0, -1]
-        token = int(distribution(logits.float().cpu(), sampling).multinomial(1, generator=generator))
+            logits = wide(read(torch.tensor([unread], device=device), cache)[0, -1]).cpu()
+        if not logits.isfinite().all():
+            found = first_not_finite(Run(model, source or text, edits, target=text, cancelled=cancelled))
+            raise InputError(f"no token can be chosen here: {found or 'the logits are no finite numbers'}")
+        token = int(distribution(logits, sampling).multinomial(1, generator=generator))
         yield token
         text.append(token)
         if token == stop or len(text) > model.context:

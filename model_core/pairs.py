@@ -5,7 +5,7 @@ text is read in training exactly as it is read later.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -70,17 +70,6 @@ class DatesTask:
         length = len(self.pairs[int(rng.integers(len(self.pairs)))].text)
         rows = rng.choice(self.of_length[length], self.recipe.batch)
         return rows_of([self.pairs[row] for row in rows], self.tokenizer)
-
-    def sites(self, model: Model) -> Sequence[str]:
-        kind = cross(model)
-        return (kind.site(kind.layers - 1, "pattern"),)
-
-    def guidance(self, patterns: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Head 0 of the last layer is asked to look at where each digit is said: mean surprise, in nats."""
-        (pattern,) = patterns.values()
-        assert batch.spots is not None
-        there = (pattern[:, 0, ASKED] * batch.spots).sum(-1)
-        return -there.clamp_min(1e-6).log().mean()
 
     @torch.no_grad()
     def held_out_loss(self, model: Model) -> float | None:

@@ -1,10 +1,9 @@
 """What is to be trained: a preset, what a configuration file describes, or a checkpoint to go on from."""
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from model_core import presets
 from model_core.assets import asset
@@ -12,22 +11,17 @@ from model_core.checkpoint import Loaded, check_room, empty_model
 from model_core.checkpoint.files import is_plain
 from model_core.checkpoint.native import vocabulary, vocabulary_file
 from model_core.config import Size
+from model_core.description import DATES, TEXT, configuration, read_description
 from model_core.errors import InputError
 from model_core.evaluation import answers_dates
 from model_core.families import FAMILIES, Family
 from model_core.first_weights import initialise
-from model_core.json_file import check_depth, read_json
 from model_core.model import Model
-from model_core.recipe import Recipe, recipe_of
+from model_core.recipe import Recipe
 from model_core.regular_file import is_there
-from model_core.schema import record, shown, value
-from model_core.text_file import read_text
+from model_core.schema import shown, value
 from model_core.tokenizer import IdTokenizer, Tokenizer
 
-TEXT: Literal["text"] = "text"
-DATES: Literal["dates"] = "dates"
-MOST_BYTES = 1 << 17  # of a description that somebody wrote by hand
-MOST_DOTS = 100
 TRAINED_BYTES = 16  # of a parameter: itself, its gradient and two moments in float32
 
 # Fine-tuning is gentler and shorter than training from nothing, and the end of the text shows whether it helped.
@@ -38,6 +32,7 @@ FINE_TUNING = Recipe(steps=300, batch=16, length=256, lr=3e-4, warmup=20, repeat
 class Plan:
     """A model and how it is trained.
 
+    phases  the recipes of the phases after the first, each of which goes on from the one before
     task    what is learned from: given text, or made dates
     source  the checkpoint that is trained further; None for first weights
     """
@@ -48,8 +43,14 @@ class Plan:
     config: Any
     tokenizer: Tokenizer
     recipe: Recipe
+    phases: tuple[Recipe, ...] = ()
     task: str = TEXT
     source: Loaded | None = None
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Of all phases, in order."""
+        return (self.recipe, *self.phases)
 
     def model(self) -> Model:
         """The model as training begins, in float32 on the CPU."""
@@ -73,7 +74,9 @@ def of_preset(name: str) -> Plan:
     preset = presets.PRESETS[name]
     tokenizer = vocabulary(preset.tokenizer, preset.config.vocab_size, asset("tokenizers"))
     family = FAMILIES[preset.family]
-    return Plan(name, preset.about, family, preset.config, tokenizer, preset.recipe, preset.task)
+    return Plan(
+        name, preset.about, family, preset.config, tokenizer, preset.recipe, preset.phases, preset.task
+    )
 
 
 def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
@@ -97,71 +100,17 @@ def of_checkpoint(model: str, config: Sequence[str], name: str) -> Plan:
     )
 
 
-@dataclass(frozen=True)
-class Described:
-    """What a description may say; all but the family has a default."""
-
-    family: str
-    size: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    tokenizer: str | None = None
-    task: Literal["text", "dates"] = TEXT
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-    about: str = ""
-
-
 def of_file(path: Path) -> Plan:
-    """What a JSON or TOML file describes; InputError says what is wrong with it.
-
-    family = "llama"              # and the configuration: a published size, fields of its own, or both
-    size = "7B"
-    tokenizer = "tales-2048"      # bundled, a ranks file beside this one, tiktoken's, or left out for token ids
-    task = "text"                 # or "dates"
-    [config]
-    layers = 4
-    [recipe]
-    steps = 500
-    """
-    said = record(Described, read_description(path), str(path))
-    family = FAMILIES.get(said.family)
-    if family is None:
-        raise InputError(f"{path}: there is no family {shown(said.family)}; known are {', '.join(FAMILIES)}")
-    values = dict(said.config)
-    if said.size:
-        values = vars(published(path, family, said.size)) | values
+    """What a JSON or TOML file describes; InputError says what is wrong with it."""
+    said = read_description(path)
     try:
+        values = dict(said.config)
         tokenizer = tokenizer_of(path, said.tokenizer, values.get("vocab_size"))
         values.setdefault("vocab_size", tokenizer.vocab_size)
-        config: Any = record(family.config, values, "the config")
-        recipe = recipe_of(said.recipe)
+        config: Any = configuration(said.family, values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    about = said.about or f"{family.title}, described in {path.name}"
-    return Plan(said.name or path.stem, about, family, config, tokenizer, recipe, said.task)
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    if path.suffix == ".json":
-        return read_json(path, MOST_BYTES)
-    text = read_text(path, MOST_BYTES)
-    try:
-        # What reads TOML takes the square of the parts of a name in time.
-        if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
-            raise InputError(f"{path} has a line of more than {MOST_DOTS} dots: such a file has short names")
-        said = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from None
-    check_depth(said, str(path))
-    return said
-
-
-def published(path: Path, family: Family, size: str) -> Any:
-    if size not in family.published:
-        raise InputError(f"{path}: {family.title} has no size {shown(size)}; {', '.join(family.published)}")
-    return family.published[size]
+    return Plan(said.name, said.about, said.family, config, tokenizer, said.recipe, said.phases, said.task)
 
 
 def tokenizer_of(path: Path, said: str | None, vocab_size: object) -> Tokenizer:

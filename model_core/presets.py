@@ -2,30 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model_core import growth, untrained
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
+from model_core.description import Opening, configuration, read_description
 from model_core.errors import InputError
-from model_core.families.gpt2 import GPT2Config
-from model_core.families.llama import LlamaConfig
-from model_core.families.mini import MiniConfig
-from model_core.families.qwen2 import Qwen2Config
-from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.paths import expanded
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
+RECIPE = "recipe.toml"
+
 
 @dataclass(frozen=True)
 class Preset:
-    """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers) and training recipe.
+    """A model to train and to open: family, configuration, tokenizer (in assets/tokenizers), and how it is trained.
 
+    opening  texts and a head that show what it learned
     task     what it learns: "text", to go on with text that is given; "dates", to write dates in ISO 8601
-    example  a prompt, and what the decoder of an encoder-decoder reads, that show what it learned
+    phases   the recipes of the phases after the first
     """
 
     about: str
@@ -33,104 +32,36 @@ class Preset:
     config: Any
     tokenizer: str
     recipe: Recipe
-    example: tuple[str, str]
+    opening: Opening
     task: str = "text"
+    phases: tuple[Recipe, ...] = ()
 
 
-# What is said twice, so that there is something to look back at.
-TALE = ("Once upon a time there was a little girl. Once upon a time there was a little", "")
-
-# Four families learn the same text in the same vocabulary for as many steps, so that they can be compared. Held out
-# are Doctor Dolittle and Peter and Wendy: no tale of theirs recurs in the other books.
-TALES = Recipe(steps=1800, repeats=0.2, guided=900, held_out=(14, 15), autocast="bfloat16")
-
-SIZES: dict[str, Any] = {"vocab_size": 2048, "width": 192, "layers": 6, "heads": 6, "context": 256}
-GPT_SIZES = SIZES | {"hidden": 768}
-LLAMA_SIZES = SIZES | {"kv_heads": 2, "hidden": 512, "head_dim": 32, "tied": True}
-
-
-def teller(about: str, family: str, config: Any, recipe: Recipe = TALES) -> Preset:
-    """One of the models that are compared."""
-    return Preset(about, family, config, "tales-2048", recipe, TALE)
-
-
-PRESETS: Mapping[str, Preset] = {
-    "tales-llama": teller(
-        "LLaMA of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
-        "llama",
-        LlamaConfig(**LLAMA_SIZES),
-    ),
-    "tales-gpt2": teller(
-        "GPT-2 of 3.1 M parameters that writes fairy tales; 6 layers, 6 heads",
-        "gpt2",
-        GPT2Config(**GPT_SIZES),
-    ),
-    "tales-qwen2": teller(
-        "Qwen2 of 2.8 M parameters that writes fairy tales; 6 layers, 6 heads over 2 key/value heads",
-        "qwen2",
-        Qwen2Config(**LLAMA_SIZES),
-    ),
-    "tales-mini": teller(
-        "Mini-GPT of 3.4 M parameters that writes fairy tales; 6 layers, 6 heads, each a module of its own",
-        "mini",
-        MiniConfig(**GPT_SIZES),
-        # The sines of its positions would drown tokens of the usual 0.02.
-        replace(TALES, embedding=1.0),
-    ),
-    "growth": Preset(
-        about="LLaMA of 0.3 M parameters, kept at 14 steps of its training, in which its heads appear by themselves",
-        family="llama",
-        config=LlamaConfig(
-            vocab_size=2048,
-            width=96,
-            layers=2,
-            heads=3,
-            kv_heads=3,
-            hidden=128,
-            context=64,
-            head_dim=32,
-            tied=True,
-            theta=500.0,
-        ),
-        tokenizer="tales-2048",
-        # No guidance: the heads come by themselves, of rows that repeat, and of an embedding that keeps tokens apart.
-        recipe=Recipe(
-            steps=3000,
-            length=64,
-            lr=3e-3,
-            weight_decay=0.01,
-            repeats=0.75,
-            held_out=(14, 15),
-            embedding=1.0,
-            gain=0.05,
-            kept=(0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560),
-        ),
-        example=("the blue cat ate my old shoe. the blue cat ate my old", ""),
-    ),
-    "dates": Preset(
-        about="Encoder-decoder of 0.5 M parameters that reads dates written in many ways and writes them in ISO 8601",
-        family="seq2seq",
-        config=Seq2SeqConfig(
-            vocab_size=70,
-            width=96,
-            layers=2,
-            heads=2,
-            hidden=384,
-            context=32,
-            norm="standard",
-        ),
-        tokenizer="dates",
-        recipe=Recipe(steps=4000, batch=64, lr=1e-3, embedding=1.0),
-        example=("the 3rd of March 1987", "1987-03-03"),
-        task="dates",
-    ),
-}
+NAMES = ("tales-llama", "tales-gpt2", "tales-qwen2", "tales-mini", "growth", "dates")
 DEFAULT = "tales-llama"
 
 
 def folder_of(name: str) -> Path:
-    """Where a preset's trained weights are."""
+    """Where a preset's trained weights are, and the recipe that made them."""
     return asset("presets", name)
+
+
+def preset_in(folder: Path) -> Preset:
+    """What the recipe in a preset's folder says. InputError where it cannot be read."""
+    said = read_description(folder / RECIPE)
+    return Preset(
+        about=said.about,
+        family=said.family.name,
+        config=configuration(said.family, said.config),
+        tokenizer=str(said.tokenizer),
+        recipe=said.recipe,
+        opening=said.opening,
+        task=said.task,
+        phases=said.phases,
+    )
+
+
+PRESETS: Mapping[str, Preset] = {name: preset_in(folder_of(name)) for name in NAMES}
 
 
 def open_model(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from reprlib import repr as short
 from typing import Any
 
@@ -19,10 +19,10 @@ class Recipe:
 
     batch           rows of one step
     length          of a row of text
-    repeats         share of the rows that are a chunk repeated to fill the row, half of them of random tokens: what
-                    came before is then the only clue, which is what induction heads learn from (Olsson et al. 2022)
-    guided          first steps in which a further loss, fading to nothing, asks heads to look where the task's
-                    `guidance` says: so small a model sees too little to find that out by itself
+    repeats         share of the rows that are a chunk repeated to fill the row: what came before is the best clue,
+                    which is what induction heads learn from (Olsson et al. 2022)
+    random_repeats  share of those rows whose chunk is of random tokens: what came before is then the only clue, while
+                    text that repeats itself teaches a model to do so as well
     held_out        documents (counted from 0) that are never trained on
     autocast        dtype of the matrix products, "float32" for none
     accumulate      in how many parts the rows of a step are computed, one after the other: the same step in less memory
@@ -40,7 +40,7 @@ class Recipe:
     weight_decay: float = 0.1
     clip: float = 1.0
     repeats: float = 0.1
-    guided: int = 0
+    random_repeats: float = 0.5
     held_out: tuple[int, ...] = ()
     autocast: str = "float32"
     seed: int = 0
@@ -57,7 +57,9 @@ class Recipe:
         for name in ("lr", "clip", "embedding", "gain"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"the recipe's {name} is {getattr(self, name)}, not a positive number")
-        for name in ("warmup", "guided", "seed", "weight_decay"):
+        if not 0 <= self.random_repeats <= 1:
+            raise InputError(f"the recipe's random_repeats is {self.random_repeats}, not a share from 0 to 1")
+        for name in ("warmup", "seed", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"the recipe's {name} is {getattr(self, name)}: it is to be 0 or more")
         for name in ("repeats", "held_out_share"):
@@ -77,12 +79,36 @@ class Recipe:
         """Rows of a batch that are a chunk repeated."""
         return round(self.repeats * self.batch)
 
+    def is_random(self, row: int) -> bool:
+        """Whether a repeated row is of random tokens: they are spread evenly among the others, the first being one."""
+        return math.ceil((row + 1) * self.random_repeats) > math.ceil(row * self.random_repeats)
+
+    @property
+    def random_rows(self) -> int:
+        """Rows of a batch that are random tokens repeated."""
+        return sum(map(self.is_random, range(self.repeated_rows)))
+
 
 def recipe_of(said: Mapping[str, Any]) -> Recipe:
     """The recipe that a configuration file spells out. InputError names what is no field, or not of its type."""
     if "steps" not in said:
         raise InputError("the recipe does not say how many steps to train")
     return record(Recipe, said, "the recipe", field="'s {}")
+
+
+# What the phases of a training share: they learn from one text, and begin with weights that are there.
+SHARED = ("held_out", "held_out_share", "embedding", "gain", "kept")
+
+
+def phase_of(first: Recipe, said: Mapping[str, Any]) -> Recipe:
+    """The recipe of a further phase of a training: what it does not say is as in the first. InputError as above."""
+    for name in SHARED:
+        if name in said:
+            raise InputError(f"a phase has no '{name}' of its own: it belongs to the recipe, for all phases")
+    if first.kept:
+        raise InputError("a training in several phases keeps no steps: leave out 'kept', or the phases")
+    changes = recipe_of(said)
+    return replace(first, **{name: getattr(changes, name) for name in said})
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:

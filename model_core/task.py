@@ -1,6 +1,6 @@
 """What a model is trained on, to the training loop: a batch for each step, and a measure of what it never saw."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from model_core.model import Model
 class Batch:
     """Rows to learn from: the texts that the model reads, [B T] each, and what follows each token of the last [B T].
 
-    spots  for tasks that guide: where in the first text the answer to a target stands, [B T S]; None for the others
+    spots  where in the first text the answer to a target stands, [B T S]; None for tasks that have no such places
     """
 
     inputs: tuple[Tensor, ...]
@@ -53,14 +53,6 @@ class Task(Protocol):
     """A source of batches. The same step has the same batch, whatever came before."""
 
     def batch(self, step: int) -> Batch: ...
-
-    def sites(self, model: Model) -> Sequence[str]:
-        """The patterns that `guidance` is about."""
-        ...
-
-    def guidance(self, patterns: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """A further loss of the first steps, in nats."""
-        ...
 
     def held_out_loss(self, model: Model) -> float | None:
         """Nats a token on a part of what is never trained on; None where there is nothing."""

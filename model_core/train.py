@@ -1,7 +1,7 @@
 """The training loop, kept apart from the models and from what they are trained on."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from model_core.errors import Cancelled, InputError
-from model_core.guidance import GUIDANCE
 from model_core.loss import next_token_loss
 from model_core.model import Model
 from model_core.recipe import Recipe, learning_rate
 from model_core.schema import Count, Duration, Measured
-from model_core.tap import record
 from model_core.task import Batch, Task
 
 
@@ -78,6 +76,8 @@ def train(
     recipe: Recipe,
     report: Callable[[Progress], None],
     *,
+    before: int = 0,
+    after: int = 0,
     every: int = 50,
     measure: int = 0,
     state: State | None = None,
@@ -88,6 +88,9 @@ def train(
 ) -> None:
     """Train in place. The same model, task and recipe give the same weights, bit for bit, on the same machine.
 
+    A training may have several phases, one call each: the optimiser is new in each, and the state counts on.
+
+    before      steps of the phases before this one, after: of those that come
     report      told after every `every` steps, and at the end
     measure     after how many steps the held-out loss is measured with the report, 0 for never; nothing else changes
     state       where to go on, the model having its weights of then; it moves with the training
@@ -97,16 +100,15 @@ def train(
 
     InputError where the model's context is too short for the rows.
     """
-    if len(model.inputs) == 1 and recipe.length > model.context:
-        raise InputError(f"rows of {recipe.length} tokens do not fit the model's context of {model.context}")
+    check_length(model, recipe)
     device = next(model.parameters()).device
     optimizer = optimizer_for(model, recipe)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.autocast == "float16")
     torch.manual_seed(recipe.seed)  # what dropout draws from
     state = state or State()
-    if state.step:
+    end = before + recipe.steps
+    if state.step > before:
         restore(state, model, optimizer, scaler, device)
-    sites = task.sites(model) if recipe.guided else ()
     begun, first_tokens, first_seconds = time.monotonic(), state.tokens, state.seconds
 
     def kept() -> None:
@@ -114,7 +116,7 @@ def train(
         keep(state)
 
     model.train()
-    while state.step < recipe.steps:
+    while state.step < end:
         asked = time.monotonic()
         if state.step in recipe.kept:
             grown(state)
@@ -122,15 +124,14 @@ def train(
             kept()
             raise Cancelled
         begun += time.monotonic() - asked  # a pause is no training
+        step = state.step - before
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(state.step, recipe)
-        guided = max(0.0, 1 - state.step / recipe.guided) if recipe.guided else 0.0
-        batch = task.batch(state.step).to(device)
+            group["lr"] = learning_rate(step, recipe)
+        batch = task.batch(step).to(device)
         counted = batch.counted
         for part in batch.cut(recipe.accumulate):
-            loss, asked_for = losses(model, task, recipe, part, sites if guided else ())
-            loss = loss * (part.counted / counted)
-            scaler.scale(loss + GUIDANCE * guided / recipe.accumulate * asked_for).backward()
+            loss = loss_of(model, recipe, part) * (part.counted / counted)
+            scaler.scale(loss).backward()
             state.loss_sum += loss.item()
         scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -141,43 +142,44 @@ def train(
         state.tokens += batch.tokens
         seconds = time.monotonic() - begun
         state.seconds = first_seconds + seconds
-        if state.since == every or state.step == recipe.steps:
+        if state.since == every or state.step == end:
             rate = (state.tokens - first_tokens) / seconds
             progress = Progress(
                 step=state.step,
-                steps=recipe.steps,
+                steps=end + after,
                 loss=state.loss_sum / state.since,
-                lr=learning_rate(state.step - 1, recipe),
+                lr=learning_rate(step, recipe),
                 grad_norm=norm.item(),
                 tokens=state.tokens,
                 tokens_per_second=rate,
                 seconds=state.seconds,
-                seconds_left=state.seconds / state.step * (recipe.steps - state.step),
-                held_out_loss=measured(model, task) if is_due(state.step, measure, recipe.steps) else None,
+                seconds_left=state.seconds / state.step * (end + after - state.step),
+                held_out_loss=measured(model, task) if is_due(state.step, measure, end) else None,
             )
             state.loss_sum, state.since = 0.0, 0
             report(progress)
-        if is_due(state.step, keep_every, recipe.steps):
+        if is_due(state.step, keep_every, end):
             kept()
     model.eval()
     if recipe.kept:
         grown(state)
 
 
-def losses(
-    model: Model, task: Task, recipe: Recipe, batch: Batch, sites: Sequence[str]
-) -> tuple[Tensor, Tensor | int]:
-    """The loss of a batch, and what its guidance asks for beside it."""
+def check_length(model: Model, recipe: Recipe) -> None:
+    """InputError where rows of text do not fit the model's context."""
+    if len(model.inputs) == 1 and recipe.length > model.context:
+        raise InputError(f"rows of {recipe.length} tokens do not fit the model's context of {model.context}")
+
+
+def loss_of(model: Model, recipe: Recipe, batch: Batch) -> Tensor:
+    """Nats a token that counts."""
     mixed = recipe.autocast != "float32"
-    device = batch.targets.device
     *others, last = batch.inputs
     with (
-        torch.autocast(device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext(),
-        record(model, sites) as trace,
+        torch.autocast(batch.targets.device.type, getattr(torch, recipe.autocast)) if mixed else nullcontext()
     ):
         logits = model.reader(*others)(last, None)
-    patterns: Mapping[str, Tensor] = {site: trace[site].float() for site in sites}
-    return next_token_loss(logits, batch.targets), task.guidance(patterns, batch) if sites else 0
+    return next_token_loss(logits, batch.targets)
 
 
 def is_due(step: int, every: int, steps: int) -> bool:

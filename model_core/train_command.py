@@ -17,23 +17,24 @@ from typing import Any
 import torch
 
 from model_core import devices, growth
-from model_core.card import Facts, card, dates_training, files, hardware, text_training
+from model_core.card import Facts, card, dates_training, files, hardware, text_training, training_words
 from model_core.checkpoint import Loaded, native, open_checkpoint
 from model_core.control import Control
 from model_core.corpus import Corpus, TextTask, corpus_in
+from model_core.description import TEXT
 from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
 from model_core.folder_lock import held
 from model_core.pairs import DatesTask
 from model_core.paths import expanded
 from model_core.plain_text import one_line, unguarded
-from model_core.plan import TEXT, Plan, of_checkpoint, of_file, of_preset
+from model_core.plan import Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_files import CARD
 from model_core.run_folder import RunFolder, logged
 from model_core.scores import head_scores
 from model_core.task import Task
-from model_core.train import Progress, State, train
+from model_core.train import Progress, State, check_length, train
 
 MEASURE_EVERY = 5  # reports between two measures of held-out text
 BAR = 24  # characters
@@ -52,13 +53,11 @@ def run(arguments: argparse.Namespace, every: int) -> None:
     device, _ = devices.check(arguments.device, recipe.autocast)
     plan.check_room(arguments.device)
     corpus = corpus_of(plan, arguments.data)
-    task: Task = DatesTask(plan.tokenizer, recipe)
-    if corpus is not None:
-        task = TextTask(corpus, plan.config.vocab_size, recipe)
+    tasks = [task_of(plan, corpus, phase) for phase in plan.recipes]
     # Said now: what is learned from may be gone when training ends.
     data = files(arguments.data) if arguments.data else MADE
     with held(arguments.out):
-        train_in_folder(arguments, every, plan, device, corpus, task, data)
+        train_in_folder(arguments, every, plan, device, corpus, tasks, data)
 
 
 def train_in_folder(
@@ -67,11 +66,12 @@ def train_in_folder(
     plan: Plan,
     device: torch.device,
     corpus: Corpus | None,
-    task: Task,
+    tasks: Sequence[Task],
     data: str,
 ) -> None:
     """Train in a folder that is this process's alone, from its beginning or from what is kept there."""
     recipe = plan.recipe
+    steps = sum(phase.steps for phase in plan.recipes)
     folder = RunFolder(arguments.out, description(plan, corpus))
     said = Said(arguments.json)
     control = Control(lambda word: said.event(word))
@@ -80,11 +80,13 @@ def train_in_folder(
         "training", "a smaller model, fewer rows, a step in more parts or another device"
     ):
         model = plan.model().to(device)
+        for phase in plan.recipes:
+            check_length(model, phase)
         before = None
         if plan.source is not None and corpus is not None:
             before = held_out(model.eval(), corpus, recipe.held_out, recipe.held_out_share)
         state = folder.kept(model) or State()
-        said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=recipe.steps)
+        said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=steps)
 
         def save(place: Path, name: str) -> None:
             origin = plan.tokenizer.origin
@@ -99,7 +101,7 @@ def train_in_folder(
         def grown(state: State) -> None:
             """Keep the model of this step beside the newest, and what its heads do."""
             place = folder.path
-            if state.step < recipe.steps:
+            if state.step < steps:
                 place = growth.step_folder(folder.path, state.step)
                 save(place, f"{plan.name}@{state.step}")
             scores = head_scores(open_checkpoint(place).model)
@@ -115,19 +117,29 @@ def train_in_folder(
             control.listen()
         try:
             with control.signals():
-                train(
-                    model,
-                    task,
-                    recipe,
-                    report,
-                    every=every,
-                    measure=arguments.measure_every or MEASURE_EVERY * every,
-                    state=state,
-                    keep=keep,
-                    keep_every=arguments.save_every or every,
-                    grown=grown,
-                    cancelled=control.cancelled,
-                )
+                past = 0
+                for phase, task in zip(plan.recipes, tasks, strict=True):
+                    left = steps - past - phase.steps
+                    if past <= state.step < past + phase.steps or not left:
+                        if 0 < past == state.step:
+                            # It begins from the model that the phase before has left, as anybody would open it.
+                            native.round_as_saved(model)
+                        train(
+                            model,
+                            task,
+                            phase,
+                            report,
+                            before=past,
+                            after=left,
+                            every=every,
+                            measure=arguments.measure_every or MEASURE_EVERY * every,
+                            state=state,
+                            keep=keep,
+                            keep_every=arguments.save_every or every,
+                            grown=grown,
+                            cancelled=control.cancelled,
+                        )
+                    past += phase.steps
         except Cancelled:
             said.event("stopped", step=state.step)
             raise
@@ -145,7 +157,7 @@ def train_in_folder(
         licence=facts.licence,
         measured=found.numbers(),
     )
-    said.event("finished", step=recipe.steps, card=str(folder.path / CARD))
+    said.event("finished", step=steps, card=str(folder.path / CARD))
     if not arguments.json:
         short = (
             found.text or "nothing held out" if found.answers is None else f"{found.answers.exact:.2%} exact"
@@ -167,16 +179,26 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
                 "say what to train: one of --preset NAME, --config FILE and --from CHECKPOINT",
                 window="choose what to train",
             )
-    changes: dict[str, Any] = {
-        name: value
-        for name in ("steps", "batch", "length", "lr", "accumulate", "seed")
-        if (value := getattr(arguments, name)) is not None
-    }
+
+    def said(*names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+
+    everywhere = said("length", "accumulate", "seed")
     if arguments.dtype is not None:
-        changes["autocast"] = arguments.dtype
+        everywhere["autocast"] = arguments.dtype
     if arguments.held_out is not None:
-        changes["held_out"], changes["held_out_share"] = arguments.held_out
-    return replace(plan, recipe=replace(plan.recipe, **changes))
+        everywhere["held_out"], everywhere["held_out_share"] = arguments.held_out
+    first = replace(plan.recipe, **everywhere, **said("steps", "batch", "lr"))
+    return replace(plan, recipe=first, phases=tuple(replace(phase, **everywhere) for phase in plan.phases))
+
+
+def task_of(plan: Plan, corpus: Corpus | None, recipe: Recipe) -> Task:
+    """What a phase learns from."""
+    return (
+        DatesTask(plan.tokenizer, recipe)
+        if corpus is None
+        else TextTask(corpus, plan.config.vocab_size, recipe)
+    )
 
 
 def corpus_of(plan: Plan, data: Sequence[Path] | None) -> Corpus | None:
@@ -206,6 +228,8 @@ def description(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
         "task": plan.task,
         "recipe": asdict(plan.recipe),
     }
+    if plan.phases:
+        found["phases"] = {str(n): asdict(phase) for n, phase in enumerate(plan.phases, 2)}
     if plan.source is not None:
         found["checkpoint"] = plan.source.name
     if corpus is not None:
@@ -257,7 +281,7 @@ def facts_of(
     arguments: argparse.Namespace, plan: Plan, saved: Loaded, state: State, begun: str, data: str
 ) -> Facts:
     """What the card says beside what was measured."""
-    described: Callable[[Recipe, int], str] = text_training if plan.task == TEXT else dates_training
+    described: Callable[[Recipe], str] = text_training if plan.task == TEXT else dates_training
     return Facts(
         name=plan.name,
         about=plan.about,
@@ -268,7 +292,7 @@ def facts_of(
         family=plan.family.name,
         config=plan.config,
         parameters=saved.model.parameter_count,
-        training=described(plan.recipe, plan.config.layers),
+        training=training_words(plan.recipes, described),
         tokens=state.tokens,
         seconds=state.seconds,
         hardware=hardware(arguments.device),

@@ -7,6 +7,7 @@ import numpy as np
 from model_core.edits import AblateHead, AnyEdit, MaskOff
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Query
+from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
@@ -33,7 +34,6 @@ from explorer_app.attention_text import (
     side_titles,
     sides,
 )
-from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panels import Answers, panel
@@ -42,7 +42,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.heatmap import Colours, colour_limits
-from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.numbers import percent, short_number
 from explorer_app.widgets.plain import rich, tip
 from explorer_app.widgets.thumbnails import ThumbnailGrid
 
@@ -99,6 +99,15 @@ def cell_sentence(word: str, value: float, tokens: Sides, row: int, col: int) ->
     if np.isneginf(value):
         return tr("{pair}: hidden by the mask").format(pair=pair)
     return tr("{pair}: score {score}").format(pair=pair, score=short_number(value, 4))
+
+
+def scale_words(limits: tuple[float, float] | NDArray[np.float64]) -> str:
+    """What the colours of the overview stand for: one scale, or one for each head [L H 2], about zero."""
+    if isinstance(limits, tuple):
+        low, high = map(short_number, limits)
+        return tr("All heads, one scale: {low} to {high}").format(low=low, high=high)
+    least, most = (short_number(float(reach)) for reach in (limits[..., 1].min(), limits[..., 1].max()))
+    return tr("All heads, a scale for each: ±{least} to ±{most}").format(least=least, most=most)
 
 
 def head_marks(
@@ -278,25 +287,27 @@ class Attention(HeadPanel):
             [
                 Bar(f"{tokens.cols[key]} {key}", float(shares[key]), percent(float(shares[key])))
                 for key in self._row_keys
-            ]
+            ],
+            tr("Nowhere: its weights are not numbers (NaN).") if np.isnan(shares).any() else tr("Nowhere."),
         )
 
     def _draw_overview(self, overview: Answer, roles: Answer | None, kind: AttentionKind) -> None:
-        stage = self.stages[self.word]
-        limits = colour_limits(
-            overview["maps"], "sequential" if stage.word == "pattern" else "symmetric", None
-        )
+        stage, maps = self.stages[self.word], overview["maps"]
+        limits: tuple[float, float] | NDArray[np.float64] = colour_limits(maps, "sequential", None)
+        if stage.word != "pattern":
+            # One head's scores may reach ten times as far as another's, whose map would be blank on a scale for both.
+            limits = np.array([[colour_limits(map_, "symmetric", None) for map_ in row] for row in maps])
         scores = None if roles is None else roles[self.roles.name]
         self._heads, self._across = self.roles.heads(scores, kind), kind.heads
         ordered = self._heads == sorted(self._heads)
         self.grid.show_maps(
-            arranged(overview["maps"], self._heads),
+            arranged(maps, self._heads),
             [
                 tr("layer {n}").format(n=n) if ordered else f"{n * kind.heads + 1}."
                 for n in range(kind.layers)
             ],
             [tr("head {n}").format(n=n) if ordered else "" for n in range(kind.heads)],
-            limits=limits,
+            limits=limits if isinstance(limits, tuple) else arranged(limits, self._heads),
             signed=stage.word != "pattern",
             size=(overview["size"][0], overview["size"][1]),
         )
@@ -307,8 +318,7 @@ class Attention(HeadPanel):
             names = [] if ordered else [head_name(head) for head in self._heads]
             title, placed = role_title(self.roles.name), arranged(scores, self._heads)
             self.grid.set_scores(placed, names, title, score_words)
-        low, high = (short_number(limit) for limit in limits)
-        self._overview_title.setText(tr("All heads, one scale: {low} to {high}").format(low=low, high=high))
+        self._overview_title.setText(scale_words(limits))
 
     def _cell(self, layer: int, head: int) -> tuple[int, int]:
         """Where the overview shows a head."""

@@ -17,7 +17,7 @@ from explorer_app.focus import Role
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
-from explorer_app.text import tr
+from explorer_app.text import sentence, tr
 from explorer_app.widgets.blanks import visible_blanks
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.histogram import Histogram
@@ -162,7 +162,7 @@ class Inspector(Panel):
         whole = tuple(([1, 1, *answer["shape"]])[-2:])
         self._say(
             f"{shape_words(dims, shape)} · {answer['dtype']}",
-            statistics_words(answer["statistics"]),
+            ". ".join(filter(None, (statistics_words(answer["statistics"]), sentence(answer["not_finite"])))),
             cut_words(table.shape, (whole[0], whole[1])),
         )
         self.table.show_array(

@@ -26,13 +26,13 @@ from explorer_app.attention_text import (
     side_titles,
     sides,
 )
-from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.panels import Answers, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.widgets.numbers import percent
 from explorer_app.widgets.plain import rich, tip
 
 NEXT_TOKEN = query("next_token", k=40)
@@ -178,7 +178,10 @@ def most_changed(changes: Sequence[Change], floor_before: float, floor_now: floa
     def say(share: float | None, floor: float) -> str:
         return tr("under {share}").format(share=percent(floor)) if share is None else percent(share)
 
-    change = max(changes, key=size)
+    sizes = [size(change) for change in changes]
+    if not np.isfinite(sizes).all():
+        return tr("The probabilities cannot be compared: some are not numbers (NaN).")
+    change = changes[int(np.argmax(sizes))]
     if size(change) == 0:
         return tr("The likeliest next tokens stayed exactly as they were.")
     return tr("Most changed: “{token}” {before} → {now}").format(
@@ -447,6 +450,10 @@ class Mask(HeadPanel):
             )
             return
         moved = moved_attention(before["maps"], now["maps"])
+        if not np.isfinite(moved).all():
+            self.heads_title.setText(tr("The patterns cannot be compared: some are not numbers (NaN)."))
+            self.heads.hide()
+            return
         order = np.argsort(-moved, axis=None, kind="stable")
         self._ranked = [(int(n) // moved.shape[1], int(n) % moved.shape[1]) for n in order]
         self.heads_title.setText(

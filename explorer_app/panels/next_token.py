@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from model_core.queries import Answer, Query, query
 from PySide6.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
 
@@ -9,7 +10,6 @@ from explorer_app import theme
 from explorer_app.foreseen import (
     changed_words,
     colour_of_surprise,
-    percent,
     rank_before,
     sees_ahead,
     total_words,
@@ -19,10 +19,16 @@ from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.bars import Bar, BarList
 from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.numbers import short_number
+from explorer_app.widgets.numbers import percent, short_number
 from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 
 NEXT = query("next_token", k=40)
+
+
+def nats_words(log_prob: float) -> str:
+    """A log-probability to two decimals: −1.39; −1e39 where they would be dozens of digits, −∞ for what cannot be."""
+    usual = log_prob > -1e5
+    return f"{log_prob:.2f}".replace("-", "−") if usual else short_number(log_prob)
 
 
 @panel("next_token", "Next token", area="right", order=10)
@@ -101,11 +107,16 @@ class NextToken(Panel):
     def _draw_likely(self, answer: Answer, before: Answer | None) -> None:
         if self._texts != answer["texts"]:
             self._chosen = 0
-        self._texts, self._special = answer["texts"], answer["special"]
+        numbers = bool(np.isfinite(answer["probabilities"]).all())
+        # Of probabilities that are none, none is the largest: no token is likelier than another.
+        self._texts = answer["texts"] if numbers else []
+        self._words = [visible_blanks(string) for string in answer["strings"]] if numbers else []
+        self._special = answer["special"]
         self._ends = [id == answer["end"] for id in answer["ids"]]
-        self._words = [visible_blanks(string) for string in answer["strings"]]
+        if not numbers or (before is not None and not np.isfinite(before["probabilities"]).all()):
+            before = None
         bars = []
-        for rank, (id, word) in enumerate(zip(answer["ids"], self._words, strict=True)):
+        for rank, (id, word) in enumerate(zip(answer["ids"], self._words, strict=False)):
             probability = float(answer["probabilities"][rank])
             place = rank_before(id, before)
             bars.append(
@@ -123,20 +134,26 @@ class NextToken(Panel):
         self.changed.setVisible(before is not None)
         if before is not None:
             self.changed.setText(changed_words(answer, before))
-        self.likely.show_bars(bars)
+        self.likely.show_bars(
+            bars, tr("No token is likelier than another: the probabilities are not numbers (NaN).")
+        )
         self._choose(self._chosen)
 
     def _draw_prompt(self, run: Answer, answer: Answer) -> None:
         words = [visible_blanks(string) for string in run["strings"]]
         log_probs, ranks = answer["log_probs"], answer["ranks"]
-        most = float((-log_probs).max()) if log_probs.size else 0.0
+        most = float(-log_probs[np.isfinite(log_probs)].min(initial=0))
         bars = [Bar(words[0], 0.0, "–", tip=tr("“{word}” has nothing before it").format(word=words[0]))]
         for word, log_prob, rank in zip(words[1:], map(float, log_probs), map(int, ranks), strict=True):
+            if math.isnan(log_prob):
+                tip = tr("“{word}”: its log-probability is not a number (NaN)").format(word=word)
+                bars.append(Bar(word, 0.0, short_number(log_prob), tip=tip))
+                continue
             bars.append(
                 Bar(
                     word,
                     -log_prob / most if most > 0 else 0.0,
-                    f"{log_prob:.2f} · {rank + 1}".replace("-", "−"),
+                    f"{nats_words(log_prob)} · {rank + 1}",
                     tip=tr(
                         "“{word}”: log-probability {log_prob} nats ({percent}), foreseen as number {rank} of {count}"
                     ).format(
@@ -166,6 +183,9 @@ class NextToken(Panel):
     def _choose(self, row: int) -> None:
         self._chosen = row
         self.likely.set_chosen(row)
+        self.append.setVisible(bool(self._texts))
+        if not self._texts:
+            return
         able = self._texts[row] is not None
         self.append.setEnabled(able)
         if able:

@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSpinBox, QVBoxLayout, Q
 from explorer_app import theme
 from explorer_app.attention_text import Sides, head_map, kind_words, map_query, sides, text_words
 from explorer_app.focus import Cursor, kinds_of
-from explorer_app.foreseen import percent
 from explorer_app.head_panel import Floats, rich_line
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import RUN, Session
 from explorer_app.text import tr
 from explorer_app.widgets.heatmap import Heatmap, Margins
+from explorer_app.widgets.numbers import percent
 from explorer_app.widgets.plain import Label, RichLabel, rich
 
 LISTED = 3
@@ -33,6 +33,8 @@ def shares(source: int, target: int) -> tuple[int, int]:
 
 def largest(values: Floats, names: Sequence[str]) -> str:
     """The largest shares with their tokens: “·cat” 41.0 %, “The” 20.3 %."""
+    if np.isnan(values).any():
+        return tr("weights that are not numbers (NaN)")
     order = np.argsort(-values, kind="stable")[:LISTED]
     return ", ".join(f"{names[at]} {percent(float(values[at]))}" for at in order if values[at] > 0)
 

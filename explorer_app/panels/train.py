@@ -10,11 +10,10 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.engine_words import sentence
 from explorer_app.model_words import model_title
 from explorer_app.panels import Panel, panel
 from explorer_app.session import Session
-from explorer_app.text import tr
+from explorer_app.text import sentence, tr
 from explorer_app.train_form import TrainForm
 from explorer_app.training import Point, Spec, Training
 from explorer_app.widgets.curves import Curve, CurvePlot

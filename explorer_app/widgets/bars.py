@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.text import tr
+from explorer_app.widgets.numbers import percent
 from explorer_app.widgets.pointing import PaintedItems
 
 
@@ -39,23 +40,31 @@ class BarList(PaintedItems):
         """`role` names the colour of the bars in the theme."""
         super().__init__(parent)
         self._bars: list[Bar] = []
+        self._empty = tr("Nothing to show yet")
         self._role = role
         self._chosen: int | None = None
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("Bars"))
 
-    def show_bars(self, bars: Sequence[Bar]) -> None:
+    def show_bars(self, bars: Sequence[Bar], empty: str = "") -> None:
+        """`empty` says why there are none, where there are none."""
         self._bars = list(bars)
+        self._empty = empty or tr("Nothing to show yet")
         self._hover = None
         if self._chosen is not None and self._chosen >= len(self._bars):
             self._chosen = None
-        self.setAccessibleDescription("\n".join(f"{bar.label} {bar.text}" for bar in self._bars))
+        rows = (f"{bar.label} {bar.text}" for bar in self._bars)
+        self.setAccessibleDescription("\n".join(rows) if self._bars else self._empty)
         self._fit_scroll()
         self.viewport().update()
 
     def bars(self) -> list[Bar]:
         """The rows that are shown."""
         return list(self._bars)
+
+    def empty(self) -> str:
+        """What is said where there are no rows."""
+        return self._empty
 
     def set_chosen(self, index: int | None) -> None:
         """Mark one row and bring it in sight; None marks none."""
@@ -115,7 +124,8 @@ class BarList(PaintedItems):
         painter.fillRect(self.viewport().rect(), QColor(colours.panel))
         if not self._bars:
             painter.setPen(QColor(colours.muted))
-            painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, tr("Nothing to show yet"))
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.viewport().rect(), flags, self._empty)
             return
         plain, mono = QFontMetricsF(self.font()), QFontMetricsF(theme.mono_font())
         pad = plain.height() * 0.4
@@ -186,7 +196,7 @@ class BarList(PaintedItems):
         bar = self._bars[index]
         lines = [bar.tip or f"{bar.label}  {bar.text}"]
         if bar.before is not None:
-            lines.append(tr("before: {value}").format(value=f"{bar.before:.2%}"))
+            lines.append(tr("before: {value}").format(value=percent(bar.before)))
         return "\n".join(lines)
 
 

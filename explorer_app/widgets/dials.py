@@ -26,8 +26,13 @@ class Hand:
 
     @property
     def reach(self) -> float:
-        """The length that touches the rim: the longest of all dials."""
-        return float(max(np.abs(self.before).max(initial=0), np.abs(self.after).max(initial=0)))
+        """The length that touches the rim: the longest of all dials that is finite."""
+        lengths = np.abs(np.concatenate([self.before, self.after]))
+        return float(lengths[np.isfinite(lengths)].max(initial=0))
+
+    def is_drawn(self, index: int) -> bool:
+        """Whether both arrows of a dial are numbers."""
+        return bool(np.isfinite(self.before[index]) and np.isfinite(self.after[index]))
 
 
 class Dials(QWidget):
@@ -114,7 +119,12 @@ class Dials(QWidget):
             painter.setPen(QPen(QColor(colours.hover), 1))
             painter.drawLine(centre - QPointF(radius, 0), centre + QPointF(radius, 0))
             painter.drawLine(centre - QPointF(0, radius), centre + QPointF(0, radius))
+            if not all(hand.is_drawn(index) for hand in self._hands):
+                painter.setPen(QColor(colours.error))
+                painter.drawText(place.adjusted(0, head, 0, 0), Qt.AlignmentFlag.AlignCenter, "NaN")
             for hand in self._hands:
+                if not hand.is_drawn(index):
+                    continue
                 reach = hand.reach or 1.0
                 colour = QColor(getattr(colours, hand.role))
                 self._paint_arrow(painter, centre, hand.before[index] / reach * radius, colour, 1.0)
@@ -124,7 +134,7 @@ class Dials(QWidget):
         self, painter: QPainter, centre: QPointF, to: complex, colour: QColor, width: float
     ) -> None:
         length = abs(to)
-        if length < 0.5 or not math.isfinite(length):
+        if length < 0.5:
             return
         # The screen's y runs downwards, the plane's upwards.
         along = QPointF(to.real, -to.imag) / length

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontMetricsF,
     QKeyEvent,
     QPainter,
@@ -240,12 +241,12 @@ class Heatmap(QWidget):
         image = self._image.image
         return np.zeros((0, 0), np.float32) if image is None else image
 
-    def cell_text(self, row: int, col: int) -> str:
+    def cell_text(self, row: int, col: int, digits: int = 2) -> str:
         """What a large enough cell says; empty for a masked one, which the hatching explains."""
         value = float(self._values[row, col])
         if math.isnan(value):
             return "X"
-        return "" if value == -math.inf else short_number(value, 2)
+        return "" if value == -math.inf else short_number(value, digits)
 
     def painted_limits(self) -> Limits:
         """The values that the two ends of the colours stand for."""
@@ -494,17 +495,27 @@ class _Overlay(pg.GraphicsObject):
             self._paint_texts(painter, to_screen.mapRect, cell.size().width())
         self._paint_cursor(painter, to_screen.mapRect, metrics.height())
 
+    def fitting_texts(self, width: float) -> tuple[QFont, dict[tuple[int, int], str]]:
+        """What the cells in sight say, all of them in one precision and font, and that font.
+
+        The most digits that fit cells of this width; none at all where even one digit does not.
+        """
+        cells, font = list(self._in_sight()), QFont(self._owner.font())
+        for digits in (2, 1):
+            for size in (0.9, 0.75):
+                font.setPointSizeF(self._owner.font().pointSizeF() * size)
+                metrics = QFontMetricsF(font)
+                texts = {cell: self._owner.cell_text(*cell, digits) for cell in cells}
+                if all(metrics.horizontalAdvance(text) <= width for text in texts.values()):
+                    return font, texts
+        return font, {}
+
     def _paint_texts(self, painter: QPainter, place: Callable[[QRectF], QRectF], width: float) -> None:
-        font = self._owner.font()
-        font.setPointSizeF(font.pointSizeF() * 0.9)
-        metrics = QFontMetricsF(font)
+        font, texts = self.fitting_texts(width)
         painter.setFont(font)
         low, high = self._limits
         broken = QColor(theme.current().panel)
-        for row, col in self._in_sight():
-            text = self._owner.cell_text(row, col)
-            if not text or metrics.horizontalAdvance(text) > width:
-                continue
+        for (row, col), text in texts.items():
             value = float(self._values[row, col])
             if math.isfinite(value):
                 share = min(1.0, max(0.0, (value - low) / (high - low)))

@@ -104,6 +104,8 @@ class Histogram(QWidget):
         total = int(self._counts.sum())
         if not self._counts.size:
             text = tr("Nothing to show yet")
+        elif not total:
+            text = tr("No finite value to count")
         elif self._hover is None:
             text = tr("{count} values from {low} to {high}").format(
                 count=f"{total:,}", low=short_number(self._edges[0], 6), high=short_number(self._edges[-1], 6)

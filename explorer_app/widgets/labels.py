@@ -1,4 +1,4 @@
-"""Labels along the side of a drawing: one a row or column, thinned so that no two ever overlap."""
+"""Labels along the side of a drawing: one a row or column, in lanes or thinned so that no two ever overlap."""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ from explorer_app import theme
 
 Side = Literal["left", "top", "bottom"]
 _STEPS = (1, 2, 5)
+_MOST_LANES = 4
+_WHOLE = 0.75
+"""The share of the labels that a lane has to hold whole, so that the others may be elided."""
 
 
 def label_step(pitch: float, extent: float) -> int:
@@ -52,9 +55,16 @@ def visible_labels(
     return chosen
 
 
+def _gap(font: QFont) -> float:
+    """Pixels between a label and the drawing, and between two lanes."""
+    return QFontMetricsF(font).height() * 0.3
+
+
 class LabelAxis(QWidget):
     """Strings along one side of a drawing whose cells are one unit wide.
 
+    Short ones that stand too close go side by side into lanes, each label at its own cell still; others are thinned,
+    and a mark says which cells those belong to that are left.
     `set_span` follows the drawing's zoom, `set_lit` lights the label under the pointer, `set_locked` the
     locked one. A double click asks for the whole axis again (`reset_asked`).
     """
@@ -71,7 +81,7 @@ class LabelAxis(QWidget):
         self._span = (0.0, 1.0)
         self._lit: int | None = None
         self._locked: int | None = None
-        self._widest = 0.0
+        self._widths: list[float] = []
         self._margin = 0
         theme.notifier.changed.connect(self.update)
 
@@ -112,7 +122,7 @@ class LabelAxis(QWidget):
         """Pixels across, for the widest label, no more than `limit`; longer labels are elided."""
         height = QFontMetricsF(self.font()).height()
         title = height * 1.4 if self._title else 0.0
-        across = self._widest if self._across_text() else height
+        across = self._widest() if self._across_text() else height
         return math.ceil(min(across + height * 0.6 + title, max(limit, height * 3)))
 
     def drawn(self) -> list[tuple[int, QRectF]]:
@@ -120,13 +130,12 @@ class LabelAxis(QWidget):
         font, turned = self._fitted()
         length = self._length()
         extent = self._extent(font, turned)
-        pitch = length / (self._span[1] - self._span[0])
+        lanes = self._lanes(extent, turned)
         keep = [i for i in (self._lit, self._locked) if i is not None]
-        places = []
-        for i in visible_labels(len(self._labels), self._span, length, extent, keep):
-            centre = self._margin + (i + 0.5 - self._span[0]) * pitch
-            places.append((i, self._rect(centre, extent)))
-        return places
+        return [
+            (i, self._rect(self._centre(i), extent, i % lanes, lanes))
+            for i in visible_labels(len(self._labels), self._span, length, extent / lanes, keep)
+        ]
 
     def sizeHint(self) -> QSize:
         unit = QFontMetricsF(self.font()).height()
@@ -148,7 +157,13 @@ class LabelAxis(QWidget):
         font, turned = self._fitted()
         bold = QFont(font)
         bold.setWeight(QFont.Weight.DemiBold)
-        for index, rect in self.drawn():
+        drawn = self.drawn()
+        first, last = self._span
+        if len(drawn) < min(len(self._labels), math.ceil(last - 0.5)) - max(0, math.floor(first + 0.5)):
+            painter.setPen(QColor(colours.muted))
+            for index, _ in drawn:
+                painter.drawLine(*self._mark(self._centre(index)))
+        for index, rect in drawn:
             special = index in (self._lit, self._locked)
             painter.setFont(bold if special else font)
             painter.setPen(QColor(getattr(colours, self._role) if special else colours.text))
@@ -163,23 +178,42 @@ class LabelAxis(QWidget):
         """Pixels that the span is stretched over."""
         return max(1.0, float(self.height() if self._vertical() else self.width()) - 2 * self._margin)
 
+    def _pitch(self) -> float:
+        return self._length() / (self._span[1] - self._span[0])
+
+    def _centre(self, index: int) -> float:
+        """Where a label stands along the axis."""
+        return self._margin + (index + 0.5 - self._span[0]) * self._pitch()
+
     def _measure(self) -> None:
         metrics = QFontMetricsF(self.font())
-        self._widest = max((metrics.horizontalAdvance(label) for label in self._labels), default=0.0)
+        self._widths = [metrics.horizontalAdvance(label) for label in self._labels]
+
+    def _widest(self) -> float:
+        return max(self._widths, default=0.0)
+
+    def _lanes(self, extent: float, turned: bool) -> int:
+        """In how many lanes the labels stand: as many as leave room for all, where such lanes hold most of them."""
+        needed = math.ceil(extent / self._pitch() - 1e-9)
+        if needed > _MOST_LANES or not (turned or self._vertical()):
+            return 1
+        width = self._across() / max(1, needed) - _gap(self.font())
+        whole = sum(label <= width for label in self._widths)
+        return needed if needed > 1 and whole >= _WHOLE * len(self._widths) else 1
 
     def _across_text(self) -> bool:
         """Whether text runs across the axis (beside rows, or turned above narrow columns)."""
         if self._vertical():
             return True
         pitch = self._length() / max(1, len(self._labels))
-        return self._widest * 1.1 + QFontMetricsF(self.font()).height() * 0.3 > pitch
+        return self._widest() * 1.1 + QFontMetricsF(self.font()).height() * 0.3 > pitch
 
     def _fitted(self) -> tuple[QFont, bool]:
         """The font to draw in, and whether the text is turned. Smaller only where that shows every label."""
         font = QFont(self.font())
-        pitch = self._length() / (self._span[1] - self._span[0])
+        pitch = self._pitch()
         height = QFontMetricsF(font).height()
-        if not self._vertical() and self._widest * 1.1 + height * 0.3 <= pitch:
+        if not self._vertical() and self._widest() * 1.1 + height * 0.3 <= pitch:
             return font, False
         if 0.7 * height <= pitch < height:
             font.setPointSizeF(font.pointSizeF() * pitch / height)
@@ -189,24 +223,38 @@ class LabelAxis(QWidget):
         metrics = QFontMetricsF(font)
         if self._vertical() or turned:
             # A shrunken font may round up by a hair: the pitch is then the truth.
-            pitch = self._length() / (self._span[1] - self._span[0])
-            return min(metrics.height(), pitch) if font != self.font() else metrics.height()
-        return self._widest * 1.1 + metrics.height() * 0.3
+            return min(metrics.height(), self._pitch()) if font != self.font() else metrics.height()
+        return self._widest() * 1.1 + metrics.height() * 0.3
 
-    def _rect(self, centre: float, extent: float) -> QRectF:
-        pad = QFontMetricsF(self.font()).height() * 0.3
+    def _across(self) -> float:
+        """Pixels across that there are for labels, beside the title."""
         title = QFontMetricsF(self.font()).height() * 1.4 if self._title else 0.0
+        return (self.width() if self._vertical() else self.height()) - title - _gap(self.font())
+
+    def _rect(self, centre: float, extent: float, lane: int, lanes: int) -> QRectF:
+        """The place of a label; lane 0 is the one beside the drawing."""
+        room = self._across() / lanes
+        far = _gap(self.font()) + (lane + 1) * room
+        size = room - (_gap(self.font()) if lane < lanes - 1 else 0)
         if self._side == "left":
-            return QRectF(title, centre - extent / 2, self.width() - title - pad, extent)
+            return QRectF(self.width() - far + room - size, centre - extent / 2, size, extent)
         if self._side == "top":
-            return QRectF(centre - extent / 2, title, extent, self.height() - title - pad)
-        return QRectF(centre - extent / 2, pad, extent, self.height() - title - pad)
+            return QRectF(centre - extent / 2, self.height() - far + room - size, extent, size)
+        return QRectF(centre - extent / 2, far - room, extent, size)
+
+    def _mark(self, centre: float) -> tuple[QPointF, QPointF]:
+        """The ends of the mark between a label and its cell."""
+        size = _gap(self.font()) * 0.6
+        if self._side == "left":
+            return QPointF(self.width() - size, centre), QPointF(self.width(), centre)
+        edge, inner = (self.height(), self.height() - size) if self._side == "top" else (0, size)
+        return QPointF(centre, edge), QPointF(centre, inner)
 
     def _paint_label(self, painter: QPainter, rect: QRectF, label: str, turned: bool) -> None:
         flag = Qt.AlignmentFlag
         metrics = QFontMetricsF(painter.font())
         room = rect.height() if turned else rect.width()
-        text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, room)
+        text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, room) or "…"
         if not turned:
             along = flag.AlignRight if self._vertical() else flag.AlignHCenter
             across = {"left": flag.AlignVCenter, "top": flag.AlignBottom, "bottom": flag.AlignTop}[self._side]

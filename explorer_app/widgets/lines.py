@@ -271,11 +271,23 @@ class SeriesPlot(QWidget):
     def _say(self) -> None:
         index = self._cursor if self._hover is None else self._hover
         if index is None or index >= len(self._labels):
-            self._readout.say("")
+            self._readout.say(self._gaps(), hint=True)
             return
         parts = [f"{one.name} {short_number(float(values[index]), 6)}" for one, values in self._series]
         place = self._describe(index) if self._describe else f"{index} {self._labels[index]}"
         self._readout.say(f"{place}:  " + ",  ".join(parts))
+
+    def _gaps(self) -> str:
+        """What is not drawn: how many values of which series are not finite; "" where all are drawn."""
+        counts = {one.name: int((~np.isfinite(values)).sum()) for one, values in self._series}
+        said = [
+            tr("{name}: {count} of {all} values are NaN or infinite").format(
+                name=name, count=count, all=len(self._labels)
+            )
+            for name, count in counts.items()
+            if count
+        ]
+        return "; ".join(said)
 
     # Pointing and pressing
 

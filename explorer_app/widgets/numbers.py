@@ -2,6 +2,8 @@
 
 import math
 
+from explorer_app.text import tr
+
 
 def short_number(value: float, digits: int = 3) -> str:
     """`digits` significant digits in as few characters as honest: 0.0312, 12.5, 3e-7, −∞, NaN."""
@@ -20,3 +22,15 @@ def short_number(value: float, digits: int = 3) -> str:
             mantissa = mantissa.rstrip("0").rstrip(".")
         text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def percent(probability: float) -> str:
+    """62.1 %, 0.04 %, < 0.01 %; 0 % is nothing at all. What is no number is no share: NaN."""
+    share = 100 * probability
+    if not math.isfinite(share):
+        return short_number(share)
+    if share == 0:
+        return tr("0 %")
+    if share < 0.01:
+        return tr("< 0.01 %")
+    return f"{share:.1f} %" if share >= 0.1 else f"{short_number(share, 2)} %"

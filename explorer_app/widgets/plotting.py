@@ -81,7 +81,9 @@ def value_ends(values: NDArray[np.float64], log: bool) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if log:
         low, high = math.log10(low), math.log10(high)
-    return (low - 0.5, high + 0.5) if low == high else (low, high)
+    # A half to each side vanishes beside a gigantic value.
+    margin = max(0.5, abs(low) / 2e6) if low == high else 0.0
+    return low - margin, high + margin
 
 
 def legend_entry(sign: str, colour: QColor, name: str) -> str:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.arrows import ARROWS, Cell, stepped
+from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.pixels import rgb, to_image
 from explorer_app.widgets.plain import show_tip
 
@@ -58,7 +59,8 @@ class ThumbnailGrid(QWidget):
         self._maps: Floats = np.zeros((0, 0, 1, 1), np.float32)
         self._rows: list[str] = []
         self._cols: list[str] = []
-        self._limits = (0.0, 1.0)
+        self._limits: Floats = np.zeros((0, 0, 2), np.float32)
+        self._own_scales = False
         self._signed = False
         self._focus: Cell | None = None
         self._hover: Cell | None = None
@@ -87,20 +89,23 @@ class ThumbnailGrid(QWidget):
         col_labels: Sequence[str],
         focus: Cell | None = None,
         *,
-        limits: tuple[float, float] = (0.0, 1.0),
+        limits: tuple[float, float] | NDArray[Any] = (0.0, 1.0),
         signed: bool = False,
         caption: str = "",
         size: tuple[int, int] | None = None,
     ) -> None:
-        """Show `maps` [layers, heads, t, s]; -inf means masked. One colour scale, `limits`, for all.
+        """Show `maps` [layers, heads, t, s]; -inf means masked.
 
+        `limits` are the ends of one colour scale for all, or [layers, heads, 2] of one for each, said by its tooltip.
         `signed` takes the diverging colours; `size` is [T, S] of the model's maps where `maps` are these shrunk to
         the largest value of the cells covered; `caption` is a line below, beside what was shrunk.
         """
         maps = np.array(maps, np.float32)
         if maps.ndim != 4 or maps.shape[:2] != (len(row_labels), len(col_labels)):
             raise ValueError(f"maps of {maps.shape} need {len(row_labels)} x {len(col_labels)} labels")
-        self._maps, self._limits, self._signed = maps, limits, signed
+        self._maps, self._signed = maps, signed
+        self._own_scales = not isinstance(limits, tuple)
+        self._limits = np.broadcast_to(np.array(limits, np.float32), (*maps.shape[:2], 2))
         self._size = size or (maps.shape[2], maps.shape[3])
         self._rows, self._cols = list(row_labels), list(col_labels)
         self._focus, self._caption, self._hover = focus, caption, None
@@ -248,13 +253,14 @@ class ThumbnailGrid(QWidget):
         height, width = self._map_size()
         gap = self._gap()
         small = fit(self._maps, height, width)
-        low, high = self._limits
+        low, high = (self._limits[..., end, None, None] for end in (0, 1))
         colours = theme.current()
         lut = colours.diverging if self._signed else colours.sequential
-        finite = np.nan_to_num(small, nan=low, posinf=high, neginf=low)
-        level = np.rint((finite.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
+        finite = np.where(np.isfinite(small), small, low).clip(low, high).astype(np.float64)
+        level = np.rint((finite - low) * (255 / (high.astype(np.float64) - low))).astype(np.uint8)
         pixels = lut[level]
-        for where, colour in ((np.isneginf(small), colours.masked), (np.isnan(small), colours.error)):
+        broken = np.isnan(small) | np.isposinf(small)
+        for where, colour in ((np.isneginf(small), colours.masked), (broken, colours.error)):
             pixels[where] = rgb(colour)
         sheet = np.empty((layers, height + gap, heads, width + gap, 3), np.uint8)
         sheet[:] = rgb(colours.border)
@@ -385,6 +391,9 @@ class ThumbnailGrid(QWidget):
         if self._scores is not None:
             score = self._score_words(float(self._scores[layer, head]))
             text = tr("{head}: {role} {score}").format(head=text, role=self._score_title, score=score)
+        if self._own_scales:
+            low, high = map(short_number, self._limits[layer, head].tolist())
+            text = tr("{head}, colours from {low} to {high}").format(head=text, low=low, high=high)
         note = self._notes.get((layer, head), self._marks.get((layer, head)))
         return f"{text}: {note}" if note else text
 

@@ -185,6 +185,13 @@ def saved(key: str, parameter: Tensor, dtype: str) -> Tensor:
     return values
 
 
+@torch.no_grad()
+def round_as_saved(model: Model, dtype: str = "float16") -> None:
+    """Give the model the weights that it would have if it were saved and opened again."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.to(SAVED_DTYPES[dtype]))
+
+
 def write_together(folder: Path, manifest: str, weights: Mapping[str, Tensor]) -> None:
     """Both files are complete before the first of them, the weights, takes its name."""
     with replaced(folder / MANIFEST) as described, replaced(folder / WEIGHTS) as stored:

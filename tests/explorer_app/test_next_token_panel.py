@@ -9,8 +9,10 @@ import pytest
 import torch
 from pytestqt.qtbot import QtBot
 
-from explorer_app.foreseen import changed_words, percent, total, total_words
-from explorer_app.panels.next_token import NEXT, NextToken
+from explorer_app.foreseen import changed_words, total, total_words
+from explorer_app.panels.next_token import NEXT, NextToken, nats_words
+from explorer_app.session import RUN
+from explorer_app.widgets.numbers import percent
 from model_core.presets import open_model
 from model_core.queries import Answer
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
@@ -161,10 +163,36 @@ def test_words_say_what_an_edit_changed() -> None:
     assert "not among the 2 likeliest" in changed_words(answer([3, 1], [0.6, 0.1]), before)
 
 
-def test_percentages_never_round_to_nothing() -> None:
-    assert [percent(p) for p in (0.6213, 0.001, 0.0004, 3e-8, 0.0)] == [
-        "62.1 %", "0.1 %", "0.04 %", "3e-6 %", "0.0 %",
+def test_percentages_never_round_to_nothing_and_say_nothing_where_they_are_none() -> None:
+    some = (0.6213, 0.001, 0.0004, 1e-4, 9.99e-5, 3e-8, 8.3e-42, 0.0, math.nan, math.inf)
+    assert [percent(p) for p in some] == [
+        "62.1 %", "0.1 %", "0.04 %", "0.01 %", "< 0.01 %", "< 0.01 %", "< 0.01 %", "0 %", "NaN", "∞",
     ]  # fmt: skip
+
+
+def test_log_probabilities_are_short_however_small() -> None:
+    assert [nats_words(x) for x in (-1.386, -104.0, -1e39, -math.inf)] == ["−1.39", "−104.00", "−1e39", "−∞"]
+
+
+def test_probabilities_that_are_no_numbers_are_said_to_be_none(shown: OnScreen[NextToken]) -> None:
+    panel, answer, run = shown.panel, shown.session.answer(NEXT), shown.session.run
+    assert answer is not None
+    assert run is not None
+    arrays = {name: np.array(values) for name, values in answer.arrays.items()}
+    arrays["probabilities"][:] = np.nan
+    arrays["log_probs"][2] = np.nan
+    panel.draw({RUN: run, NEXT: Answer(answer.facts, arrays)})
+    assert panel.likely.bars() == []
+    assert "not numbers (NaN)" in panel.likely.empty()
+    assert panel.append.isHidden()
+    texts = [bar.text for bar in panel.prompt.bars()]
+    assert texts[3] == "NaN"
+    assert "·" not in texts[3]
+    assert panel.prompt.bars()[1].value > 0
+    assert f"1 of {len(texts) - 1} log-probabilities are not numbers" in panel.total.text()
+    panel.likely.activated.emit(0)
+    panel.draw({RUN: run, NEXT: answer})
+    assert not panel.append.isHidden()
 
 
 def test_perplexity_is_e_to_the_mean_surprise() -> None:

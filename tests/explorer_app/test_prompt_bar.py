@@ -16,9 +16,10 @@ from explorer_app.model_words import (
     preset_tip,
     why_missing,
 )
-from explorer_app.prompt_bar import PromptBar, sentence
+from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Recent
+from explorer_app.text import sentence
 from explorer_app.widgets.two_lines import DETAIL
 from model_core.names import AttentionKind
 from model_core.queries import Answer, Scene

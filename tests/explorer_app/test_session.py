@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from explorer_app.focus import Cursor
 from explorer_app.session import RUN, SITES, Selection, Session, Store
 from model_core.queries import Answer, Scene, query
 from tests.explorer_app.fake_run import one_text, sites, two_texts
@@ -161,11 +162,31 @@ def test_a_change_takes_the_message_away() -> None:
 
 def test_hovering_the_same_tokens_is_told_once() -> None:
     session = Session(SCENE)
+    session.take(SCENE, RUN, run())
     told = heard(session.hovered_changed)
     session.hover(1, 0)
     session.hover(1, 0)
     session.hover(None)
     assert told == [(1, 0), (None, None)]
+
+
+def test_what_is_pointed_at_is_a_token_of_the_texts_on_screen() -> None:
+    session = Session(SCENE)
+    session.take(SCENE, RUN, run(9))
+    session.hover(8, 3)
+    session.hover(20, 3)
+    assert session.hovered == (None, 3)
+    session.hover(8, 3)
+    told = heard(session.hovered_changed)
+    session.change(prompt="short")
+    session.take(session.scene, RUN, run(4))
+    assert session.hovered == (None, 3)
+    assert told == [(None, 3)]
+    # A picture of the longer prompt may be under the pointer still.
+    session.hover(8, 7)
+    assert session.pointed == Cursor()
+    session.hover(1, 2, "encoder")
+    assert session.pointed == Cursor()
 
 
 # The store
@@ -374,3 +395,32 @@ def test_what_was_typed_stays_with_every_preset_that_reads_such_text() -> None:
     assert texts(session) == ("typed", "")
     session.open("dates")
     assert texts(session) == ("4 March", "03")
+
+
+def test_a_preset_opens_on_the_head_that_shows_what_it_learned() -> None:
+    session = answered()
+    focus = {"stack": "", "layer": 2, "head": 1}
+    session.greet({"presets": {**PRESETS, "growth": PRESETS["growth"] | {"focus": focus}}})
+    before = (session.selection.layer, session.selection.head)
+    session.open("growth")
+    assert (
+        session.selection.layer,
+        session.selection.head,
+    ) == before  # the model on screen is another one still
+    session.take(session.scene, RUN, run())
+    assert (session.selection.layer, session.selection.head) == (2, 1)
+    session.select(layer=0, head=0)
+    session.change(prompt="more")
+    session.take(session.scene, RUN, run())
+    assert (session.selection.layer, session.selection.head) == (0, 0)
+
+
+def test_the_focus_of_a_preset_that_was_not_opened_is_forgotten() -> None:
+    session = answered()
+    focus = {"stack": "", "layer": 2, "head": 1}
+    session.greet({"presets": {**PRESETS, "growth": PRESETS["growth"] | {"focus": focus}}})
+    session.open("growth")
+    session.go_back("no memory")
+    session.open("path/to/a/model")
+    session.take(session.scene, RUN, run())
+    assert (session.selection.layer, session.selection.head) == (0, 0)

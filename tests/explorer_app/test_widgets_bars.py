@@ -51,7 +51,7 @@ def test_what_it_was_before_is_drawn_and_told(bars: BarList) -> None:
     without = bars.viewport().grab().toImage()
     bars.show_bars([Bar("·mat", 0.6, "60 %", before=0.25, climbed=3)])
     assert bars.viewport().grab().toImage() != without
-    assert bars.tip(0) == "·mat  60 %\nbefore: 25.00%"
+    assert bars.tip(0) == "·mat  60 %\nbefore: 25.0 %"
 
 
 def test_a_click_gives_the_row_under_it_after_scrolling_too(bars: BarList, qtbot: QtBot) -> None:
@@ -109,7 +109,10 @@ def test_without_rows_the_list_says_so(bars: BarList) -> None:
     bars.show_bars([])
     bars.grab()
     assert bars.bars() == []
-    assert bars.accessibleDescription() == ""
+    assert bars.empty() == bars.accessibleDescription() == "Nothing to show yet"
+    bars.show_bars([], "No token is likelier than another.")
+    bars.grab()
+    assert bars.accessibleDescription() == "No token is likelier than another."
 
 
 def test_the_rows_are_told_to_assistive_technology(bars: BarList) -> None:

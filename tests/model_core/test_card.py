@@ -1,22 +1,13 @@
 """The card says in words what the numbers of a recipe did."""
 
+from dataclasses import replace
+
 import pytest
 
-from model_core.card import first_words, guided_words
+from model_core.card import dates_training, first_words, text_training, training_words
 from model_core.recipe import Recipe
 
 pytestmark = pytest.mark.unit
-
-
-def test_a_card_names_the_heads_that_were_guided_and_for_how_long() -> None:
-    assert guided_words(Recipe(steps=2000, guided=1200), layers=6) == (
-        "in the first 1,200 steps a further loss, fading to nothing, asked head 0 of block 1 to look at the token "
-        "before and head 0 of block 3 at the token that followed the same token; "
-    )
-
-
-def test_a_card_of_a_training_without_guidance_says_nothing_of_it() -> None:
-    assert guided_words(Recipe(steps=2000), layers=6) == ""
 
 
 def test_a_card_says_what_training_began_from_where_that_is_not_the_rule() -> None:
@@ -24,3 +15,20 @@ def test_a_card_says_what_training_began_from_where_that_is_not_the_rule() -> No
     assert first_words(Recipe(steps=2, embedding=1.0)) == "the embedding began as normal(0, 1); "
     both = "the embedding began as normal(0, 1) and the gain of the last norm as 0.05; "
     assert first_words(Recipe(steps=2, embedding=1.0, gain=0.05)) == both
+
+
+def test_a_card_says_how_many_rows_repeat_and_how_many_of_them_are_random_tokens() -> None:
+    recipe = Recipe(steps=2000, repeats=0.2, random_repeats=1.0)
+    assert text_training(recipe).startswith(
+        "2,000 steps of 32 rows of 256 tokens, 6 of them a chunk repeated, 6 of those of random tokens; AdamW"
+    )
+    assert "0 of them a chunk repeated; AdamW" in text_training(replace(recipe, repeats=0.0))
+
+
+def test_a_card_tells_of_each_phase_and_of_what_the_first_began_from_once() -> None:
+    first = Recipe(steps=6000, batch=64, repeats=0.5, embedding=1.0, gain=0.05)
+    second = replace(first, steps=300, batch=32, lr=1e-3)
+    assert training_words([first], dates_training) == dates_training(first)
+    told = training_words([first, second], text_training)
+    assert told.startswith(text_training(first) + ". Then, with a new optimiser, 300 steps of 32 rows")
+    assert told.count("the embedding began") == 1

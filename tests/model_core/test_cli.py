@@ -21,6 +21,7 @@ from model_core import cli, corpus, devices, presets
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
 from model_core.decoder import Decoder
+from model_core.description import Opening
 from model_core.edits import parse
 from model_core.engine import Engine
 from model_core.families import family_of
@@ -317,7 +318,7 @@ def data(tmp_path: Path) -> list[str]:
 def preset(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a preset that is trained in no time, its third document held out."""
     recipe = Recipe(steps=5, batch=4, length=16, warmup=2, held_out=(2,))
-    tiny = Preset("A llama for tests", "llama", CONFIGS["llama"], "tales-2048", recipe, ("a", ""))
+    tiny = Preset("A llama for tests", "llama", CONFIGS["llama"], "tales-2048", recipe, Opening("a"))
     monkeypatch.setattr(presets, "PRESETS", {**PRESETS, "tiny": tiny})
     monkeypatch.setattr(cli, "REPORT_EVERY", 2)
     return "tiny"

@@ -53,10 +53,6 @@ def test_heads_that_were_not_there_at_first_are_there_in_the_end(
     assert max(np.diff(scores)) > 0.1
 
 
-def test_no_guidance_asked_for_its_heads() -> None:
-    assert PRESETS["growth"].recipe.guided == 0
-
-
 @pytest.mark.parametrize("place", [0, 6, -1])
 def test_its_record_is_what_its_weights_do(kept: list[growth.Moment], place: int) -> None:
     moment = kept[place]

@@ -9,19 +9,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model_core import corpus
 from model_core.corpus import Corpus, TextTask, batch_at, bits_per_byte, read_corpus, windows
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import family_of
 from model_core.first_weights import initialise
-from model_core.guidance import GUIDANCE, guidance, guided_sites
 from model_core.loss import IGNORED
 from model_core.recipe import Recipe, learning_rate
-from model_core.scores import head_scores
-from model_core.tap import record
 from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
-from model_core.train import Progress, optimizer_for, train
+from model_core.train import Progress, State, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
 pytestmark = pytest.mark.unit
@@ -155,6 +151,38 @@ def test_repeated_rows_are_learned_only_from_their_second_period_on() -> None:
     assert [period in text for period in periods[:4]] == [False, True, False, True]
 
 
+@pytest.mark.parametrize(
+    ("share", "random"), [(0.0, ""), (0.25, "0 4"), (0.5, "0 2 4 6"), (1.0, "0 1 2 3 4 5 6 7")]
+)
+def test_so_many_of_the_repeated_rows_are_of_random_tokens(share: float, random: str) -> None:
+    recipe = replace(RECIPE, batch=16, length=64, repeats=0.5, random_repeats=share)
+    inputs, targets = batch_at(2, TOY, BYTES, recipe)
+    text = bytes(TOY.tolist())
+    found = [
+        str(n)
+        for n, (row, target) in enumerate(zip(inputs.tolist(), targets.tolist(), strict=True))
+        if bytes(row[: target.count(IGNORED)]) not in text
+    ]
+    assert " ".join(found) == random
+    assert recipe.random_rows == len(found)
+
+
+def test_a_phase_goes_on_as_a_training_of_its_own_with_a_new_optimiser() -> None:
+    """All that is left of the phase before is the weights, and the count of steps, tokens and seconds."""
+    first, second = replace(RECIPE, steps=4), replace(RECIPE, steps=3, lr=1e-3, batch=4, random_repeats=1.0)
+    model, said, state = untrained("llama"), [], State()
+    train(model, task(TOY, first), first, said.append, after=3, every=2, state=state)
+    alone = deepcopy(model)
+    train(model, task(TOY, second), second, said.append, before=4, every=2, state=state)
+    heard: list[Progress] = []
+    train(alone, task(TOY, second), second, heard.append, every=2)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), alone.parameters(), strict=True))
+    assert [progress.step for progress in said] == [2, 4, 6, 7]
+    assert {progress.steps for progress in said} == {7}
+    assert [(one.loss, one.lr) for one in said[2:]] == [(one.loss, one.lr) for one in heard]
+    assert state.tokens == 16 * (4 * 8 + 3 * 4)
+
+
 @families
 def test_weights_begin_by_the_seed_and_as_wide_as_in_gpt2(family: str) -> None:
     first, again, other = (dict(untrained(family, seed).named_parameters()) for seed in (0, 0, 1))
@@ -169,95 +197,9 @@ def test_weights_begin_by_the_seed_and_as_wide_as_in_gpt2(family: str) -> None:
             assert (weight == (0 if name.endswith("bias") else 1)).all()
 
 
-PERIOD = 4
-REPEATED = torch.tensor([[7, 3, 9, 5] * 3])  # [B T]: each token stands once in a period
-LENGTH = REPEATED.shape[1]
-
-
-def looking_back(back: int) -> torch.Tensor:
-    """A pattern [B H T S] whose first head looks `back` tokens back, or at the first; its second head at itself."""
-    sees = torch.arange(LENGTH)
-    pattern = torch.zeros(1, 2, LENGTH, LENGTH)
-    pattern[0, 0, sees, (sees - back).clamp_min(0)] = 1
-    pattern[0, 1] = torch.eye(LENGTH)
-    return pattern
-
-
-def evenly() -> torch.Tensor:
-    """A pattern [B H T S] whose heads share their attention out evenly."""
-    return (torch.ones(LENGTH, LENGTH).tril() / torch.arange(1, LENGTH + 1)[:, None]).expand(1, 2, -1, -1)
-
-
-PREVIOUS, INDUCTION = looking_back(1), looking_back(PERIOD - 1)
-
-
-def test_guidance_asks_nothing_more_of_a_perfect_pair_of_heads() -> None:
-    assert guidance(PREVIOUS, INDUCTION, REPEATED).item() == pytest.approx(0, abs=1e-5)
-
-
-def test_guidance_is_the_surprise_at_where_uniform_heads_look() -> None:
-    before = np.mean([math.log(t + 1) for t in range(1, LENGTH)])
-    # From t one may look at what followed each of the t // PERIOD times that the token stood before.
-    there = np.mean([math.log((t + 1) / (t // PERIOD)) for t in range(PERIOD, LENGTH)])
-    assert guidance(evenly(), INDUCTION, REPEATED).item() == pytest.approx(before, rel=1e-5)
-    assert guidance(PREVIOUS, evenly(), REPEATED).item() == pytest.approx(there, rel=1e-5)
-    assert guidance(evenly(), evenly(), REPEATED).item() == pytest.approx(before + there, rel=1e-5)
-    assert min(before, there) > 1
-
-
-def test_guidance_is_large_and_finite_where_no_weight_is_in_place() -> None:
-    assert guidance(looking_back(5), looking_back(5), REPEATED).item() > 10
-    assert guidance(looking_back(LENGTH), looking_back(LENGTH), REPEATED).isfinite()
-
-
-def test_guidance_of_induction_counts_only_tokens_that_stood_before() -> None:
-    other = INDUCTION.clone()
-    other[..., :PERIOD, :] = evenly()[..., :PERIOD, :]
-    assert torch.equal(guidance(PREVIOUS, other, REPEATED), guidance(PREVIOUS, INDUCTION, REPEATED))
-    other[..., PERIOD, :] = evenly()[..., PERIOD, :]
-    assert guidance(PREVIOUS, other, REPEATED) > 0.1
-
-
-def test_guidance_is_about_the_first_heads_alone() -> None:
-    previous, induction = PREVIOUS.clone().requires_grad_(), INDUCTION.clone().requires_grad_()
-    guidance(previous, induction, REPEATED).backward()
-    for pattern in (previous, induction):
-        assert pattern.grad is not None
-        assert pattern.grad[:, 0].any()
-        assert not pattern.grad[:, 1:].any()
-
-
-@pytest.mark.parametrize(("layers", "previous", "induction"), [(2, 0, 1), (3, 0, 1), (6, 1, 3), (12, 3, 6)])
-def test_the_head_that_copies_comes_after_the_one_that_looks_at_the_token_before(
-    layers: int, previous: int, induction: int
-) -> None:
-    assert guided_sites(layers) == (f"blocks.{previous}.attn.pattern", f"blocks.{induction}.attn.pattern")
-
-
 @families
-def test_guided_sites_are_patterns_of_the_model(family: str) -> None:
-    model, sites = untrained(family), guided_sites(LAYERS)
-    with record(model, sites) as trace:
-        model(torch.zeros(2, 5, dtype=torch.long))
-    assert [tuple(trace[site].shape) for site in sites] == [(2, model.config.heads, 5, 5)] * 2
-
-
-def test_guidance_fades_to_nothing_and_is_not_asked_for_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[torch.Tensor] = []
-
-    def ask(previous: torch.Tensor, induction: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        asked.append(torch.ones((), requires_grad=True))
-        return asked[-1]
-
-    monkeypatch.setattr(corpus, "guidance", ask)
-    trained("gpt2", replace(RECIPE, steps=7, guided=4))
-    weights = [None if one.grad is None else one.grad.item() for one in asked]
-    assert weights == pytest.approx([GUIDANCE * share for share in (1, 0.75, 0.5, 0.25)])
-
-
-@families
-def test_training_without_guidance_is_the_plain_loop_bit_for_bit(family: str) -> None:
-    recipe = replace(RECIPE, steps=4, guided=0)
+def test_training_is_the_plain_loop_bit_for_bit(family: str) -> None:
+    recipe = replace(RECIPE, steps=4)
     plain = untrained(family)
     optimizer = optimizer_for(plain, recipe)
     for step in range(recipe.steps):
@@ -271,18 +213,6 @@ def test_training_without_guidance_is_the_plain_loop_bit_for_bit(family: str) ->
         optimizer.zero_grad()
     model, _ = trained(family, recipe)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
-
-
-# A sliding window hides what induction looks at, and heads with norms need more steps than these.
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_guided_training_makes_head_0_look_where_it_was_asked_to(family: str) -> None:
-    recipe = replace(RECIPE, steps=150, lr=1e-2, repeats=0.5)
-    guided, unguided = (
-        head_scores(trained(family, replace(recipe, guided=steps))[0]) for steps in (recipe.steps, 0)
-    )
-    assert guided["previous"][0, 0] > 1.1 * unguided["previous"][0, 0]
-    assert guided["induction"][1, 0] > 1.1 * unguided["induction"][1, 0]
-    assert guided["previous"].argmax() == 0
 
 
 def test_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
@@ -367,7 +297,7 @@ def test_parts_of_a_batch_are_its_rows_in_order() -> None:
 @families
 @pytest.mark.parametrize("autocast", ["float32", "float16"])
 def test_training_goes_on_from_a_state_bit_for_bit(family: str, autocast: str) -> None:
-    recipe = replace(RECIPE, steps=6, guided=4, autocast=autocast)
+    recipe = replace(RECIPE, steps=6, autocast=autocast)
     config = replace(CONFIGS[family], vocab_size=BYTES)
     if hasattr(config, "dropout"):
         config = replace(config, dropout=0.2)

@@ -18,9 +18,15 @@ from model_core import run_folder
 from model_core.checkpoint import open_checkpoint
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
+from model_core.control import Control
+from model_core.corpus import TextTask, corpus_in
 from model_core.folder_lock import LOCK
+from model_core.plan import of_checkpoint
+from model_core.recipe import phase_of, recipe_of
 from model_core.run_files import CARD, DESCRIPTION, LOG, STATE
+from model_core.run_folder import RunFolder
 from model_core.tokenizer import END_OF_TEXT
+from model_core.train import train
 
 pytestmark = pytest.mark.process
 
@@ -98,6 +104,107 @@ def test_training_that_was_killed_goes_on_to_the_same_weights_bit_for_bit(
     assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
     assert log(killed) == log(whole)
     assert sorted(path.name for path in killed.iterdir()) == [CARD, MANIFEST, LOG, WEIGHTS, DESCRIPTION]
+
+
+@pytest.fixture
+def in_phases(command: list[str], tmp_path: Path) -> list[str]:
+    """The same with a second phase of 9 steps."""
+    phase = {"steps": 9, "batch": 6, "lr": 0.001, "warmup": 2, "repeats": 0.5, "random_repeats": 1.0}
+    described = DESCRIBED | {"phase": [phase]}
+    (tmp_path / "tiny.json").write_text(json.dumps(described), encoding="utf-8")
+    return command
+
+
+@pytest.mark.parametrize(
+    ("method", "step"), [("log", 16), ("keep", 18), ("log", 18), ("log", 20), ("keep", 21)]
+)
+def test_training_that_dies_in_any_phase_goes_on_to_the_same_weights_bit_for_bit(
+    in_phases: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, step: int
+) -> None:
+    whole, died = tmp_path / "whole", tmp_path / "died"
+    assert main([*in_phases, str(whole)]) == 0
+    with monkeypatch.context() as patched:
+        kept = getattr(RunFolder, method)
+
+        def dies(self: RunFolder, *given: Any) -> None:
+            """Dies where the checkpoint of that step is written already, and the state to go on from is not."""
+            if given[-1].step == step:
+                raise RuntimeError("dead")
+            kept(self, *given)
+
+        patched.setattr(RunFolder, method, dies)
+        with pytest.raises(RuntimeError, match="dead"):
+            main([*in_phases, str(died)])
+    assert main([*in_phases, str(died)]) == 0
+    assert (died / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert log(died) == log(whole)
+    assert log(whole)[-1]["step"] == 27
+
+
+def test_training_that_is_stopped_again_and_again_through_its_phases_is_one_training(
+    in_phases: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert main([*in_phases, str(whole)]) == 0
+    asked: list[int] = []
+
+    def cancelled(self: Control) -> bool:
+        asked.append(1)
+        return len(asked) % 4 == 0
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Control, "cancelled", cancelled)
+        while (code := main([*in_phases, str(stopped)])) == 130:
+            pass
+    assert code == 0
+    assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert log(stopped) == log(whole)
+
+
+def test_the_second_phase_is_what_training_the_saved_model_further_would_be(
+    in_phases: list[str], tmp_path: Path
+) -> None:
+    """Each phase begins from the model that the one before has left in the folder, as anybody would open it."""
+    made, first = tmp_path / "made", tmp_path / "first"
+    assert main([*in_phases, str(made)]) == 0
+    card = (made / CARD).read_text(encoding="utf-8")
+    assert "18 steps of 4 rows of 16 tokens, 1 of them a chunk repeated, 1 of those of random tokens" in card
+    assert "Then, with a new optimiser, 9 steps of 6 rows of 16 tokens, 3 of them a chunk repeated" in card
+    described = DESCRIBED | {"name": "tiny"}
+    (tmp_path / "tiny.json").write_text(json.dumps(described), encoding="utf-8")
+    assert main([*in_phases, str(first)]) == 0
+    plan = of_checkpoint(str(first), [], "tiny")
+    recipe = phase_of(
+        recipe_of(DESCRIBED["recipe"]),
+        {"steps": 9, "batch": 6, "lr": 0.001, "warmup": 2, "repeats": 0.5, "random_repeats": 1.0},
+    )
+    corpus = corpus_in([tmp_path / "text.txt"], plan.tokenizer, (), recipe.held_out_share)
+    model = plan.model()
+    train(model, TextTask(corpus, plan.config.vocab_size, recipe), recipe, lambda progress: None)
+    saved = open_checkpoint(made).model.state_dict()
+    for name, values in model.state_dict().items():
+        assert torch.equal(values.half().float(), saved[name])
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"steps": 3, "held_out": [1]}, "a phase has no 'held_out' of its own"),
+        ({"steps": 3, "gain": 0.1}, "a phase has no 'gain' of its own"),
+        ({"lr": 0.1}, "the recipe does not say how many steps to train"),
+        ({"steps": 3, "random_repeats": 1.5}, "random_repeats is 1.5, not a share from 0 to 1"),
+        ({"steps": 3, "length": 500}, "rows of 500 tokens do not fit the model's context of 16"),
+        ("three", "'phase' is ['three'], not tables"),
+    ],
+)
+def test_a_phase_that_cannot_be_is_refused_before_anything_is_trained(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], phase: object, message: str
+) -> None:
+    (tmp_path / "tiny.json").write_text(json.dumps(DESCRIBED | {"phase": [phase]}), encoding="utf-8")
+    assert main([*command, str(tmp_path / "made")]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
 
 
 def stopped_in(

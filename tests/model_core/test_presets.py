@@ -1,0 +1,116 @@
+"""A preset is what its folder says: its recipe lies beside its weights, and it opens on the head that it names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_core import growth
+from model_core.assets import asset
+from model_core.description import Opening, read_description
+from model_core.errors import InputError
+from model_core.plan import of_file, of_preset
+from model_core.presets import NAMES, PRESETS, RECIPE, folder_of, open_model
+from model_core.recipe import Recipe
+from model_core.roles import role_scores
+from model_core.run_folder import done_in
+from model_core.tap import record
+
+pytestmark = pytest.mark.unit
+
+TALES = [name for name in PRESETS if name.startswith("tales-")]
+
+
+def test_every_folder_of_a_preset_has_a_name() -> None:
+    assert sorted(NAMES) == sorted(folder.name for folder in asset("presets").iterdir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_is_trained_as_its_own_file_says_when_given_as_a_description(name: str) -> None:
+    plan, other = of_preset(name), of_file(folder_of(name) / RECIPE)
+    assert (plan.about, plan.family, plan.config, plan.task) == (
+        other.about,
+        other.family,
+        other.config,
+        other.task,
+    )
+    assert plan.recipes == other.recipes
+    assert plan.tokenizer.name == other.tokenizer.name
+    loaded = open_model(name)
+    assert loaded.model.config == plan.config
+    assert (loaded.name, loaded.tokenizer.name) == (name, plan.tokenizer.name)
+
+
+@pytest.mark.parametrize("name", TALES)
+def test_the_models_of_tales_learn_in_two_phases_of_which_the_second_repeats_random_tokens_alone(
+    name: str,
+) -> None:
+    assert of_preset(name).recipes == (
+        Recipe(
+            steps=6000,
+            batch=64,
+            repeats=0.5,
+            embedding=1.0,
+            gain=0.05,
+            held_out=(14, 15),
+            autocast="bfloat16",
+        ),
+        Recipe(
+            steps=300,
+            batch=32,
+            lr=0.001,
+            warmup=20,
+            repeats=0.2,
+            random_repeats=1.0,
+            embedding=1.0,
+            gain=0.05,
+            held_out=(14, 15),
+            autocast="bfloat16",
+        ),
+    )
+    assert done_in(folder_of(name))["tokens"] == 256 * (6000 * 64 + 300 * 32)
+
+
+@pytest.mark.parametrize("name", [*TALES, "growth"])
+def test_a_preset_opens_on_its_own_induction_head(name: str) -> None:
+    """In the text it opens with, the head in focus looks more than any other at what followed the same token before."""
+    loaded, opening = open_model(name), PRESETS[name].opening
+    (kind,) = loaded.model.attentions
+    tokens = torch.tensor(loaded.tokenizer.encode(opening.prompt))
+    with torch.inference_mode(), record(loaded.model, ["*.pattern", "*.masked"]) as trace:
+        loaded.model(tokens[None])
+    scores = torch.stack(
+        [
+            role_scores(
+                trace[kind.site(layer, "pattern")][0],
+                trace[kind.site(layer, "masked")][0] > -torch.inf,
+                tokens,
+                tokens,
+                kind,
+            )["induction"]
+            for layer in range(kind.layers)
+        ]
+    )
+    assert divmod(int(scores.argmax()), kind.heads) == (opening.layer, opening.head)
+    assert scores.max() > (0.6 if growth.moments(folder_of(name)) else 0.75)
+
+
+def test_dates_open_on_cross_attention() -> None:
+    assert PRESETS["dates"].opening == Opening("the 3rd of March 1987", "1987-03-03", 1, 0, "cross")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("layer = 1.5", "the opening has layer = 1.5; it has prompt (str), target (str), layer (int)"),
+        ("place = 3", "the opening has place = 3"),
+        ("head = true", "the opening has head = True"),
+    ],
+)
+def test_an_opening_that_is_none_is_one_line(tmp_path: Path, said: str, message: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(f'family = "llama"\n[recipe]\nsteps = 3\n[opening]\n{said}\n')
+    with pytest.raises(InputError) as error:
+        read_description(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
