@@ -120,10 +120,9 @@ def tied_head(answer: Answer) -> bool:
 def facts_html(answer: Answer) -> str:
     """The configuration as a table, then where the model came from."""
     muted = theme.current().muted
-    whole = "white-space: nowrap"
     config = [
         row(
-            f"<code style='{whole}'>{escape(name)}</code>",
+            f"<code>{escape(name)}</code>",
             f"<b>{escape(value)}</b>",
             escape(meaning(name)),
         )
@@ -141,7 +140,7 @@ def facts_html(answer: Answer) -> str:
 
 
 def row(name: str, value: str, about: str) -> str:
-    return f'<tr><td>{name}</td><td>{value}</td><td style="color: MUTED">{about}</td></tr>'
+    return f'<tr><td style="white-space: nowrap">{name}</td><td>{value}</td><td style="color: MUTED">{about}</td></tr>'
 
 
 def origins(answer: Answer) -> list[tuple[str, str, str]]:
