@@ -122,12 +122,12 @@ def facts_html(answer: Answer) -> str:
     """The configuration as a table, then where the model came from."""
     muted = theme.current().muted
     config = [
-        rich('<tr><td><code style="white-space: nowrap">{name}</code></td>', name=name)
+        rich('<tr><td style="white-space: nowrap"><code>{name}</code></td>', name=name)
         + row(value, meaning(name), muted)
         for name, value in answer["config"].items()
     ]
     origin = [
-        rich("<tr><td>{name}</td>", name=name) + row(value, about, muted)
+        rich('<tr><td style="white-space: nowrap">{name}</td>', name=name) + row(value, about, muted)
         for name, value, about in origins(answer)
     ]
 

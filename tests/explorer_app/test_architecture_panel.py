@@ -1,16 +1,20 @@
 """The architecture panel says what the model on screen is, in the family's own words and the model's own numbers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from PySide6.QtGui import QTextDocument
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.config_words import about_html, meaning
-from explorer_app.panels.architecture import Architecture
+from explorer_app.panels.architecture import Architecture, facts_html
 from model_core import describe
 from model_core.families import FAMILIES
 from model_core.presets import open_model
+from model_core.queries import Answer
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
@@ -73,3 +77,22 @@ def test_a_familys_text_begins_with_a_headline_and_ends_with_its_source(name: st
     assert html.count("font-size: large") == 1
     assert html.count("font-size: small") == 1
     assert "`" not in html
+
+
+@pytest.mark.parametrize("width", [250, 350])
+def test_a_name_of_the_configuration_is_not_broken_inside(qapp: QApplication, width: int) -> None:
+    facts: dict[str, Any] = {
+        "config": {"low_freq_factor": "1.0", "theta": "500000.0"},
+        "path": "/models/" + "a" * 40,
+        "bundled": False,
+        "name": "llama",
+        "shared": [],
+        "tokenizer": {"name": "llama", "vocab_size": 128256, "bos": None, "eos": None},
+    }
+    text = QTextDocument()
+    text.setHtml(facts_html(Answer(facts)))
+    text.setTextWidth(width)
+    text.size()
+    block = text.find("low_freq_factor").block()
+    assert block.text() == "low_freq_factor"
+    assert block.layout().lineCount() == 1
