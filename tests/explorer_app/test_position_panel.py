@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.position import POSITIONS, Position
@@ -180,3 +181,12 @@ def test_both_conventions_are_asked_for_only_when_looked_at_and_agree(
     assert f"{answer['pairs']:.16g}".replace("-", "−") in text
     assert f"{answer['max_difference']:.2g}" in text
     assert rotary.conventions.pairing.words(0).startswith("pair 0: 0 and 1 above, 0 and 6 below")
+
+
+def test_the_columns_of_the_numbers_have_names_of_their_own(shown: OnScreen[Position]) -> None:
+    shown.select(query=None, key=None)
+    model = shown.panel.rotary.numbers.model()
+    names = [str(model.headerData(n, Qt.Orientation.Horizontal)) for n in range(model.columnCount())]
+    last = len(shown.session.run["tokens"]) - 1
+    assert names[:2] == [f"θ of q, at {last}", f"θ of k, at {last}"]
+    assert len(set(names)) == len(names)

@@ -422,3 +422,59 @@ def test_angles_have_the_same_colour_after_a_full_turn() -> None:
     steps = np.linalg.norm(np.diff(theme.oklab(np.append(lut, lut[:1], axis=0) / 255), axis=0), axis=1)
     assert steps.max() < 3 * np.median(steps)  # the last to the first like any other
     assert theme.oklab(lut / 255)[:, 0].std() < 0.01
+
+
+def test_numbers_stand_on_all_cells_in_sight_or_on_none(heatmap: Heatmap) -> None:
+    """In one precision: cells whose number is long leave no hole among the others."""
+    values = np.array([[0.5, 0.00123], [-0.0456, 1e-9]], np.float32)
+    show(heatmap, np.tile(values, (4, 6)))
+    overlay = heatmap._overlay
+    seen = {}
+    for width in range(20, 120):
+        _, texts = overlay.fitting_texts(float(width))
+        assert len(texts) in (0, 8 * 12)
+        seen[width] = sorted(set(texts.values()))
+    assert seen[119] == ["0.0012", "0.5", "1e-9", "−0.046"]
+    assert ["0.001", "0.5", "1e-9", "−0.05"] in seen.values()
+    assert seen[20] == []
+
+
+def test_labels_too_close_for_one_line_go_side_by_side_and_none_is_left_out(heatmap: Heatmap) -> None:
+    letters = ["<|begin|>", *"the 3rd of March 1987"]
+    heatmap.resize(420, 210)
+    values = causal(len(letters))
+    heatmap.show_matrix(
+        values, letters, letters, row_title="source looks", col_title="at source", stretch=True
+    )
+    QApplication.processEvents()
+    rows, _ = heatmap.findChildren(LabelAxis)
+    places = dict(rows.drawn())
+    assert sorted(places) == list(range(len(letters)))
+    assert len({round(rect.left()) for rect in places.values()}) > 1
+    for index, rect in places.items():
+        assert rows.y() + rect.center().y() == pytest.approx(heatmap.cell_centre(index, 0).y(), abs=0.51)
+        assert not any(
+            rect.adjusted(0.01, 0.01, -0.01, -0.01).intersects(other)
+            for n, other in places.items()
+            if n != index
+        )
+    heatmap.grab()
+
+
+def test_long_labels_too_close_are_thinned_and_those_left_are_marked(heatmap: Heatmap) -> None:
+    words = [f"word{n}" for n in range(40)]
+    heatmap.resize(420, 210)
+    heatmap.show_matrix(causal(40), words, words, stretch=True)
+    QApplication.processEvents()
+    rows, _ = heatmap.findChildren(LabelAxis)
+    drawn = [index for index, _ in rows.drawn()]
+    assert 3 < len(drawn) < 40
+    image = rows.grab().toImage()
+    muted = QColor(theme.current().muted).name()
+
+    def marked(index: int) -> bool:
+        y = round(heatmap.cell_centre(index, 0).y() - rows.y())
+        return any(image.pixelColor(image.width() - 2, y + near).name() == muted for near in (-1, 0, 1))
+
+    assert all(map(marked, drawn))
+    assert not any(marked(index) for index in range(40) if min(abs(index - at) for at in drawn) > 1)

@@ -222,3 +222,30 @@ def test_maps_in_another_order_are_known_by_their_names(grid: ThumbnailGrid) -> 
     names = [f"head {n}" for n in range(LAYERS * HEADS)]
     grid.set_scores(np.full((LAYERS, HEADS), np.nan, np.float32), names, "local", lambda score: "–")
     assert grid.describe(2, 1) == "head 13: local –"
+
+
+def test_each_head_may_have_a_scale_of_its_own_which_its_tooltip_says(grid: ThumbnailGrid) -> None:
+    """A head whose scores reach a hundredth as far as another's is painted as strongly on its own scale."""
+    values = np.broadcast_to(
+        np.linspace(-1, 1, SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE), (2, 1, SIZE, SIZE)
+    ).copy()
+    values[1] *= 106
+    values[:, :, 0, 3] = -np.inf
+    limits = np.array([[[-1, 1]], [[-106, 106]]])
+    show(grid, values, limits=limits, signed=True)
+    small, large = (
+        [colour_of(grid, layer, 0, *cell) for cell in ((7, 7), (7, 0), (3, 4), (0, 0))] for layer in (0, 1)
+    )
+    assert small == large
+    assert len(set(small)) == 4
+    assert grid.describe(0, 0) == "L0, H0, colours from −1 to 1"
+    assert grid.describe(1, 0) == "L1, H0, colours from −106 to 106"
+    show(grid, values, limits=(-106.0, 106.0), signed=True)
+    assert grid.describe(0, 0) == "L0, H0"
+
+
+def test_infinity_is_painted_as_what_is_no_number_and_not_as_the_largest(grid: ThumbnailGrid) -> None:
+    values = maps()
+    values[0, 0, 2, 2], values[0, 0, 4, 4] = np.inf, np.nan
+    show(grid, values)
+    assert colour_of(grid, 0, 0, 2, 2) == colour_of(grid, 0, 0, 4, 4) == QColor(theme.current().error).name()
