@@ -1,5 +1,7 @@
 """The forward pass as a film: one step a site, in the order in which the model computes them."""
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +19,6 @@ from explorer_app.text import tr
 from explorer_app.widgets.icons import shape_icon
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-LONGEST = 12
 
 
 def meaning(key: str) -> str:
@@ -95,15 +96,22 @@ def layer_step(keys: Sequence[str], step: int, direction: int) -> int:
 
 def caption(step: int, site: Mapping[str, Any], count: int) -> str:
     """A step in one line: "step 37 of 124 · blocks.3.attn.pattern · B H T S 1×6×9×9"."""
-    key, dims, shape = said(site)
+    shape = "×".join(map(str, site["shape"]))
     return tr("step {step} of {count} · {key} · {dims} {shape}").format(
-        step=step + 1, count=count, key=key, dims=dims, shape=shape
+        step=step + 1, count=count, key=site["key"], dims=site["dims"], shape=shape
     )
 
 
-def said(site: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a caption says of a site: its key, axes and sizes."""
-    return site["key"], site["dims"], "×".join(map(str, site["shape"]))
+def widest(sites: Sequence[Mapping[str, Any]], metrics: QFontMetricsF) -> int:
+    """The width in which every caption fits, so that nothing moves while it plays.
+
+    Layers differ by their numbers alone: one of them is measured, in the widest digit.
+    """
+    digit = max("0123456789", key=metrics.horizontalAdvance)
+    alike = {(re.sub(r"\d", digit, site["key"]), site["dims"], tuple(site["shape"])): site for site in sites}
+    last = int(digit * len(str(len(sites))))
+    texts = (caption(last - 1, {**site, "key": key}, last) for (key, *_), site in alike.items())
+    return math.ceil(max(map(metrics.horizontalAdvance, texts))) + 1
 
 
 @panel("transport", "Forward pass", area="bottom", order=10)
@@ -186,12 +194,7 @@ class Transport(Panel):
         self.text.setToolTip(f"{site['key']}: {meaning(site['key'])}\n{axes}")
         if sites is not self._measured:
             self._measured = sites
-            # As wide as its longest text, so that nothing moves while it plays; the longest has the most letters, or
-            # nearly so, and a deep model has too many to measure all.
-            metrics = QFontMetricsF(self.text.font())
-            longest = sorted(range(len(sites)), key=lambda n: -sum(map(len, said(sites[n]))))[:LONGEST]
-            texts = (caption(n, sites[n], len(sites)) for n in longest)
-            self.text.setMinimumWidth(round(max(map(metrics.horizontalAdvance, texts))) + 1)
+            self.text.setMinimumWidth(widest(sites, QFontMetricsF(self.text.font())))
 
     # Going
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from explorer_app.panels.transport import Transport, caption, layer_step, meaning
+from explorer_app.panels.transport import Transport, caption, layer_step, meaning, widest
 from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 
@@ -139,3 +141,12 @@ def test_a_hidden_film_still_plays_when_asked(shown: OnScreen[Transport]) -> Non
     shown.panel.hide()
     shown.panel.go(3)
     assert shown.session.selection.step == 3
+
+
+def test_every_caption_of_a_deep_model_fits_the_width_that_is_kept_for_it(qtbot: QtBot) -> None:
+    metrics = QFontMetricsF(QLabel().font())
+    keys = [f"blocks.{n}.attn.{word}" for n in range(48) for word in ("q", "masked", "z")]
+    steps = [{"key": key, "dims": "B H T S", "shape": [1, 25, 111, 111]} for key in keys]
+    width = widest(steps, metrics)
+    longest = max(metrics.horizontalAdvance(caption(n, step, len(steps))) for n, step in enumerate(steps))
+    assert longest <= width < longest + 4 * metrics.horizontalAdvance("0")
