@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from model_core.assets import asset
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QDir, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QApplication, QLabel, QToolTip
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
@@ -182,7 +182,7 @@ def apply(app: QApplication, scheme: Scheme | None = None) -> Theme:
 
 @cache
 def _prepare(app: QApplication) -> None:
-    app.setStyle("Fusion")
+    app.setStyleSheet(_STYLE_SHEET)
     app.styleHints().colorSchemeChanged.connect(_system_switched)
 
 
@@ -195,13 +195,14 @@ def _system_switched(scheme: Qt.ColorScheme) -> None:
 def _wear(app: QApplication, theme: Theme) -> None:
     global _current
     _current = theme
-    # Qt restyles a widget once for every widget that it lies in where a sheet replaces another, and once where it
-    # replaces none; and under a sheet a new palette does not reach every widget.
-    app.setStyleSheet("")
+    QDir.setSearchPaths("theme", [str(asset("icons", theme.name))])
     app.setPalette(_palette(theme))
     for kind in OUTLINED:
         app.setPalette(_outlined(theme), kind)  # type: ignore[arg-type]  # PySide takes text, its stubs bytes
-    app.setStyleSheet(_style_sheet(theme))
+    # A new style reads the sheet and the palette anew and dresses every widget once; a new sheet would dress it once
+    # for every widget that it lies in.
+    app.setStyle("Fusion")
+    QToolTip.setPalette(app.palette())  # which the style has just given colours of its own
     notifier.changed.emit(theme)
 
 
@@ -374,7 +375,7 @@ def _palette(theme: Theme) -> QPalette:
         role.Light: theme.hover,
         role.Midlight: theme.hover,
         role.Mid: theme.border,
-        role.Dark: theme.border,
+        role.Dark: theme.edge,
         role.Shadow: theme.window,
     }.items():
         palette.setColor(which, QColor(colour))
@@ -395,35 +396,36 @@ def _outlined(theme: Theme) -> QPalette:
     return palette
 
 
-def _style_sheet(theme: Theme) -> str:
-    tick = asset("icons", f"tick-{theme.name}.svg").as_posix()
-    return f"""
-        QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border};
-                    padding: 0.2em; }}
-        QMainWindow::separator {{ background: {theme.window}; width: 0.4em; height: 0.4em; }}
-        QMainWindow::separator:hover {{ background: {theme.edge}; }}
-        QHeaderView::section {{ color: {theme.muted}; background: {theme.window}; border: none;
-                                border-right: 1px solid {theme.border};
-                                border-bottom: 1px solid {theme.border}; padding: 0.2em 0.4em; }}
-        QTableCornerButton::section {{ background: {theme.window}; border: none; }}
-        QCheckBox::indicator {{ width: 0.95em; height: 0.95em; border: 1px solid {theme.muted};
-                                border-radius: 0.2em; background: {theme.panel}; }}
-        QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent};
-                                        image: url("{tick}"); }}
-        QCheckBox::indicator:indeterminate {{ border-color: {theme.accent};
-            background: qlineargradient(x1: 0, y1: 0, x2: 0, y2: 1, stop: 0 {theme.panel},
-                stop: 0.38 {theme.panel}, stop: 0.39 {theme.accent}, stop: 0.61 {theme.accent},
-                stop: 0.62 {theme.panel}, stop: 1 {theme.panel}); }}
-        QCheckBox::indicator:disabled {{ border-color: {theme.border}; background: {theme.window}; }}
-        QScrollBar {{ background: transparent; }}
-        QScrollBar:horizontal {{ height: 0.75em; }}
-        QScrollBar:vertical {{ width: 0.75em; }}
-        QScrollBar::handle {{ background: {theme.edge}; border-radius: 0.25em; margin: 0.1em; }}
-        QScrollBar::handle:hover {{ background: {theme.text}; }}
-        QScrollBar::handle:horizontal {{ min-width: 2em; }}
-        QScrollBar::handle:vertical {{ min-height: 2em; }}
-        QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
-        QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-        QToolButton:checked {{ color: {theme.on_accent}; background: {theme.accent}; border: 1px solid {theme.accent};
-                               border-radius: 0.2em; padding: 0.15em 0.25em; }}
-    """
+# Its colours are those of the palette, and its pictures those of the folder that "theme:" means at the time, so that
+# it stays the same when the theme does not.
+_STYLE_SHEET = """
+    QToolTip { color: palette(tooltip-text); background: palette(tooltip-base); border: 1px solid palette(mid);
+                padding: 0.2em; }
+    QMainWindow::separator { background: palette(window); width: 0.4em; height: 0.4em; }
+    QMainWindow::separator:hover { background: palette(dark); }
+    QHeaderView::section { color: palette(placeholder-text); background: palette(window); border: none;
+                            border-right: 1px solid palette(mid);
+                            border-bottom: 1px solid palette(mid); padding: 0.2em 0.4em; }
+    QTableCornerButton::section { background: palette(window); border: none; }
+    QCheckBox::indicator { width: 0.95em; height: 0.95em; border: 1px solid palette(placeholder-text);
+                            border-radius: 0.2em; background: palette(base); }
+    QCheckBox::indicator:checked { background: palette(accent); border-color: palette(accent);
+                                    image: url("theme:tick.svg"); }
+    QCheckBox::indicator:indeterminate { border-color: palette(accent);
+        background: qlineargradient(x1: 0, y1: 0, x2: 0, y2: 1, stop: 0 palette(base),
+            stop: 0.38 palette(base), stop: 0.39 palette(accent), stop: 0.61 palette(accent),
+            stop: 0.62 palette(base), stop: 1 palette(base)); }
+    QCheckBox::indicator:disabled { border-color: palette(mid); background: palette(window); }
+    QScrollBar { background: transparent; }
+    QScrollBar:horizontal { height: 0.75em; }
+    QScrollBar:vertical { width: 0.75em; }
+    QScrollBar::handle { background: palette(dark); border-radius: 0.25em; margin: 0.1em; }
+    QScrollBar::handle:hover { background: palette(text); }
+    QScrollBar::handle:horizontal { min-width: 2em; }
+    QScrollBar::handle:vertical { min-height: 2em; }
+    QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
+    QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+    QToolButton:checked { color: palette(highlighted-text); background: palette(accent);
+                           border: 1px solid palette(accent);
+                           border-radius: 0.2em; padding: 0.15em 0.25em; }
+"""

@@ -99,15 +99,10 @@ def layer_step(keys: Sequence[str], step: int, direction: int, shown: str = "") 
 
 def caption(step: int, site: Mapping[str, Any], count: int) -> str:
     """A step in one line: "step 37 of 124 · blocks.3.attn.pattern · B H T S 1×6×9×9"."""
-    key, dims, shape = said(site)
+    shape = "×".join(map(str, site["shape"]))
     return tr("step {step} of {count} · {key} · {dims} {shape}").format(
-        step=step + 1, count=count, key=key, dims=dims, shape=shape
+        step=step + 1, count=count, key=site["key"], dims=site["dims"], shape=shape
     )
-
-
-def said(site: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a caption says of a site: its key, axes and sizes."""
-    return site["key"], site["dims"], "×".join(map(str, site["shape"]))
 
 
 @panel("transport", "Forward pass", area="bottom", order=10)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QFileInfo, QPoint, Qt
 from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetricsF, QPalette, QRawFont
 from PySide6.QtWidgets import (
     QApplication,
@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSlider,
     QSpinBox,
+    QToolButton,
+    QToolTip,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -209,7 +211,7 @@ def test_applying_a_scheme_colours_the_application_and_announces_it(qapp: QAppli
     assert announced.args == [DARK]
     assert theme.current() is DARK
     assert qapp.palette().color(QPalette.ColorRole.Window) == QColor(DARK.window)
-    assert DARK.raised in qapp.styleSheet()
+    assert QToolTip.palette().color(QPalette.ColorRole.ToolTipBase) == QColor(DARK.raised)
     theme.apply(qapp, "light")
     assert theme.current() is LIGHT
     assert qapp.palette().color(QPalette.ColorRole.Base) == QColor(LIGHT.panel)
@@ -220,7 +222,8 @@ def test_every_picture_that_the_style_names_is_bundled(qapp: QApplication) -> No
         theme.apply(qapp, scheme)
         pictures = re.findall(r'url\("(.+?)"\)', qapp.styleSheet())
         assert pictures
-        assert all(Path(picture).is_file() for picture in pictures)
+        found = [Path(QFileInfo(picture).absoluteFilePath()) for picture in pictures]
+        assert all(path.is_file() and path.parent.name == scheme for path in found)
 
 
 def test_the_theme_follows_the_system_only_when_asked_to(qapp: QApplication) -> None:
@@ -270,7 +273,7 @@ def test_semi_bold_is_a_face_of_its_own(qapp: QApplication) -> None:
     assert QFontMetricsF(font).horizontalAdvance("attention") > plain
 
 
-def test_a_change_of_the_theme_restyles_a_widget_twice_however_deep_it_lies(
+def test_a_change_of_the_theme_restyles_a_widget_once_however_deep_it_lies(
     qtbot: QtBot, qapp: QApplication
 ) -> None:
     class Counter(QLabel):
@@ -288,5 +291,32 @@ def test_a_change_of_the_theme_restyles_a_widget_twice_however_deep_it_lies(
     top.show()
     label.restyled = 0
     theme.apply(qapp, "dark")
-    assert label.restyled == 2
+    assert label.restyled == 1
     assert label.palette().color(QPalette.ColorRole.WindowText).name() == theme.DARK.text
+
+
+@pytest.mark.parametrize("colours", [DARK, LIGHT], ids=["dark", "light"])
+def test_tooltips_ticks_and_pressed_buttons_wear_the_theme(
+    qtbot: QtBot, qapp: QApplication, colours: Theme
+) -> None:
+    box, button = QCheckBox(), QToolButton()
+    for widget in (box, button):
+        qtbot.addWidget(widget)
+        widget.setCheckable(True)
+        widget.setChecked(True)
+        widget.resize(60, 30)
+        widget.show()
+    theme.apply(qapp, colours.name)
+    QToolTip.showText(QPoint(5, 5), "a tooltip", button)
+    (tip,) = (widget for widget in qapp.topLevelWidgets() if widget.inherits("QTipLabel"))
+    picture = tip.grab().toImage()
+    assert picture.pixelColor(3, picture.height() // 2).name() == colours.raised
+    assert picture.pixelColor(picture.width() // 2, 0).name() == colours.border
+    tip.close()
+    seen = {
+        widget: {picture.pixelColor(x, y).name() for x in range(60) for y in range(30)}
+        for widget in (box, button)
+        for picture in [widget.grab().toImage()]
+    }
+    assert {colours.accent, colours.on_accent} <= seen[box]
+    assert colours.accent in seen[button]
