@@ -173,8 +173,13 @@ def test_memory_that_ran_out(good: Good, monkeypatch: pytest.MonkeyPatch) -> Non
         ("paint it black", "no edit reads 'paint it black'"),
     ],
 )
-def test_edit_that_the_model_cannot_make(good: Good, edit: str, words: str) -> None:
-    good.refuses(words, edits=(edit,))
+def test_edit_that_the_model_cannot_make_stops_no_run(good: Good, edit: str, words: str) -> None:
+    session = good.session
+    session.change(edits=(edit,), prompt="The dog")
+    good.settle()
+    assert words in session.suspended[edit]
+    assert (session.shown.prompt, session.shown.edits) == ("The dog", ())
+    assert session.message == ""
 
 
 def test_unknown_site_typed_into_the_inspector(good: Good) -> None:
