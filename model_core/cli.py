@@ -425,9 +425,10 @@ def generate(arguments: argparse.Namespace) -> None:
                     written.append(token)
                     show(finished=False)
     except InputError:
-        # What there is of the text is told before the line that says why there is no more.
-        show(finished=True)
-        print(flush=True)
+        if shown:
+            # What there is of the text is told before the line that says why there is no more.
+            show(finished=True)
+            print(flush=True)
         raise
     show(finished=True)
     print()

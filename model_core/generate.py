@@ -89,7 +89,8 @@ def generate(
         with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
             logits = wide(read(torch.tensor([unread], device=device), cache)[0, -1]).cpu()
         if not logits.isfinite().all():
-            found = first_not_finite(Run(model, source or text, edits, target=text, cancelled=cancelled))
+            first = (source or tokens) if others else text
+            found = first_not_finite(Run(model, first, edits, target=text, cancelled=cancelled))
             raise InputError(f"no token can be chosen here: {found or 'the logits are no finite numbers'}")
         token = int(distribution(logits, sampling).multinomial(1, generator=generator))
         yield token

@@ -85,7 +85,7 @@ def studio(qtbot: QtBot, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_form_begins_with_the_recipe_of_what_is_chosen(studio: Studio) -> None:
     form = studio.form
     studio.choose("tales-llama")
-    assert (form.steps.value(), form.lr.text(), form.dtype.currentText()) == (1800, "0.002", "bfloat16")
+    assert (form.steps.value(), form.lr.text(), form.dtype.currentText()) == (6000, "0.002", "bfloat16")
     assert form.folder().name == "tales-llama"
     studio.choose("")
     assert (form.steps.value(), form.lr.text(), form.dtype.currentText()) == (300, "0.0003", "float32")

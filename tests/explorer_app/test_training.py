@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from explorer_app.panels.train import state_words
-from explorer_app.training import Spec, Training, is_free, logged, spec_of, unfinished
+from explorer_app.training import Spec, Training, Unfinished, is_free, logged, spec_of, unfinished
 from tests.explorer_app.fake_training import keep
 
 pytestmark = pytest.mark.unit
@@ -205,3 +205,9 @@ def test_the_latest_training_of_a_folder_is_known(training: Training) -> None:
     training.start(other)
     assert list(training.specs.values()) == [other, SPEC]
     assert training.texts == SPEC.data
+
+
+def test_the_steps_of_an_unfinished_training_are_those_of_all_its_phases() -> None:
+    run: dict[str, Any] = {"recipe": {"steps": 6000}}
+    assert Unfinished(10, run).steps == 6000
+    assert Unfinished(10, run | {"phases": {"2": {"steps": 300}, "3": {"steps": 20}}}).steps == 6320

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from model_core import cli
 from model_core.cli import main
 from model_core.derive import histogram, next_token, statistics
 from model_core.edits import parse
@@ -13,6 +14,7 @@ from model_core.engine import Engine
 from model_core.errors import InputError
 from model_core.generate import Sampling, generate
 from model_core.not_finite import first_not_finite, is_sound, is_sound_run
+from model_core.presets import open_model
 from model_core.protocol import Frame, encode
 from model_core.queries import Scene
 from model_core.replay import Run
@@ -122,6 +124,22 @@ def test_text_is_told_until_the_numbers_end() -> None:
         next(text)
 
 
+def test_text_that_there_is_is_told_before_the_line_that_says_why_there_is_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = open_model(save(tmp_path / "model", "llama"))
+    prompt = loaded.tokenizer.encode("The cat")
+    told = list(generate(loaded.model, prompt, 6, Sampling(0)))
+    with torch.no_grad():
+        loaded.model.get_parameter("embed.weight")[told[2]] = float("nan")
+    monkeypatch.setattr(cli, "opened", lambda arguments: loaded)
+    assert main(["generate", "--model", "it", "--prompt", "The cat", "--temperature", "0"]) == 2
+    said = capsys.readouterr()
+    assert said.out == loaded.tokenizer.decode([*prompt, *told[:3]]) + "\n"
+    assert said.err.startswith("layerscope: no token can be chosen here: from embed.out on, values are NaN")
+    assert said.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("temperature", ["0", "1"])
 def test_generate_on_the_command_line_ends_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], temperature: str
@@ -129,7 +147,7 @@ def test_generate_on_the_command_line_ends_in_one_line(
     model = checkpoint(tmp_path / "model", "blocks.1.mlp.down.weight")
     assert main(["generate", "--model", model, "--prompt", "The cat", "--temperature", temperature]) == 2
     said = capsys.readouterr()
-    assert said.out == "The cat\n"
+    assert said.out == ""
     assert said.err.count("\n") == 1
     assert said.err.startswith(
         "layerscope: no token can be chosen here: from blocks.1.mlp.out on, values are "
