@@ -224,7 +224,7 @@ class AsksDialog(FittingDialog):
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
         column.addWidget(about)
-        column.addWidget(Scrolled(self.form))
+        column.addWidget(Scrolled(self.form, tr("What the files do not say")))
         column.addWidget(self.buttons)
         self.setMinimumWidth(line * 38)
 

@@ -46,10 +46,14 @@ class FittingDialog(QDialog):
 
 
 class Scrolled(QScrollArea):
-    """What scrolls where the screen has no room for all of it, and would like to have that room."""
+    """What scrolls where the screen has no room for all of it, and would like to have that room.
 
-    def __init__(self, inside: QWidget) -> None:
+    name  what it says it is to a screen reader
+    """
+
+    def __init__(self, inside: QWidget, name: str) -> None:
         super().__init__()
+        self.setAccessibleName(name)
         self._inside = inside
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)

@@ -702,7 +702,7 @@ class KeysDialog(FittingDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(line, line, line, line)
         column.setSpacing(line)
-        column.addWidget(Scrolled(table))
+        column.addWidget(Scrolled(table, tr("Keys")))
         column.addWidget(buttons)
 
     @staticmethod

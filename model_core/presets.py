@@ -12,10 +12,12 @@ from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.description import Opening, configuration, read_description
 from model_core.errors import InputError
 from model_core.paths import expanded
+from model_core.plain_text import shortened
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
 RECIPE = "recipe.toml"
+MOST_OF_A_NAME = 200  # characters of it that a message repeats
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def path_of(model: str) -> Path:
         return growth.path_at(path_of(name), name, step)
     presets = ", ".join(PRESETS)
     raise InputError(
-        f"there is no model '{model}': name a preset ({presets}), a checkpoint's path, or untrained:family/size"
+        f"there is no model '{shortened(model, MOST_OF_A_NAME)}': name a preset ({presets}), a checkpoint's path, "
+        "or untrained:family/size"
     )
 
 

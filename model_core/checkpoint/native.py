@@ -123,7 +123,7 @@ def vocabulary(name: str, vocab_size: int | None, folder: Path) -> Tokenizer:
 def vocabulary_file(path: Path, vocab_size: int | None) -> Tokenizer:
     """The vocabulary of a file: of single characters, or ranks."""
     if path.suffix == SUFFIX:
-        return characters.open(path, vocab_size)
+        return characters.open_characters(path, vocab_size)
     return ranks_tokenizer(path, vocab_size)
 
 

@@ -54,7 +54,7 @@ class CharacterTokenizer(Tokenizer):
         return self._names.get(id) or unused(id)
 
 
-def open(path: Path, vocab_size: int | None = None) -> CharacterTokenizer:
+def open_characters(path: Path, vocab_size: int | None = None) -> CharacterTokenizer:
     """The tokenizer of a file. InputError where it is none, or has more tokens than the model has ids."""
     content = read_json(path)
     characters, begin, end = (content.get(key) for key in ("characters", "begin", "end"))
@@ -73,4 +73,4 @@ def find(folder: Path, vocab_size: int) -> Path | None:
     return min(folder.glob(f"*{SUFFIX}"), default=None)
 
 
-register(Format(60, find, lambda path, wanted: open(path, wanted.vocab_size)))
+register(Format(60, find, lambda path, wanted: open_characters(path, wanted.vocab_size)))

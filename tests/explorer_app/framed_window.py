@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
@@ -17,6 +17,7 @@ from explorer_app import theme
 from explorer_app.config_form import AsksDialog
 from explorer_app.panels.graph import ModelGraph
 from explorer_app.session import Session
+from explorer_app.settings import Settings
 from explorer_app.untrained_dialog import UntrainedDialog
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Scene
@@ -46,7 +47,7 @@ def places(window: MainWindow) -> dict[str, list[int]]:
     return {"window": frame(window)} | {name: rectangle(part) for name, part in (docks | rows).items()}
 
 
-def start(settings: QSettings) -> MainWindow:
+def start(settings: Settings) -> MainWindow:
     window = MainWindow(Session(Scene("tales-llama", "Once upon")), settings)
     window.show()
     assert QTest.qWaitForWindowExposed(window)
@@ -76,7 +77,7 @@ def main(folder: Path) -> None:
     app = QApplication([])
     theme.load_fonts()
     theme.apply(app, "light")
-    settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
+    settings = Settings(folder / "settings.json")
     window = start(settings)
     window.client.start()
     session = window.session

@@ -103,10 +103,9 @@ def test_losses_that_are_no_numbers_are_points_and_wrong_ones_are_none(tmp_path:
     ],
 )
 def test_a_spec_of_wrong_types_is_none(changes: dict[str, Any]) -> None:
-    said = json.loads(Spec(out="o", data=("a",)).to_json())
-    assert spec_of(json.dumps(said)) == Spec(out="o", data=("a",))
-    assert spec_of(json.dumps(said | changes)) is None
-    assert spec_of("[" * 5000) is None
+    said = json.loads(json.dumps(Spec(out="o", data=("a",)).to_json()))
+    assert spec_of(said) == Spec(out="o", data=("a",))
+    assert spec_of(said | changes) is None
 
 
 @pytest.mark.parametrize(
@@ -172,6 +171,6 @@ def test_any_line_is_taken_or_not(changes: dict[str, Any], event: str) -> None:
 
 @few
 @given(changes=st.dictionaries(st.sampled_from(list(vars(Spec(out="")))), anything, max_size=3))
-def test_any_line_is_a_spec_or_none(changes: dict[str, Any]) -> None:
-    found = spec_of(json.dumps(json.loads(Spec(out="o").to_json()) | changes))
+def test_any_value_is_a_spec_or_none(changes: dict[str, Any]) -> None:
+    found = spec_of(json.loads(json.dumps(Spec(out="o").to_json() | changes)))
     assert found is None or training.Spec(**vars(found)).words()

@@ -26,6 +26,7 @@ from model_core.edits import parse
 from model_core.engine import Engine
 from model_core.families import family_of
 from model_core.generate import Sampling, generate
+from model_core.plain_text import shortened
 from model_core.presets import PRESETS, Preset, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
@@ -501,7 +502,7 @@ def test_model_that_is_neither_a_preset_nor_a_path_is_one_line(
         )
     else:
         assert message.startswith(
-            f"there is no model '{' '.join(model.split())}': name a preset ({', '.join(PRESETS)})"
+            f"there is no model '{shortened(' '.join(model.split()), 200)}': name a preset ({', '.join(PRESETS)})"
         )
 
 

@@ -285,7 +285,9 @@ def test_a_description_reads_no_tokenizer_outside_its_folder(name: str, tmp_path
     (tmp_path / "inside").mkdir()
     description = tmp_path / "inside" / "description.toml"
     said = name.format(folder=tmp_path)
-    description.write_text(f'family = "mini"\ntokenizer = "{said}"\n[config]\nwidth = 16\nheads = 2\n')
+    description.write_text(
+        f'family = "mini"\ntokenizer = "{said}"\n[config]\nwidth = 16\n[recipe]\nsteps = 1\n'
+    )
     assert "not a name, or that of a file beside the description" in refused(lambda: of_file(description))
 
 
