@@ -499,9 +499,11 @@ def test_model_that_is_neither_a_preset_nor_a_path_is_one_line(
             ". has no config.json, params.json or layerscope.json: give the folder of a checkpoint"
         )
     else:
-        assert message.startswith(
-            f"there is no model '{' '.join(model.split())}': name a preset ({', '.join(PRESETS)})"
-        )
+        named = " ".join(f"there is no model '{model}': ".split())
+        # Of a name that nobody can read there are the beginning, and what to do.
+        assert message.startswith(named[:1000])
+        assert named in message or len(message) == 2000
+        assert "tales-llama" in message
 
 
 def test_preset_without_weights_says_how_to_make_them(
