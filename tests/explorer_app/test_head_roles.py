@@ -14,6 +14,7 @@ from model_core import role_list
 from model_core.names import AttentionKind
 from model_core.queries import query
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
+from tests.explorer_app.walk import read
 from tests.model_core.tiny import save
 
 pytestmark = pytest.mark.unit
@@ -67,8 +68,8 @@ def test_the_overview_says_the_score_of_each_head(shown: OnScreen[Attention], ro
         assert shown.panel.grid.describe(*cell).endswith(f" {score_words(float(score))}")
     about = shown.panel.roles.about.text()
     described = next(one for one in role_list.ROLES if one.name == role)
-    assert described.about in about
-    assert f"<a href='{described.link}'>" in about
+    assert read(about) == f"{described.about} {described.source}"
+    assert f'<a href="{described.link}">' in about
 
 
 def test_no_role_asks_for_nothing_and_shows_the_maps_alone(shown: OnScreen[Attention]) -> None:

@@ -449,7 +449,7 @@ def test_edits_are_offered_for_the_kind_in_focus(qtbot: QtBot, two_stacks: str) 
         assert shown.panel.entry.placeholderText() == "ablate cross L1H2"
         assert "mask" not in shown.panel.offers.text()
         shown.select(stack="decoder")
-        assert "mask&nbsp;off&nbsp;decoder&nbsp;L1H2" in shown.panel.offers.text()
+        assert "mask\u00a0off\u00a0decoder\u00a0L1H2" in shown.panel.offers.text()
         shown.panel.offers.linkActivated.emit("mask off decoder L1H2")
         shown.settle()
         assert shown.panel.chips[0].words.text() == "mask off · decoder · layer 1 head 2"
