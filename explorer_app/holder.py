@@ -2,7 +2,9 @@
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QScrollBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QScrollBar, QSizePolicy, QWidget
+
+from explorer_app.widgets.plain import Label, RichLabel
 
 LEAST = (8, 2)
 """The least width and height, in lines of text."""
@@ -87,9 +89,8 @@ def least_height(panel: QWidget, width: int) -> int:
     least, layout = panel.minimumSizeHint().height(), panel.layout()
     if layout is None or not layout.hasHeightForWidth():
         return least
-    wrapping = (
-        label for label in panel.findChildren(QLabel) if label.wordWrap() and label.isVisibleTo(panel)
-    )
+    labels = [*panel.findChildren(Label), *panel.findChildren(RichLabel)]
+    wrapping = (label for label in labels if label.wordWrap() and label.isVisibleTo(panel))
     missing = sum(
         max(0, label.heightForWidth(label.width()) - label.minimumSizeHint().height()) for label in wrapping
     )

@@ -14,7 +14,7 @@ from model_core.assets import asset
 from numpy.typing import NDArray
 from PySide6.QtCore import QDir, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QToolTip
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
@@ -206,7 +206,7 @@ def _wear(app: QApplication, theme: Theme) -> None:
     notifier.changed.emit(theme)
 
 
-def colour_text(label: QLabel, colour: str) -> None:
+def colour_text(label: QWidget, colour: str) -> None:
     """Write a label in one of the theme's colours. The sheet that it has is not set again: that would restyle it."""
     sheet = f"color: {colour}"
     if label.styleSheet() != sheet:

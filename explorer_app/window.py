@@ -443,7 +443,7 @@ class MainWindow(QMainWindow):
             parts.append(tr("training: {share}").format(share=step))
         parts.append(self.prompt_bar.light.text())
         self.status.setText(" · ".join(parts))
-        self.status.setToolTip(self.status.text())
+        self.status.setToolTip(tip(self.status.text()))
 
     def show_mask(self, _: Any = None) -> None:
         """What the switch takes away from the model on screen, and whether it does."""

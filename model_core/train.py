@@ -1,7 +1,7 @@
 """The training loop, kept apart from the models and from what they are trained on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -211,11 +211,14 @@ def moment_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     }
 
 
-def check_state(state: State, device: torch.device) -> None:
-    """InputError where a training on the device cannot go on from the numbers of a state that was read back."""
+def check_state(state: State, device: torch.device, begins: Collection[int] = (0,)) -> None:
+    """InputError where a training on the device cannot go on from the numbers of a state that was read back.
+
+    begins  the steps after which a phase begins, with an optimiser that has no moments yet
+    """
     if state.scale and state.scale.keys() != SCALE:
         raise InputError("what it says of the scale of gradients is not whole")
-    if state.step and not state.moments and not state.scale:
+    if state.step not in begins and not state.moments and not state.scale:
         raise InputError(f"it is of step {state.step}, but has no moments")
     for kind in {"cpu", device.type} & {"cpu", *state.random}:
         try:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def train_in_folder(
         before = None
         if plan.source is not None and corpus is not None:
             before = held_out(model.eval(), corpus, recipe.held_out, recipe.held_out_share)
-        state = folder.kept(model) or State()
+        begins = accumulate((phase.steps for phase in plan.recipes), initial=0)
+        state = folder.kept(model, tuple(begins)) or State()
         said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=steps)
 
         def save(place: Path, name: str) -> None:

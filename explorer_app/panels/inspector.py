@@ -176,7 +176,7 @@ class Inspector(Panel):
         """Facts, statistics and what is cut off: whole in the tooltip where there is no room."""
         for label, text in zip((self.facts, self.statistics, self.cut), texts, strict=True):
             label.setText(text)
-            label.setToolTip(text)
+            label.setToolTip(tip(text))
 
     def _labels(self, run: Answer, axis: str, count: int) -> list[str]:
         """Token positions with their texts, other axes by number."""

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app.widgets.plain import Label
 
@@ -17,10 +17,6 @@ class OneLine(Label):
 
     def setText(self, text: str) -> None:
         super().setText(" ".join(text.splitlines()))
-
-    def shown(self) -> str:
-        """The text as it is drawn."""
-        return QLabel.text(self)
 
     def sizeHint(self) -> QSize:
         """As wide as the text, for whoever asks."""

@@ -41,6 +41,10 @@ class Label(QLabel):
     def text(self) -> str:
         return self._said
 
+    def shown(self) -> str:
+        """The text as it is drawn."""
+        return super().text()
+
     def setWordWrap(self, on: bool) -> None:
         super().setWordWrap(on)
         self.setText(self._said)

@@ -20,6 +20,7 @@ from model_core.errors import Cancelled, InputError, library_errors
 from model_core.plan import of_file
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers import default_tokenizer, tokenizer_in
+from tests.data_files import STORIES
 from tests.model_core.hostile import (
     LETTERS,
     SIZE,
@@ -314,8 +315,8 @@ def first_release(content: bytes) -> bytes:
     return b"".join(parts)
 
 
-def test_a_tokenizer_of_the_first_llama2c_gives_the_ids_of_todays(tmp_path: Path, shared_data: Path) -> None:
-    today = shared_data / "stories260K" / "tok512.bin"
+def test_a_tokenizer_of_the_first_llama2c_gives_the_ids_of_todays(tmp_path: Path) -> None:
+    today = STORIES / "tok512.bin"
     (tmp_path / "tokenizer.bin").write_bytes(first_release(today.read_bytes()))
     assert len(today.read_bytes()) - len((tmp_path / "tokenizer.bin").read_bytes()) == 433_869 - 432_717
     ours, reference = tokenizer_in(tmp_path, 512), tokenizer_in(today.parent, 512)

@@ -52,7 +52,7 @@ def test_a_head_looks_at_the_token_before_and_another_at_what_followed_the_same_
     assert scores["previous"].argmax() != scores["induction"].argmax()
 
 
-@pytest.mark.unit
+@pytest.mark.corpora
 def test_text_falls_into_loops_no_more_than_twice_in_24_samples(tales: Loaded) -> None:
     """A sample loops where more than a fifth of its runs of six tokens stood in it before."""
     prompts = [

@@ -102,9 +102,9 @@ def test_dates_open_on_cross_attention() -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("layer = 1.5", "the opening has layer = 1.5; it has prompt (str), target (str), layer (int)"),
-        ("place = 3", "the opening has place = 3"),
-        ("head = true", "the opening has head = True"),
+        ("layer = 1.5", "'opening': 'layer' is 1.5, not a whole number from 0 up"),
+        ("place = 3", "'opening' has 'place'; it may have prompt, target, layer, head, stack"),
+        ("head = true", "'opening': 'head' is True, not a whole number from 0 up"),
     ],
 )
 def test_an_opening_that_is_none_is_one_line(tmp_path: Path, said: str, message: str) -> None:

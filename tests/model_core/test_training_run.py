@@ -194,7 +194,7 @@ def test_the_second_phase_is_what_training_the_saved_model_further_would_be(
         ({"lr": 0.1}, "the recipe does not say how many steps to train"),
         ({"steps": 3, "random_repeats": 1.5}, "random_repeats is 1.5, not a share from 0 to 1"),
         ({"steps": 3, "length": 500}, "rows of 500 tokens do not fit the model's context of 16"),
-        ("three", "'phase' is ['three'], not tables"),
+        ("three", "'phase' is 'three', not an object"),
     ],
 )
 def test_a_phase_that_cannot_be_is_refused_before_anything_is_trained(
