@@ -50,22 +50,30 @@ def file() -> Path:
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """What a window leaves that was closed as it came."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Layout]:
+    """What a first start shows, and the layout that it leaves when it is closed as it came."""
     folder = tmp_path_factory.mktemp("config")
-    assert shown_by(begin(XDG_CONFIG_HOME=str(folder)))["message"] == ""
+    shown = shown_by(begin(XDG_CONFIG_HOME=str(folder)))
+    assert shown["message"] == ""
     kept = Settings(next(folder.rglob("settings.json"))).kept
     assert kept.layout is not None
-    return kept.layout
+    return shown, kept.layout
 
 
-def test_a_start_that_died_over_its_layout_is_followed_by_one_without(layout: Layout) -> None:
+@pytest.fixture
+def layout(first: tuple[dict[str, Any], Layout]) -> Layout:
+    return first[1]
+
+
+def test_a_start_that_died_over_its_layout_is_followed_by_one_without(
+    first: tuple[dict[str, Any], Layout], layout: Layout
+) -> None:
     open_settings().change(layout=layout, folder="/models")
     assert begin("dies").returncode == -signal.SIGABRT
     assert open_settings().kept.layout is None
     shown = start()
     assert "ended while it restored its layout" in shown["message"]
-    assert shown["size"] == [1280, 800]
+    assert shown["size"] == first[0]["size"]
     assert (open_settings().problem, open_settings().kept.folder) == ("", "/models")
     assert open_settings().kept.layout is not None
 
