@@ -1,13 +1,15 @@
 """What is known of a training: what its lines mean, how it ends, and what a folder has to go on with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from explorer_app.panels.train import state_words
-from explorer_app.training import Spec, Training, Unfinished, is_free, logged, spec_of, unfinished
+from explorer_app.training import Described, Spec, Training, Unfinished, is_free, logged, spec_of, unfinished
+from model_core.recipe import Recipe
 from tests.explorer_app.fake_training import keep
 
 pytestmark = pytest.mark.unit
@@ -73,7 +75,7 @@ def test_a_spec_is_read_back_from_its_json() -> None:
         {"config": [None]},
         {"steps": 0},
         {"steps": 10**400},
-        {"steps": 7.0},
+        {"steps": 7.5},
         {"batch": True},
         {"seed": -1},
         {"lr": float("inf")},
@@ -87,9 +89,13 @@ def test_what_no_form_makes_is_no_spec(damage: dict[str, Any]) -> None:
     assert spec_of(SPEC.to_json() | damage) is None
 
 
-@pytest.mark.parametrize("said", ["", [], {}, {"out": "/runs/tales"}, None, 7])
+@pytest.mark.parametrize("said", ["", [], {}, None, 7])
 def test_another_value_is_no_spec(said: object) -> None:
     assert spec_of(said) is None
+
+
+def test_a_spec_may_leave_out_what_has_a_default_and_write_whole_numbers_as_json_does() -> None:
+    assert spec_of({"out": "/runs/tales", "steps": 7.0}) == Spec(out="/runs/tales", steps=7)
 
 
 def test_lines_become_a_history(running: Training) -> None:
@@ -208,6 +214,7 @@ def test_the_latest_training_of_a_folder_is_known(training: Training) -> None:
 
 
 def test_the_steps_of_an_unfinished_training_are_those_of_all_its_phases() -> None:
-    run: dict[str, Any] = {"recipe": {"steps": 6000}}
+    run = Described(Recipe(6000), "tales")
     assert Unfinished(10, run).steps == 6000
-    assert Unfinished(10, run | {"phases": {"2": {"steps": 300}, "3": {"steps": 20}}}).steps == 6320
+    phases = {"2": Recipe(300), "3": Recipe(20)}
+    assert Unfinished(10, replace(run, phases=phases)).steps == 6320

@@ -103,7 +103,10 @@ class Monkey:
         self._look(time.monotonic() - self.begun)
         training = self.window.session.training
         if training.active:
-            training.kill()
+            # Asked once more it stops at once; the window asks whether it may close as long as it runs.
+            training.stop()
+            QTimer.singleShot(ACT_MS, self.window, self._end)
+            return
         self.window.close()
         app.quit()
 
