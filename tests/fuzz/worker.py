@@ -19,6 +19,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 def outcome(name: str, seed: int) -> str:
     """ "read", "refused", or what else came of it."""
     from model_core.errors import InputError
+    from model_core.plain_text import one_line
     from tests.fuzz.formats import FORMATS, scratch
 
     format = FORMATS[name]
@@ -29,10 +30,10 @@ def outcome(name: str, seed: int) -> str:
         try:
             format.use(folder)
         except InputError as error:
-            line = str(error)
-            if len(line.splitlines()) != 1 or not line.isprintable():
-                return f"no one line: {line[:300]!r}"
-            return "refused" if len(line) < 2000 else f"a line of {len(line)} characters"
+            # What is strange in it is written out where it is shown.
+            if "\n" in str(error) or not one_line(str(error)):
+                return f"no one line: {str(error)[:300]!r}"
+            return "refused"
         except BaseException as error:  # a panic of a library in Rust is no Exception
             return f"{type(error).__name__}: {str(error)[:300]}"
     return "read"

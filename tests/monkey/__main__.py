@@ -20,7 +20,7 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
-from PySide6.QtWidgets import QApplication, QDialog, QMenu
+from PySide6.QtWidgets import QApplication, QDialog
 
 from explorer_app import first_screen, theme
 from explorer_app.window import MainWindow
@@ -54,6 +54,10 @@ class Monkey:
         self._timer = QTimer(window, interval=ACT_MS)
         self._timer.timeout.connect(self._act)
         self._timer.start()
+        # An action may wait for an answer; its own timer waits with it.
+        self._closer = QTimer(window, interval=ACT_MS)
+        self._closer.timeout.connect(self._close_dialogs)
+        self._closer.start()
 
     def _caught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         story = "".join(traceback.format_exception(kind, error, trace))
@@ -71,26 +75,22 @@ class Monkey:
             self._look(since)
         if since > self.seconds:
             self._timer.stop()
-            self._close_dialogs()
             QTimer.singleShot(0, self.window, self._end)
             return
-        if self._close_dialogs():
+        if QApplication.activeModalWidget() is not None:
             return
         name, action = self.hands.choose()
         self.watch.doing = name
         self.counts[name] = self.counts.get(name, 0) + 1
         action()
 
-    def _close_dialogs(self) -> bool:
+    def _close_dialogs(self) -> None:
         """Whatever waits for an answer gets one; the monkey would wait for ever."""
         modal, popup = QApplication.activeModalWidget(), QApplication.activePopupWidget()
-        if isinstance(popup, QMenu) or popup is not None:
+        if popup is not None:
             popup.close()
-            return True
-        if isinstance(modal, QDialog) and self.random.random() < 0.2:
+        elif isinstance(modal, QDialog) and self.random.random() < 0.2:
             modal.reject()
-            return True
-        return modal is not None
 
     def _look(self, since: float) -> None:
         pid = self.window.session.greeting.get("pid", 0)
