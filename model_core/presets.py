@@ -40,7 +40,6 @@ class Preset:
 
 
 NAMES = ("tales-llama", "tales-gpt2", "tales-qwen2", "tales-mini", "growth", "dates")
-DEFAULT = "tales-llama"
 
 
 def folder_of(name: str) -> Path:
