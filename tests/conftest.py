@@ -1,6 +1,7 @@
 """What holds for every test: offline, quiet threads, no skip, no thread left behind."""
 
 import gc
+import itertools
 import os
 import threading
 from collections.abc import Generator, Iterator
@@ -29,8 +30,9 @@ MARKERS = {"unit", "process", "corpora", "cuda", "benchmark"}
 PROCESS_WIDE_THREADS = ("TMonitor",)
 
 
-def pytest_collection_finish() -> None:
-    """What torch and the tests themselves made at import is no garbage: each test that looks for some goes past it."""
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_is_no_garbage() -> None:
+    """What libraries and earlier tests left for good is no garbage: each test that looks for some goes past it."""
     gc.collect()
     gc.freeze()
 
@@ -85,11 +87,19 @@ def tokenizer_processes(tokenizers_without_processes: type, monkeypatch: pytest.
     monkeypatch.setattr("model_core.tokenizer_process.HostProcess", tokenizers_without_processes)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for each test, which only a test that writes there makes: thousands of empty ones take long."""
+    root = tmp_path_factory.mktemp("homes")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def no_setting_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_setting_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
     """Gives each test, and the processes it starts, empty folders for settings and state."""
+    home = next(homes)
     for folder in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
+        monkeypatch.setenv(folder, str(home / folder.lower()))
 
 
 def _fail_where_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

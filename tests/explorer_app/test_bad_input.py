@@ -22,7 +22,7 @@ from model_core.queries import Scene, query
 from tests.explorer_app.local_engine import LLAMA, LocalEngine, tiny_checkpoint
 from tests.model_core.broken import BROKEN, hugging_face
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROMPT = "The cat saw the dog"
 

@@ -12,7 +12,7 @@ from model_core.families import FAMILIES
 from tests.explorer_app.panel_on_screen import PROMPT, on_screen
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, save
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 MODELS = [*CONFIGS, *ENCODER_DECODERS]
 PANEL_NAMES = [registered.name for registered in load_panels()]

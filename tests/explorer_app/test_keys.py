@@ -15,7 +15,7 @@ from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROMPT = "The cat saw the dog"
 Key = Qt.Key

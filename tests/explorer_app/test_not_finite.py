@@ -18,7 +18,7 @@ from explorer_app.prompt_bar import PromptBar
 from tests.explorer_app.panel_on_screen import PROMPT, on_screen
 from tests.model_core.tiny import save
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PANEL_NAMES = [registered.name for registered in load_panels()]
 

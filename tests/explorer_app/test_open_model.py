@@ -25,7 +25,7 @@ from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.explorer_app.test_window import action
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROMPT = "The cat saw the dog"
 

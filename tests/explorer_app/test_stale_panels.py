@@ -19,7 +19,7 @@ from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import save
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 TOO_LONG = "the cat " * 400
 

@@ -24,7 +24,7 @@ from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_open_model import data_of, drag_over, drop
 from tests.explorer_app.test_trainer import alive
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 MINUTE = 60_000
 
@@ -59,7 +59,7 @@ class Studio:
         """Train until there is a checkpoint."""
         self.choose(preset)
         self.form.offer((str(self.text),))
-        self.form.steps.setValue(2000)
+        self.form.steps.setValue(100_000)  # it ends when the test stops it
         self.panel.start.click()
         self.until(lambda: self.training.saved is not None or not self.training.active)
         assert self.training.active, self.window.client.log
@@ -123,7 +123,7 @@ def test_curves_and_numbers_move_while_it_trains(studio: Studio) -> None:
     assert steps.tolist() == [point.step for point in studio.training.points]
     assert losses[0] == 4.0
     assert panel.plot.drawn("held out")[0][0] == 5
-    assert panel.numbers.text().startswith(f"step {studio.training.step:,} of 2,000 · loss ")
+    assert panel.numbers.text().startswith(f"step {studio.training.step:,} of 100,000 · loss ")
     assert panel.numbers.text().endswith(" left")
     drawn = panel.plot.grab().toImage()
     studio.until(lambda: len(panel.plot.drawn("training")[0]) > len(steps) + 5)
@@ -149,7 +149,7 @@ def test_what_was_stopped_is_offered_to_be_gone_on_with(studio: Studio) -> None:
     studio.end()
     form, step = studio.form, studio.training.step
     assert studio.panel.start.text() == "Resume"
-    assert form.said["out"].text().startswith(f"{step} of 2,000 steps are kept there")
+    assert form.said["out"].text().startswith(f"{step} of 100,000 steps are kept there")
     assert not form.steps.isEnabled()
     studio.panel.start.click()
     studio.until(lambda: studio.training.step > step)

@@ -14,7 +14,7 @@ from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_window import action
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from model_core.queries import Query, Scene
 from tests.explorer_app.fake_run import one_text, sites
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROMPT = "The cat saw the dog"
 

@@ -44,7 +44,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z]+", text.lower())
 
 
-@pytest.mark.unit
+@pytest.mark.process
 def test_a_head_looks_at_the_token_before_and_another_at_what_followed_the_same_token(tales: Loaded) -> None:
     scores = head_scores(tales.model)
     assert scores["previous"].max() >= 0.9
@@ -71,7 +71,7 @@ def test_text_falls_into_loops_no_more_than_twice_in_24_samples(tales: Loaded) -
     assert looping <= 2
 
 
-@pytest.mark.unit
+@pytest.mark.process
 def test_the_head_scores_are_those_of_the_card(tales: Loaded, card: str) -> None:
     for name, scores in head_scores(tales.model).items():
         layer, head = np.unravel_index(scores.argmax(), scores.shape)
@@ -94,7 +94,7 @@ def test_what_it_writes_is_made_of_words(tales: Loaded, text: str) -> None:
     assert len(set(said)) > 100
 
 
-@pytest.mark.unit
+@pytest.mark.process
 def test_a_book_that_was_never_trained_on_is_foreseen_about_as_the_card_says(
     tales: Loaded, card: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_the_card_holds_to_the_letter_what_evaluate_prints(
     assert indented(capsys.readouterr().out) in card
 
 
-@pytest.mark.unit
+@pytest.mark.process
 def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_long(
     tales: Loaded, name: str
 ) -> None:
@@ -127,7 +127,7 @@ def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_lo
     assert recipe.held_out == other.held_out
 
 
-@pytest.mark.unit
+@pytest.mark.process
 def test_no_preset_is_large() -> None:
     weights = [file.stat().st_size for name in PRESETS for file in folder_of(name).rglob("*.safetensors")]
     assert sum(weights) <= 40e6

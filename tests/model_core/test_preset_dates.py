@@ -14,7 +14,7 @@ from model_core.presets import folder_of, open_model
 from model_core.protocol import Frame
 from model_core.queries import Scene
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 def test_unseen_dates_are_answered_and_looked_at_as_the_card_says() -> None:

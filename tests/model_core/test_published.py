@@ -13,7 +13,7 @@ from model_core.families.llama import ffn_hidden
 from model_core.first_weights import initialise
 from model_core.model import Model
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 # Of the model cards and the weights themselves; a tied head counts once.
 COUNTS = {

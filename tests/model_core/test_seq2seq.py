@@ -356,22 +356,3 @@ def test_a_text_beyond_the_context_is_refused_in_either_stack() -> None:
 def test_scoring_heads_on_one_text_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="this model reads two"):
         head_scores(model_of())
-
-
-@pytest.mark.parametrize("norm", ["std", "standard"])
-@orders
-def test_training_loss_falls_on_copying_the_source(norm: str, order: str) -> None:
-    model = build(replace(CONFIG, norm=norm, order=order, dropout=0.05))
-    initialise(model, 0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    source = torch.randint(2, VOCAB, (16, 6), generator=torch.Generator().manual_seed(0))
-    target_in = torch.cat([torch.ones_like(source[:, :1]), source[:, :-1]], 1)
-    torch.manual_seed(0)
-    losses = []
-    for _ in range(120):
-        _, loss = model(source, target_in, source)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 2

@@ -5,6 +5,7 @@ import hashlib
 import re
 import struct
 import unicodedata
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from model_core.assets import asset
 from model_core.errors import InputError
 from model_core.presets import open_model
 from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
-from model_core.tokenizers import default_tokenizer, ranks, tokenizer_in
+from model_core.tokenizers import default_tokenizer, tokenizer_in
 from model_core.tokenizers.ranks import ENCODINGS, named
-from model_core.vocabulary import load_ranks, save_ranks, token_bytes
+from model_core.vocabulary import load_ranks, token_bytes
 from tests.data_files import STORIES
 from tests.model_core.tiny import save
 from tests.model_core.vocabularies import (
@@ -54,9 +55,15 @@ TALES = asset("tokenizers", "tales-2048.tiktoken")
 # GPT-2's own
 
 
-@pytest.fixture(scope="module")
+@cache
+def byte_tokenizers() -> tuple[Tokenizer, ...]:
+    """Two whose pieces are of bytes."""
+    return default_tokenizer(50257), open_json(bpe_json())
+
+
+@pytest.fixture
 def gpt2() -> Tokenizer:
-    return default_tokenizer(50257)
+    return byte_tokenizers()[0]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_models_of_gpt2s_size_read_its_vocabulary_and_others_ids(tmp_path: Path)
 
 @given(TEXTS)
 def test_any_text_comes_back_from_bytes(text: str) -> None:
-    for tokenizer in (default_tokenizer(50257), open_json(bpe_json())):
+    for tokenizer in byte_tokenizers():
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
@@ -349,37 +356,6 @@ def test_llama3_tokenizer_model_is_read_as_ranks_and_begins_with_its_bos(tmp_pat
     assert tokenizer.token(2047 + 9) == "<|eot_id|>"
     assert tokenizer.token(2047 + 255) == "<|reserved_special_token_250|>"
     assert tokenizer.decode(tokenizer.encode(LINES[2])) == LINES[2]
-
-
-def encoding_file(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
-    """The tales vocabulary in place of an encoding's, which tests cannot download."""
-    encoding = ENCODINGS[name]
-    gap = min(encoding.special.values())
-    tokens = sorted(load_ranks(TALES).items(), key=lambda item: item[1])
-    step = {rank: rank if rank < gap else rank + 1 for _, rank in tokens}
-    path = folder / encoding.file
-    save_ranks({token: step[rank] for token, rank in tokens}, path)
-    known = ranks.Encoding(
-        encoding.file, hashlib.sha256(path.read_bytes()).hexdigest(), encoding.pattern, encoding.special
-    )
-    monkeypatch.setattr(ranks, "ENCODINGS", {**ENCODINGS, name: known})
-    return path
-
-
-@pytest.mark.parametrize("name", ["p50k_base", "cl100k_base", "o200k_base"])
-def test_encoding_is_read_from_the_folder_or_tiktokens_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    path = encoding_file(tmp_path, monkeypatch, name)
-    beside = named(name, 201_088, tmp_path)
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
-    url = f"https://openaipublic.blob.core.windows.net/encodings/{path.name}"
-    path.rename(cache / hashlib.sha1(url.encode()).hexdigest())
-    cached = named(name)
-    assert beside.encode(LINES[2]) == cached.encode(LINES[2])
-    assert cached.encode(END_OF_TEXT) == [ENCODINGS[name].special[END_OF_TEXT]]
 
 
 def test_encodings_cut_words_as_tiktoken_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
 from model_core.train import Progress, State, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 families = pytest.mark.parametrize("family", CONFIGS)
 
