@@ -5,6 +5,7 @@ The colours are chosen to stay apart under the common colour vision deficiencies
 colour, so that zero reads as empty in both themes; its lightness changes in one direction only.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from model_core.assets import asset
 from numpy.typing import NDArray
-from PySide6.QtCore import QDir, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
@@ -182,6 +183,9 @@ def apply(app: QApplication, scheme: Scheme | None = None) -> Theme:
 
 @cache
 def _prepare(app: QApplication) -> None:
+    # Under a style sheet widgets would keep the palette that they were born with.
+    app.setAttribute(Qt.ApplicationAttribute.AA_UseStyleSheetPropagationInWidgetStyles)
+    app.setStyle("Fusion")
     app.setStyleSheet(_STYLE_SHEET)
     app.styleHints().colorSchemeChanged.connect(_system_switched)
 
@@ -195,14 +199,17 @@ def _system_switched(scheme: Qt.ColorScheme) -> None:
 def _wear(app: QApplication, theme: Theme) -> None:
     global _current
     _current = theme
-    QDir.setSearchPaths("theme", [str(asset("icons", theme.name))])
     app.setPalette(_palette(theme))
     for kind in OUTLINED:
         app.setPalette(_outlined(theme), kind)  # type: ignore[arg-type]  # PySide takes text, its stubs bytes
-    # A new style reads the sheet and the palette anew and dresses every widget once; a new sheet would dress it once
-    # for every widget that it lies in.
-    app.setStyle("Fusion")
-    QToolTip.setPalette(app.palette())  # which the style has just given colours of its own
+    app.sendPostedEvents(None, QEvent.Type.ApplicationPaletteChange)
+    # What the sheet colours is kept with each widget until it is polished again. A new sheet or style would do that
+    # with all widgets, several times as long.
+    style = app.style()
+    for widget in app.allWidgets():
+        if any(widget.inherits(kind) for kind in _SHEETED):
+            style.polish(widget)
+    QToolTip.setPalette(app.palette())
     notifier.changed.emit(theme)
 
 
@@ -390,14 +397,13 @@ OUTLINED = ("QLineEdit", "QComboBox", "QAbstractSpinBox", "QAbstractButton", "QS
 
 
 def _outlined(theme: Theme) -> QPalette:
-    """For what Fusion draws an outline around: it makes that from the window's colour, 40 % darker."""
+    """For what Fusion draws an outline around: it makes that from the window's colour, 40 % darker, less so for a box."""
     palette = _palette(theme)
-    palette.setColor(QPalette.ColorRole.Window, QColor(theme.edge).lighter(140))
+    palette.setColor(QPalette.ColorRole.Window, QColor(theme.edge).lighter(130))
     return palette
 
 
-# Its colours are those of the palette, and its pictures those of the folder that "theme:" means at the time, so that
-# it stays the same when the theme does not.
+# Its colours are those of the palette, so that it stays the same when the theme does not.
 _STYLE_SHEET = """
     QToolTip { color: palette(tooltip-text); background: palette(tooltip-base); border: 1px solid palette(mid);
                 padding: 0.2em; }
@@ -407,15 +413,6 @@ _STYLE_SHEET = """
                             border-right: 1px solid palette(mid);
                             border-bottom: 1px solid palette(mid); padding: 0.2em 0.4em; }
     QTableCornerButton::section { background: palette(window); border: none; }
-    QCheckBox::indicator { width: 0.95em; height: 0.95em; border: 1px solid palette(placeholder-text);
-                            border-radius: 0.2em; background: palette(base); }
-    QCheckBox::indicator:checked { background: palette(accent); border-color: palette(accent);
-                                    image: url("theme:tick.svg"); }
-    QCheckBox::indicator:indeterminate { border-color: palette(accent);
-        background: qlineargradient(x1: 0, y1: 0, x2: 0, y2: 1, stop: 0 palette(base),
-            stop: 0.38 palette(base), stop: 0.39 palette(accent), stop: 0.61 palette(accent),
-            stop: 0.62 palette(base), stop: 1 palette(base)); }
-    QCheckBox::indicator:disabled { border-color: palette(mid); background: palette(window); }
     QScrollBar { background: transparent; }
     QScrollBar:horizontal { height: 0.75em; }
     QScrollBar:vertical { width: 0.75em; }
@@ -429,3 +426,6 @@ _STYLE_SHEET = """
                            border: 1px solid palette(accent);
                            border-radius: 0.2em; padding: 0.15em 0.25em; }
 """
+
+_SHEETED = frozenset(re.findall(r"^ *(Q\w+)", _STYLE_SHEET, re.MULTILINE))
+"""The kinds of widgets that the sheet speaks of."""

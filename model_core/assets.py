@@ -1,4 +1,4 @@
-"""Where the bundled files are: trained presets, lessons, icons, fonts. Imports neither torch nor Qt."""
+"""Where the bundled files are: trained presets, lessons, fonts. Imports neither torch nor Qt."""
 
 from pathlib import Path
 

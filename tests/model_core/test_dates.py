@@ -36,7 +36,7 @@ from model_core.recipe import Recipe
 from model_core.tokenizer import Tokenizer
 from model_core.train import train
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 days = st.dates(FIRST, LAST)
 ways = st.sampled_from(WAYS)

@@ -24,7 +24,7 @@ from model_core.run_files import DESCRIPTION
 from model_core.run_folder import RunFolder, done_in, held_out_in
 from tests.model_core import tiny
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 MOST_KB = 500_000
 # Half a second a case on a busy machine: the conftest's profiles say how many there are.
