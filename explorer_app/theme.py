@@ -397,7 +397,7 @@ OUTLINED = ("QLineEdit", "QComboBox", "QAbstractSpinBox", "QAbstractButton", "QS
 
 
 def _outlined(theme: Theme) -> QPalette:
-    """For what Fusion draws an outline around: it makes that from the window's colour, 40 % darker, less so for a box."""
+    """For what Fusion draws an outline around: it makes that from the window's colour, up to 40 % darker."""
     palette = _palette(theme)
     palette.setColor(QPalette.ColorRole.Window, QColor(theme.edge).lighter(130))
     return palette
