@@ -232,7 +232,7 @@ def unsealed() -> Files:
 def used_sealed(folder: Path) -> None:
     """The numbers are put into the header by somebody who knows how the checksum is made."""
     path = folder / "run" / STATE
-    with suppress(ValueError, TypeError, KeyError):
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         header, tensors = header_of(path.read_bytes())
         header["__metadata__"][NUMBERS] = (folder / NUMBERS_FILE).read_text("utf-8", "replace")
         text = json.dumps(header).encode()
