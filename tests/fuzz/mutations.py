@@ -125,7 +125,9 @@ def damaged_json(
     key = random.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
     raw = None
     kind = random.randrange(10)
-    if kind < 4:
+    if kind < 2:
+        holder[key] = random.choice(alike(holder[key]))
+    elif kind < 4:
         holder[key] = random.choice(VALUES)
     elif kind < 6:
         holder[key], raw = "@raw@", random.choice(RAW)
@@ -146,6 +148,18 @@ def damaged_json(
         return damaged_bytes(random, data)
     text = text.replace("@twice@", "")
     return (text if raw is None else text.replace('"@raw@"', raw)).encode("utf-8", "surrogatepass")
+
+
+def alike(said: Any) -> list[Any]:
+    """Values that may pass for one of the same kind, and be wrong further in."""
+    kinds = (
+        (bool,)
+        if isinstance(said, bool)
+        else (int, float)
+        if isinstance(said, int | float)
+        else (type(said),)
+    )
+    return [value for value in VALUES if type(value) in kinds] or VALUES
 
 
 def damaged_line_of_json(random: Random, data: bytes) -> bytes:

@@ -237,7 +237,7 @@ def used_sealed(folder: Path) -> None:
         header["__metadata__"][NUMBERS] = (folder / NUMBERS_FILE).read_text("utf-8", "replace")
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + tensors)
-    said = read_metadata(path).get(CHECKSUM)
+    said = read_metadata(path).get(CHECKSUM, "")
     with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
         used(folder, "float16")
 
