@@ -2,10 +2,12 @@
 
     python -m explorer_app.first_screen        asks the engine again and rewrites assets/first_screen.frames
 
-The file holds protocol frames: the scene with what to select, then one answer a frame. It is written by driving the
-window that will show it through its tabs, layers and steps while a real engine answers; what it asked for is kept.
+The file holds protocol frames: the scene with what to select, one answer a frame, and a checksum. It is written by
+driving the window that will show it through its tabs, layers and steps while a real engine answers; what it asked for
+is kept.
 """
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 from model_core.assets import asset
 from model_core.errors import InputError
-from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.protocol import Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, layer_of, query
 from model_core.regular_file import read_regular
 from numpy.typing import NDArray
@@ -46,25 +48,25 @@ def session_of(data: bytes) -> Session:
 
 
 def read(data: bytes) -> tuple[Scene, dict[str, int], dict[Query, Answer]]:
-    """Scene, selection and answers; of damaged frames the default scene and nothing to show."""
-    frames: list[Frame] = []
-    for frame in FrameReader().feed(data):
-        if isinstance(frame, BadFrame):
-            return SCENE, {}, {}
-        frames.append(frame)
-    try:
-        head, *rest = frames
-        scene = Scene.from_json(head.fields["scene"])
-        selection = {name: int(number) for name, number in head.fields["selection"].items()}
-        answers = {
-            query(frame.fields["query"]["kind"], **frame.fields["query"]["arguments"]): Answer(
-                frame.fields["facts"], frame.arrays
-            )
-            for frame in rest
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    """Scene, selection and answers; of anything but what `write` wrote the default scene and nothing to show."""
+    if data[-SEAL:] != seal(data[:-SEAL]):
         return SCENE, {}, {}
-    return scene, selection, answers
+    head, *rest, _ = (frame for frame in FrameReader().feed(data) if isinstance(frame, Frame))
+    answers = {
+        query(frame.fields["query"]["kind"], **frame.fields["query"]["arguments"]): Answer(
+            frame.fields["facts"], frame.arrays
+        )
+        for frame in rest
+    }
+    return Scene.from_json(head.fields["scene"]), dict(head.fields["selection"]), answers
+
+
+def seal(data: bytes) -> bytes:
+    """The frame behind all others: panels trust what the engine says, and so what is stored of it."""
+    return encode_bytes(Frame("seal", 0, {"sha256": hashlib.sha256(data).hexdigest()}))
+
+
+SEAL = len(seal(b""))
 
 
 def write(
@@ -76,9 +78,9 @@ def write(
         frame = encode_bytes(
             Frame("answer", 0, {"query": asked.to_json(), "facts": answer.facts}, answer.arrays)
         )
-        if len(data) + len(frame) <= limit:
+        if len(data) + len(frame) + SEAL <= limit:
             data += frame
-    return data
+    return data + seal(data)
 
 
 def induction(pattern: NDArray[Any], tokens: Sequence[int]) -> NDArray[np.float64]:

@@ -89,7 +89,7 @@ def quality(measured: Mapping[str, float]) -> str:
     }
     try:
         return ", ".join(said.format(measured[name]) for name, said in words.items() if name in measured)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
 
 

@@ -24,8 +24,9 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from inspect import signature
 from typing import Any, BinaryIO
 
 # A spinning OpenMP thread beside any busy process makes a pass 20 times slower; read when torch is first imported.
@@ -52,6 +53,8 @@ from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
 from model_core.role_list import roles_of
+from model_core.schema import shown
+from model_core.schema import value as fit
 from model_core.stamp import stamp
 from model_core.steps import pack
 from model_core.tokenizer import IdTokenizer, Tokenizer
@@ -179,7 +182,7 @@ class Engine:
             return
         try:
             with memory_errors("this view"), torch.inference_mode():
-                answer = QUESTIONS[kind](context, **arguments)
+                answer = QUESTIONS[kind](context, **fitting(kind, arguments))
             self.send(Frame("answer", id, {"query": asked, "facts": answer.facts}, answer.arrays))
         except InputError as error:
             self.fail(id, error.window, asked)
@@ -383,10 +386,19 @@ def prefix_of(scene: Scene, loaded: Loaded) -> tuple[int, ...]:
     return loaded.tokenizer.prefix if scene.special else ()
 
 
-def number(value: Any, count: int, what: str) -> int:
+def fitting(kind: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a query in the types that its answer takes. InputError for others."""
+    _, *takes = signature(QUESTIONS[kind]).parameters.values()
+    known = {one.name: one for one in takes}
+    if others := [name for name in said if name not in known]:
+        raise InputError(f"{kind}: there is no {shown(others[0])}; there are {', '.join(known) or 'none'}")
+    if missing := [name for name, one in known.items() if one.default is one.empty and name not in said]:
+        raise InputError(f"{kind}: no '{missing[0]}' is said")
+    return {name: fit(f"{kind}: '{name}'", one, known[name].annotation) for name, one in said.items()}
+
+
+def number(value: int, count: int, what: str) -> int:
     """A layer, head or token of a query; InputError where there is none of that number."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{what} {value!r} is not a whole number")
     if wrong := beyond(value, count, what):
         raise InputError(f"query: {wrong}")
     return value

@@ -12,23 +12,27 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from model_core.errors import InputError
 from model_core.json_file import json_value
 from model_core.regular_file import is_there
-from model_core.schema import Count, record, shown
+from model_core.schema import Count, Within, record, shown
 from model_core.writing import write_text
 
 FILE = "growth.json"
 STEPS = "steps"
 MOST_BYTES = 16 << 20  # of FILE: a hundred steps of a thousand heads take 5 MB
 
-Table = list[list[float]]
+SCORES = ("previous", "induction", "duplicate")  # of a head, as scores.py measures them
+
+Score = Annotated[float, Within(lambda x: 0 <= x <= 1, "a score from 0 to 1")]
+Table = list[list[Score]]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A step that was kept: how many tokens were seen until then, and each score of every head, [L H]."""
+    """A step that was kept: how many tokens were seen until then, and each of SCORES of every head, [L H]."""
 
     step: Count
     tokens: Count
@@ -78,6 +82,10 @@ def moments(folder: Path) -> list[Moment]:
         raise InputError(f"{file} is {shown(told)}, not a list")
     found = [record(Moment, one, f"{file}: entry {n}") for n, one in enumerate(told)]
     for n, moment in enumerate(found):
+        if others := [name for name in moment.scores if name not in SCORES]:
+            raise InputError(
+                f"{file}: entry {n} has the scores {shown(others[0])}; there are {', '.join(SCORES)}"
+            )
         if shapes(moment) != shapes(found[0]) or None in shapes(moment).values():
             raise InputError(f"{file}: entry {n} does not have a score for every head, as the first has")
     if len({moment.step for moment in found}) < len(found):

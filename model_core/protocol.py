@@ -213,7 +213,7 @@ class _Header:
 
 def _read_header(text: bytearray, payload: int) -> _Header | BadFrame:
     try:
-        header = json.loads(text.decode(), parse_constant=_reject_constant)
+        header = json.loads(text.decode(), parse_constant=_reject, parse_float=_finite)
     except (ValueError, RecursionError):
         return BadFrame("the header is not JSON", None)
     if not isinstance(header, dict):
@@ -261,8 +261,14 @@ def _short(value: object) -> str:
     return text if len(text) <= 100 else text[:99] + "…"
 
 
-def _reject_constant(word: str) -> NoReturn:
+def _reject(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
+
+
+def _finite(word: str) -> float:
+    """1e999 is spelled as JSON spells numbers, and is infinite all the same."""
+    number = float(word)
+    return number if math.isfinite(number) else _reject(word)
 
 
 def _nbytes(name: str, dtype: str, shape: Sequence[int]) -> int:

@@ -11,6 +11,7 @@ from model_core.schema import record
 
 AUTOCAST = ("float32", "bfloat16", "float16")
 EMBEDDING = 0.02  # the usual standard deviation of the first weights
+LARGEST = 1e30  # of a number that weights are multiplied by: float32 holds what comes of it
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Recipe:
             if getattr(self, name) < least:
                 raise InputError(f"the recipe's {name} is {getattr(self, name)}: it is to be {least} or more")
         for name in ("lr", "clip", "embedding", "gain"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"the recipe's {name} is {getattr(self, name)}, not a positive number")
+            if not 0 < getattr(self, name) < LARGEST:
+                raise InputError(
+                    f"the recipe's {name} is {getattr(self, name)}, not a positive number below {LARGEST:g}"
+                )
         if not 0 <= self.random_repeats <= 1:
             raise InputError(f"the recipe's random_repeats is {self.random_repeats}, not a share from 0 to 1")
         for name in ("warmup", "seed", "weight_decay"):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from model_core.errors import Cancelled, InputError
 from model_core.loss import next_token_loss
 from model_core.model import Model
 from model_core.recipe import Recipe, learning_rate
-from model_core.schema import Count, Duration, Measured
+from model_core.schema import Count, Duration, Measured, Share, Within, value
 from model_core.task import Batch, Task
 
 
@@ -197,8 +198,18 @@ def measured(model: Model, task: Task) -> float | None:
 
 # What AdamW keeps of a parameter.
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+Float32 = Annotated[
+    float, Within(lambda x: 0 <= x <= torch.finfo(torch.float32).max, "a number that float32 holds")
+]
+Steps = Annotated[int, Within(lambda n: 0 <= n < 2**31, "a number of steps")]
 # What float16 keeps of its gradients.
-SCALE = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
+SCALE: dict[str, Any] = {
+    "scale": Float32,
+    "growth_factor": Annotated[float, Within(lambda x: x > 1, "a factor above 1")],
+    "backoff_factor": Share,
+    "growth_interval": Steps,
+    "_growth_tracker": Steps,
+}
 RANDOM_BYTES = 1 << 14  # more than what any generator keeps
 
 
@@ -216,8 +227,10 @@ def check_state(state: State, device: torch.device, begins: Collection[int] = (0
 
     begins  the steps after which a phase begins, with an optimiser that has no moments yet
     """
-    if state.scale and state.scale.keys() != SCALE:
+    if state.scale and state.scale.keys() != SCALE.keys():
         raise InputError("what it says of the scale of gradients is not whole")
+    for name, number in state.scale.items():
+        value(f"the scale of gradients: '{name}'", number, SCALE[name])
     if state.step not in begins and not state.moments and not state.scale:
         raise InputError(f"it is of step {state.step}, but has no moments")
     for kind in {"cpu", device.type} & {"cpu", *state.random}:
@@ -244,7 +257,7 @@ def remember(
     state.random = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
         state.random[device.type] = getattr(torch, device.type).get_rng_state(*numbered(device))
-    state.scale = {name: float(value) for name, value in scaler.state_dict().items()}
+    state.scale = {name: float(number) for name, number in scaler.state_dict().items()}
 
 
 def restore(
@@ -269,7 +282,7 @@ def restore(
     if state.scale and scaler.is_enabled():
         integral = {"growth_interval", "_growth_tracker"}
         scaler.load_state_dict(
-            {name: int(value) if name in integral else value for name, value in state.scale.items()}
+            {name: int(number) if name in integral else number for name, number in state.scale.items()}
         )
 
 

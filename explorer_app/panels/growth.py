@@ -43,6 +43,11 @@ def best(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[tuple[i
     return flat.max(-1), heads
 
 
+def curves(growth: Answer) -> list[str]:
+    """The scores of a training that have a curve."""
+    return [name for name in CURVES if name in growth["scores"]]
+
+
 def curve_words(name: str) -> str:
     """What a curve is called."""
     return {"previous": tr("previous"), "induction": tr("induction")}[name]
@@ -58,7 +63,7 @@ def step_words(growth: Answer, index: int) -> str:
 def heads_words(growth: Answer, index: int) -> str:
     """The best head of each score at a step, as links that name it: "0.95 by L0 H1"."""
     parts = []
-    for name in CURVES:
+    for name in curves(growth):
         scores, heads = best(growth[name])
         layer, head = heads[index]
         parts.append(
@@ -179,8 +184,8 @@ class Growth(Panel):
         steps, index = growth["steps"], growth["steps"].index(growth["step"])
         self.plot.show_series(
             [
-                Series(curve_words(name), best(growth[name])[0].round(2), role)
-                for name, role in CURVES.items()
+                Series(curve_words(name), best(growth[name])[0].round(2), CURVES[name])
+                for name in curves(growth)
             ],
             [f"{step:,}" for step in steps],
             describe=lambda n: f"{steps[n]:,}",

@@ -143,6 +143,16 @@ def test_a_damaged_file_leaves_the_default_scene_and_nothing_to_show(damage: str
     assert session.run is None
 
 
+def test_any_damage_of_what_was_stored_leaves_the_default_scene_and_nothing_to_show() -> None:
+    whole = write(Scene("other", "x"), {"layer": 1}, {RUN: Answer({"tokens": [1]}, {"z": np.zeros(9)})})
+    assert read(whole)[0].model == "other"
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        assert read(bytes(damaged)) == (first_screen.SCENE, {}, {})
+        assert read(whole[:at]) == (first_screen.SCENE, {}, {})
+
+
 def test_a_missing_file_leaves_the_default_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_screen, "FILE", "nowhere.frames")
     assert first_screen.load().scene == first_screen.SCENE

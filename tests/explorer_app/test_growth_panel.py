@@ -1,6 +1,7 @@
 """The growth panel: its slider and its curve lead the window through the training of a model."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,16 @@ def test_of_another_model_it_says_what_it_would_show_and_offers_one(qtbot: QtBot
         assert panel.sentence.isVisible()
         assert not panel.slider.isVisible()
         assert panel.open.isEnabled() == bool(session.greeting["growing"])
+
+
+def test_a_score_that_was_not_kept_has_no_curve(qtbot: QtBot, tmp_path: Path) -> None:
+    folder = growing(tmp_path / "mine")
+    kept = [replace(one, scores={"induction": one.scores["induction"]}) for one in growth.moments(folder)]
+    growth.write(folder, kept)
+    with on_screen(qtbot, Growth, str(folder), PROMPT, size=(270, 300)) as shown:
+        assert shown.panel.heads.text().startswith("induction")
+        assert "previous" not in shown.panel.heads.text()
+        assert shown.panel.plot.drawn_values("induction").shape == (4,)
 
 
 def test_it_applies_to_models_that_were_kept_on_the_way(shown: OnScreen[Growth]) -> None:

@@ -1,4 +1,4 @@
-"""How a file is damaged: as bytes, as the JSON in it, as an archive, as a header with a length before it.
+"""How a file is damaged: as bytes, as the JSON or TOML in it, as an archive, as headers with lengths before them.
 
 Every damage is drawn from the random numbers that it is given: the same seed damages alike.
 """
@@ -6,10 +6,14 @@ Every damage is drawn from the random numbers that it is given: the same seed da
 import io
 import json
 import re
+import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable
 from random import Random
 from typing import Any
+
+from model_core.protocol import MAGIC, prefix
 
 # Text that JSON's own writer does not write; it is put into the place of a marker.
 RAW = [
@@ -50,8 +54,12 @@ def mutated(random: Random, data: bytes) -> bytes:
             ways += [damaged_archive] * 2
         elif data[8:9] == b"{":
             ways += [damaged_header] * 3
+        elif data[:4] == MAGIC:
+            ways += [damaged_frames] * 4
         elif b"\n" in data and is_text(data):
             ways += [damaged_lines] * 3
+            if is_toml(data):
+                ways += [damaged_toml] * 3
         data = random.choice(ways)(random, data)
     return data
 
@@ -62,6 +70,13 @@ def is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return b"\0" not in data
+
+
+def is_toml(data: bytes) -> bool:
+    try:
+        return bool(toml(data))
+    except (ValueError, RecursionError):
+        return False
 
 
 def damaged_bytes(random: Random, data: bytes) -> bytes:
@@ -92,12 +107,17 @@ def damaged_bytes(random: Random, data: bytes) -> bytes:
     return bytes(found)
 
 
-def damaged_json(random: Random, data: bytes) -> bytes:
-    """A value somewhere inside replaced, dropped, doubled or renamed; a byte of what is no JSON any more."""
+def damaged_json(
+    random: Random,
+    data: bytes,
+    read: Callable[[bytes], Any] = json.loads,
+    write: Callable[[Any], str] = json.dumps,
+) -> bytes:
+    """A value somewhere inside replaced, dropped, doubled or renamed; of lines of JSON, in one of them."""
     try:
-        tree = json.loads(data)
+        tree = read(data)
     except (ValueError, RecursionError):
-        return damaged_bytes(random, data)
+        return damaged_line_of_json(random, data)
     holders = containers(tree)
     if not holders:
         return damaged_bytes(random, data)
@@ -106,7 +126,9 @@ def damaged_json(random: Random, data: bytes) -> bytes:
     key = random.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
     raw = None
     kind = random.randrange(10)
-    if kind < 4:
+    if kind < 2:
+        holder[key] = random.choice(alike(holder[key]))
+    elif kind < 4:
         holder[key] = random.choice(VALUES)
     elif kind < 6:
         holder[key], raw = "@raw@", random.choice(RAW)
@@ -122,11 +144,55 @@ def damaged_json(random: Random, data: bytes) -> bytes:
     else:
         holder.append(random.choice(VALUES))
     try:
-        text = json.dumps(tree)
+        text = write(tree)
     except (ValueError, RecursionError):
         return damaged_bytes(random, data)
     text = text.replace("@twice@", "")
     return (text if raw is None else text.replace('"@raw@"', raw)).encode("utf-8", "surrogatepass")
+
+
+def alike(said: Any) -> list[Any]:
+    """Values that may pass for one of the same kind, and be wrong further in."""
+    kinds = (
+        (bool,)
+        if isinstance(said, bool)
+        else (int, float)
+        if isinstance(said, int | float)
+        else (type(said),)
+    )
+    return [value for value in VALUES if type(value) in kinds] or VALUES
+
+
+def damaged_line_of_json(random: Random, data: bytes) -> bytes:
+    """One line of several damaged, each of which is JSON by itself; bytes, where they are none."""
+    lines = data.split(b"\n")
+    at = random.randrange(len(lines))
+    if len(lines) < 3 or lines[at][:1] != b"{":
+        return damaged_bytes(random, data)
+    return b"\n".join([*lines[:at], damaged_json(random, lines[at]), *lines[at + 1 :]])
+
+
+def damaged_toml(random: Random, data: bytes) -> bytes:
+    """As JSON is damaged. Each table becomes a line."""
+    return damaged_json(random, data, toml, toml_text)
+
+
+def toml(data: bytes) -> dict[str, Any]:
+    return tomllib.loads(data.decode())
+
+
+def toml_text(tree: dict[str, Any]) -> str:
+    return "".join(f"{json.dumps(name)} = {toml_value(said)}\n" for name, said in tree.items())
+
+
+def toml_value(said: Any) -> str:
+    if isinstance(said, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {toml_value(one)}" for name, one in said.items()) + "}"
+    if isinstance(said, list):
+        return f"[{', '.join(map(toml_value, said))}]"
+    if said is None:  # TOML has no such value
+        return "1979-05-27"
+    return json.dumps(said) if isinstance(said, str | bool) else repr(said)
 
 
 def containers(tree: Any) -> list[Any]:
@@ -148,12 +214,44 @@ def damaged_header(random: Random, data: bytes) -> bytes:
     return (said & ((1 << 64) - 1)).to_bytes(8, "little") + header + data[8 + size :]
 
 
+def damaged_frames(random: Random, data: bytes) -> bytes:
+    """Frames of the protocol, one of them damaged, dropped, doubled, moved, or with false lengths."""
+    frames, at, before = [], 0, len(prefix(0, 0))
+    while data[at : at + len(MAGIC)] == MAGIC and len(frames) < 10_000:
+        head, payload = at + before, int.from_bytes(data[at + 8 : at + 16], "little")
+        body = head + int.from_bytes(data[at + 4 : at + 8], "little")
+        at = body + payload
+        frames.append((data[head:body], data[body:at]))
+    if not frames:
+        return damaged_bytes(random, data)
+    one = random.randrange(len(frames))
+    header, content = frames[one]
+    lengths = None
+    kind = random.randrange(10)
+    if kind < 5:
+        frames[one] = damaged_json(random, header), content
+    elif kind == 5:
+        frames[one] = header, damaged_bytes(random, content)
+    elif kind == 6:
+        del frames[one]
+    elif kind == 7:
+        frames.insert(random.randrange(len(frames)), frames[one])
+    elif kind == 8:
+        frames.append(frames.pop(one))
+    else:
+        lengths = (random.choice(INTEGERS) & 0xFFFFFFFF, random.choice((0, len(content), *INTEGERS)))
+    pieces = [prefix(len(header), len(content)) + header + content for header, content in frames]
+    if lengths is not None:
+        pieces[one] = prefix(*lengths) + header + content
+    return b"".join(pieces)
+
+
 def damaged_archive(random: Random, data: bytes) -> bytes:
     """A zip file written anew with one member damaged, dropped, doubled, renamed, compressed or blown up."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
         return damaged_bytes(random, data)
     if not members:
         return damaged_bytes(random, data)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fuzz.formats import FORMATS, scratch
+from tests.fuzz.formats import FORMATS, lay, scratch
 from tests.fuzz.watch import watched
 from tests.fuzz.worker import valid
 
@@ -14,8 +14,7 @@ MORE_CASES = 800
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_damaged_can_be_used_as_long_as_it_is_whole(name: str) -> None:
     with scratch() as folder:
-        for file, content in valid(name).items():
-            (folder / file).write_bytes(content)
+        lay(valid(name), folder)
         FORMATS[name].use(folder)
 
 

@@ -122,7 +122,7 @@ def watched(cases: Iterable[tuple[str, int]]) -> dict[str, Found]:
                 of.counts[said] += 1
                 continue
             last = "".join(worker.told[-3:]).strip()[-300:]
-            if worker.process.poll() is not None or said.startswith(("hangs", "takes")):
+            if said.startswith(("hangs", "takes", "ends", "ended")):
                 worker.end()
                 worker = Worker()
             else:

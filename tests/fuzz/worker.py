@@ -20,13 +20,11 @@ def outcome(name: str, seed: int) -> str:
     """ "read", "refused", or what else came of it."""
     from model_core.errors import InputError
     from model_core.plain_text import one_line
-    from tests.fuzz.formats import FORMATS, scratch
+    from tests.fuzz.formats import FORMATS, lay, scratch
 
     format = FORMATS[name]
     with scratch() as folder:
-        for file, content in case(name, seed).items():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_bytes(content)
+        lay(case(name, seed), folder)
         try:
             format.use(folder)
         except InputError as error:

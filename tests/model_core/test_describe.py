@@ -129,6 +129,7 @@ def test_measures_are_words_and_those_that_are_none_say_nothing() -> None:
         == "99.80% of unseen dates right, alignment 95.7%"
     )
     assert describe.quality({}) == describe.quality({"exact": None}) == ""  # type: ignore[dict-item]
+    assert describe.quality({"exact": 10**400}) == ""
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"done": 3}', '{"run": {}}'])

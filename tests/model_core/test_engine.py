@@ -453,8 +453,23 @@ def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene
             {"site": "blocks.0.attn.q", "at": {"H": 4}},
             "query: there is no H 4; this model has Hs 0 to 3",
         ),
-        ("value", {"site": "blocks.0.attn.q", "at": {"H": 1.5}}, "H 1.5 is not a whole number"),
-        ("value", {"site": "blocks.0.attn.q", "at": {"H": True}}, "H True is not a whole number"),
+        (
+            "value",
+            {"site": "blocks.0.attn.q", "at": {"H": 1.5}},
+            "value: 'at' of H is 1.5, not a whole number",
+        ),
+        (
+            "value",
+            {"site": "blocks.0.attn.q", "at": {"H": True}},
+            "value: 'at' of H is True, not a whole number",
+        ),
+        ("value", {"site": {"H": 1}}, "value: 'site' is {'H': 1}, not text"),
+        ("value", {}, "value: no 'site' is said"),
+        ("value", {"site": "tokens", "SITE": "x"}, "value: there is no 'SITE'; there are site, at"),
+        ("next_token", {"k": "3"}, "next_token: 'k' is '3', not a whole number"),
+        ("overview", {"side": [3]}, "overview: 'side' is [3], not a whole number"),
+        ("inspect", {"site": "tokens", "at": "H"}, "inspect: 'at' is 'H', not an object"),
+        ("run", {"k": 3}, "run: there is no 'k'; there are none"),
         ("inspect", {"site": "tokens"}, "there is no site 'tokens' in this model"),
         ("overview", {"word": "patern"}, "there is no site 'blocks.0.attn.patern' in this model"),
         ("roles", {"on": "moon"}, "roles are measured on the prompt or on the probe, not on 'moon'"),
@@ -554,7 +569,7 @@ def test_memory_that_ran_out_is_no_fault_and_says_what_to_do(
     if where == "run":
         monkeypatch.setattr(engine, "Run", exhausted)
     else:
-        monkeypatch.setitem(QUESTIONS, "run", exhausted)
+        monkeypatch.setitem(QUESTIONS, "run", lambda context: exhausted())
     error = local(ask(1, llama, ("run", {})))[0].fields
     assert error["fault"] is False
     assert error["message"].startswith(f"this {where} needs more memory than is free: use a shorter prompt")

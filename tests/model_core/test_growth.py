@@ -71,6 +71,10 @@ def test_a_folder_whose_own_name_looks_like_a_step_is_opened_as_it_is(folder: Pa
     assert found[:2] == (str(twin), 16)
 
 
+def table(score: str = "0.5", name: str = "previous") -> str:
+    return f'{{"{name}": [[{score}]]}}'
+
+
 def entry(step: str = "1", tokens: str = "2", scores: str = '{"previous": [[0.5]]}') -> str:
     return f'{{"step": {step}, "tokens": {tokens}, "scores": {scores}}}'
 
@@ -92,13 +96,19 @@ def entry(step: str = "1", tokens: str = "2", scores: str = '{"previous": [[0.5]
         (f"[{entry(step='true')}]", "'step' is True, not a whole number"),
         (f"[{entry(tokens='1' + '0' * 400)}]", "'tokens' is 1000"),
         (
-            f"[{entry(scores=chr(123) + chr(34) + 'previous' + chr(34) + ': [[1e999]]' + chr(125))}]",
-            "is inf, not a number",
+            f"[{entry(scores=table('1e999'))}]",
+            "is inf, not a score from 0 to 1",
         ),
         (f"[{entry()}, {entry(step='2', scores='{}')}]", "entry 1 does not have a score for every head"),
         ('[{"step": 1, "tokens": 2, "scores": {"previous": [[0.5, 0.5], [0.5]]}}]', "score for every head"),
         ('[{"step": 1, "tokens": 2, "scores": {"previous": []}}]', "score for every head"),
         ('[{"step": 1, "tokens": 2, "scores": {"previous": [[]]}}]', "score for every head"),
+        (f"[{entry(scores=table('1e308'))}]", "is 1e+308, not a score from 0 to 1"),
+        (f"[{entry(scores=table('-0.1'))}]", "is -0.1, not a score from 0 to 1"),
+        (
+            f"[{entry(scores=table(name='steps'))}]",
+            "entry 0 has the scores 'steps'; there are previous, induction, duplicate",
+        ),
         (f"[{entry()}, {entry()}]", "has a step twice"),
         (
             '[{"step": 1, "tokens": 2, "scores": {}, "more": 1}]',

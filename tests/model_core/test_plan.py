@@ -93,6 +93,13 @@ def test_vocabulary_beside_the_file_gives_its_size(tmp_path: Path) -> None:
         ("steps = 7", "steps = true", "the recipe's steps is True, not a whole number"),
         ("steps = 7", "steps = 7\nspeed = 3", "the recipe has 'speed'; it may have steps, batch"),
         ("lr = 1", "lr = -1", "the recipe's lr is -1.0, not a positive number"),
+        ("lr = 1", "lr = 1e38", "the recipe's lr is 1e+38, not a positive number below 1e+30"),
+        ("lr = 1", "gain = 1e39", "the recipe's gain is 1e+39, not a positive number below 1e+30"),
+        (
+            "lr = 1",
+            "embedding = 1e300",
+            "the recipe's embedding is 1e+300, not a positive number below 1e+30",
+        ),
         ("lr = 1", 'autocast = "int8"', "the recipe's autocast is 'int8', not float32, bfloat16, float16"),
         ("lr = 1", "batch = 10\naccumulate = 4", "a batch of 10 rows cannot be cut into 4 equal parts"),
         ("[1, 2]", "[1, 0.5]", "the recipe's held_out is 0.5, not a whole number"),

@@ -270,6 +270,11 @@ UNUSABLE: dict[str, tuple[object, str, int | None]] = {
     "not JSON": (b"{'kind': 1}", "the header is not JSON", None),
     "NaN": (b'{"kind": "a", "id": 5, "fields": {"x": NaN}}', "the header is not JSON", None),
     "infinity": (b'{"kind": "a", "id": 5, "fields": {"x": -Infinity}}', "the header is not JSON", None),
+    "infinity as a number": (
+        b'{"kind": "a", "id": 5, "fields": {"x": 1e999}}',
+        "the header is not JSON",
+        None,
+    ),
     "too deep": (b"[" * 100_000, "the header is not JSON", None),
     "too many digits": (b'{"kind": "a", "id": ' + b"1" * 5000 + b"}", "the header is not JSON", None),
     "not an object": (b"[1, 2]", "the header is not a JSON object", None),

@@ -29,6 +29,15 @@ few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 
 RUN: dict[str, Any] = {"name": "tiny", "recipe": {"steps": 18, "held_out": [1, 2], "held_out_share": 0.0}}
 
+# What a training in float16 keeps of its gradients.
+SCALE = {
+    "scale": 65536.0,
+    "growth_factor": 2.0,
+    "backoff_factor": 0.5,
+    "growth_interval": 2000.0,
+    "_growth_tracker": 1.0,
+}
+
 
 def model() -> Any:
     return built(CONFIGS["llama"]).requires_grad_(True)
@@ -156,6 +165,25 @@ def test_missing_and_wrong_tensors_are_named(
         ("loss_sum", "low", "'loss_sum' is 'low', not a number"),
         ("scale", {"scale": 1.0}, "what it says of the scale of gradients is not whole"),
         ("scale", [1], "'scale' is [1], not an object"),
+        (
+            "scale",
+            SCALE | {"scale": 1e308},
+            "gradients: 'scale' is 1e+308, not a number that float32 holds",
+        ),
+        ("scale", SCALE | {"scale": -1}, "'scale' is -1.0, not a number that float32 holds"),
+        ("scale", SCALE | {"growth_factor": 1}, "'growth_factor' is 1.0, not a factor above 1"),
+        ("scale", SCALE | {"backoff_factor": 1.5}, "'backoff_factor' is 1.5, not a share from 0 to below 1"),
+        (
+            "scale",
+            SCALE | {"growth_interval": 2**64},
+            "is 1.8446744073709552e+19, not a number of steps",
+        ),
+        ("scale", SCALE | {"growth_interval": 2.5}, "'growth_interval' is 2.5, not a number of steps"),
+        (
+            "scale",
+            SCALE | {"_growth_tracker": 2**31},
+            "'_growth_tracker' is 2147483648.0, not a number of steps",
+        ),
         ("more", 1, "has 'more'; it may have step"),
         ("moments", {"a": 1}, "'moments' of a is 1"),
     ],
