@@ -1,6 +1,7 @@
 """What holds for every test: offline, quiet threads, no skip, no thread left behind."""
 
 import gc
+import importlib
 import itertools
 import os
 import threading
@@ -33,23 +34,36 @@ PROCESS_WIDE_THREADS = ("TMonitor",)
 @pytest.fixture(scope="module", autouse=True)
 def what_is_there_is_no_garbage() -> None:
     """What libraries and earlier tests left for good is no garbage: each test that looks for some goes past it."""
+    # The first tensor without values imports it, in the middle of a test otherwise.
+    importlib.import_module("torch._dynamo")
+
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a test needs is known of every test, so that a part of them can be run: exactly one marker says it."""
-    wrong = [
-        item.nodeid
-        for item in items
-        if len(MARKERS.intersection(mark.name for mark in item.iter_markers())) != 1
-    ]
+    """What a test needs is known of every test, so that a part of them can be run: exactly one marker says it.
+
+    A test's own goes before that of its file.
+    """
+    found = [_kinds(item) for item in items]
+    wrong = [item.nodeid for item, kinds in zip(items, found, strict=True) if len(kinds) != 1]
     if wrong:
         raise pytest.UsageError(
             f"{len(wrong)} tests do not have exactly one of the markers {', '.join(sorted(MARKERS))}: "
             + ", ".join(wrong[:10])
         )
+    for node in {node for item in items for node in item.listchain()}:
+        node.own_markers = [mark for mark in node.own_markers if mark.name not in MARKERS]
+    for item, (kind,) in zip(items, found, strict=True):
+        item.add_marker(kind)
+
+
+def _kinds(item: pytest.Item) -> set[str]:
+    """Which of the markers the test has, or else the nearest of what it lies in."""
+    found = ({mark.name for mark in node.own_markers} & MARKERS for node in reversed(item.listchain()))
+    return next(filter(None, found), set())
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,7 @@ def written(shown: OnScreen[NextToken]) -> list[str]:
     return found
 
 
+@pytest.mark.process
 def test_dates_writes_its_date_by_append_as_generate_does(
     dates: OnScreen[NextToken], capsys: pytest.CaptureFixture[str]
 ) -> None:

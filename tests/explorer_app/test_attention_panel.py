@@ -45,6 +45,7 @@ def shown(qtbot: QtBot, model: str) -> Iterator[OnScreen[Attention]]:
 
 
 @pytest.mark.parametrize("word", ["scores", "masked", "pattern"])
+@pytest.mark.process
 def test_what_is_drawn_equals_what_the_command_line_traces(
     word: str, shown: OnScreen[Attention], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

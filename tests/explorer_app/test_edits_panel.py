@@ -105,6 +105,7 @@ def shallow(tmp_path: Path) -> str:
     return tiny_checkpoint(tmp_path, GPT2)
 
 
+@pytest.mark.process
 def test_an_edit_is_suspended_and_says_why_where_another_model_has_no_place_for_it(
     shown: OnScreen[Edits], qtbot: QtBot, shallow: str, model: str
 ) -> None:

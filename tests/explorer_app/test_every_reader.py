@@ -161,6 +161,7 @@ names = st.sampled_from([*POINT, "event", "steps", "folder", "seconds_left", "he
     changes=st.dictionaries(names, anything, max_size=3),
     event=st.sampled_from(["begun", "progress", "saved"]),
 )
+@pytest.mark.process
 def test_any_line_is_taken_or_not(changes: dict[str, Any], event: str) -> None:
     running = Training()
     running.start(Spec(out="o", preset="p"))
@@ -171,6 +172,7 @@ def test_any_line_is_taken_or_not(changes: dict[str, Any], event: str) -> None:
 
 @few
 @given(changes=st.dictionaries(st.sampled_from(list(vars(Spec(out="")))), anything, max_size=3))
+@pytest.mark.process
 def test_any_value_is_a_spec_or_none(changes: dict[str, Any]) -> None:
     found = spec_of(json.loads(json.dumps(Spec(out="o").to_json() | changes)))
     assert found is None or training.Spec(**vars(found)).words()

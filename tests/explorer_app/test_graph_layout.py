@@ -134,6 +134,7 @@ def owner(plan: Plan, folded: set[str]) -> dict[str, str]:
 
 
 @given(folded_plans())
+@pytest.mark.process
 def test_boxes_are_apart_or_one_inside_the_other(case: tuple[Plan, set[str]]) -> None:
     plan, folded = case
     layout = plan.layout(folded)
@@ -147,6 +148,7 @@ def test_boxes_are_apart_or_one_inside_the_other(case: tuple[Plan, set[str]]) ->
 
 
 @given(folded_plans())
+@pytest.mark.process
 def test_every_site_is_shown_once_by_its_own_box_or_a_folded_one(case: tuple[Plan, set[str]]) -> None:
     plan, folded = case
     layout = plan.layout(folded)
@@ -159,6 +161,7 @@ def test_every_site_is_shown_once_by_its_own_box_or_a_folded_one(case: tuple[Pla
 
 
 @given(folded_plans())
+@pytest.mark.process
 def test_every_edge_points_down_and_is_drawn_without_a_break(case: tuple[Plan, set[str]]) -> None:
     plan, folded = case
     layout, own = plan.layout(folded), owner(plan, folded)
@@ -184,6 +187,7 @@ def test_every_edge_points_down_and_is_drawn_without_a_break(case: tuple[Plan, s
 
 
 @given(folded_plans())
+@pytest.mark.process
 def test_no_line_crosses_a_box_or_a_title(case: tuple[Plan, set[str]]) -> None:
     plan, folded = case
     layout = plan.layout(folded)
@@ -197,6 +201,7 @@ def test_no_line_crosses_a_box_or_a_title(case: tuple[Plan, set[str]]) -> None:
 
 
 @given(folded_plans(), st.data())
+@pytest.mark.process
 def test_folding_a_box_moves_nothing_sideways_and_nothing_above(
     case: tuple[Plan, set[str]], data: st.DataObject
 ) -> None:
@@ -218,6 +223,7 @@ def test_folding_a_box_moves_nothing_sideways_and_nothing_above(
 
 
 @given(folded_plans(), st.booleans())
+@pytest.mark.process
 def test_the_room_for_a_text_below_a_leaf_is_free_of_other_boxes(
     case: tuple[Plan, set[str]], shared: bool
 ) -> None:
@@ -232,6 +238,7 @@ def test_the_room_for_a_text_below_a_leaf_is_free_of_other_boxes(
 
 
 @given(graphs())
+@pytest.mark.process
 def test_equal_graphs_have_equal_layouts(graph: nx.DiGraph) -> None:
     assert Plan(graph, width_of).layout(()) == Plan(graph.copy(), width_of).layout(())
 

@@ -92,6 +92,7 @@ def test_a_click_on_a_folded_block_selects_its_layer(shown: OnScreen[ModelGraph]
     assert kinds(panel.view)["blocks.2"] == "open"
 
 
+@pytest.mark.process
 def test_the_present_step_is_lit_and_in_sight_wherever_it_is(shown: OnScreen[ModelGraph]) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     for step, site in enumerate(session.sites):

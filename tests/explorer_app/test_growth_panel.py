@@ -36,6 +36,7 @@ def shown(qtbot: QtBot, folder: str) -> Iterator[OnScreen[Growth]]:
         yield shown
 
 
+@pytest.mark.process
 def test_the_slider_has_a_stop_for_every_step_and_the_model_itself_is_the_last(
     shown: OnScreen[Growth], folder: str
 ) -> None:
@@ -50,6 +51,7 @@ def test_the_slider_has_a_stop_for_every_step_and_the_model_itself_is_the_last(
     assert shown.session.scene.model == folder
 
 
+@pytest.mark.process
 def test_every_step_shows_the_numbers_of_its_own_weights(shown: OnScreen[Growth], folder: str) -> None:
     for index, step in enumerate(GROWN):
         shown.panel.go_to(index)
@@ -151,6 +153,7 @@ def test_what_is_wanted_of_a_step_is_asked_for_at_once(shown: OnScreen[Growth], 
     assert GROWTH in panel.wanted()
 
 
+@pytest.mark.process
 def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
     qtbot: QtBot, model: str, folder: str
 ) -> None:

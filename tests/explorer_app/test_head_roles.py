@@ -80,6 +80,7 @@ def test_no_role_asks_for_nothing_and_shows_the_maps_alone(shown: OnScreen[Atten
     assert shown.panel.grid.describe(0, 1) == "layer 0, head 1"
 
 
+@pytest.mark.process
 def test_sorted_heads_are_the_same_heads_in_another_place(shown: OnScreen[Attention]) -> None:
     panel = shown.panel
     choose(shown, "first")
@@ -123,6 +124,7 @@ def test_marks_of_edits_stay_with_their_heads(shown: OnScreen[Attention]) -> Non
     assert shown.panel.grid._marks == {divmod(place, 4): "✕"}
 
 
+@pytest.mark.process
 def test_across_two_texts_only_roles_that_make_sense_are_offered(qtbot: QtBot, tmp_path: Path) -> None:
     with on_screen(qtbot, Attention, save(tmp_path, "seq2seq"), "The cat saw the cat") as shown:
         bar = shown.panel.roles
@@ -143,6 +145,7 @@ def test_across_two_texts_only_roles_that_make_sense_are_offered(qtbot: QtBot, t
         assert bar.role.count() == len(ROLES) + 1
 
 
+@pytest.mark.process
 def test_what_was_chosen_returns_with_a_model_that_it_can_be_asked_of(
     shown: OnScreen[Attention], tmp_path: Path, model: str
 ) -> None:

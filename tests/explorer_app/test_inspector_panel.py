@@ -50,6 +50,7 @@ def headers(panel: Inspector, orientation: Qt.Orientation) -> list[str]:
 
 
 @pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
+@pytest.mark.process
 def test_the_table_of_every_site_is_the_runs_tensor(qtbot: QtBot, tmp_path: Path, config: object) -> None:
     model = tiny_checkpoint(tmp_path, config)  # type: ignore[arg-type]
     run = run_of(model)
@@ -218,6 +219,7 @@ def test_the_tokens_are_shown_with_their_ids(shown: OnScreen[Inspector]) -> None
     assert panel.tabs.isTabVisible(1)
 
 
+@pytest.mark.process
 def test_it_fits_a_column_of_300(shown: OnScreen[Inspector]) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     for site in session.sites:

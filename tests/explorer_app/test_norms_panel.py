@@ -49,6 +49,7 @@ def residual(model: str, site: str) -> torch.Tensor:
     return trace[site][0]
 
 
+@pytest.mark.process
 def test_the_rms_drawn_is_the_formula_written_out(shown: OnScreen[Norms], model: str) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     session.go_to("blocks.2.norm1.out")
@@ -64,6 +65,7 @@ def test_the_rms_drawn_is_the_formula_written_out(shown: OnScreen[Norms], model:
     assert "√(mean of x² + 1e-05)" in panel.formula.text()
 
 
+@pytest.mark.process
 def test_the_mean_and_variance_drawn_are_the_formula_written_out(qtbot: QtBot, tmp_path: Path) -> None:
     model = tiny_checkpoint(tmp_path, GPT2)
     with on_screen(qtbot, Norms, model, PROMPT) as shown:
@@ -84,6 +86,7 @@ def test_the_mean_and_variance_drawn_are_the_formula_written_out(qtbot: QtBot, t
         assert named.startswith("token 3 ")
 
 
+@pytest.mark.process
 def test_the_chooser_moves_the_step_and_the_layer(shown: OnScreen[Norms]) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     names = [panel.chooser.itemText(i) for i in range(panel.chooser.count())]
@@ -94,6 +97,7 @@ def test_the_chooser_moves_the_step_and_the_layer(shown: OnScreen[Norms]) -> Non
     assert panel.chooser.currentText() == "blocks.2.norm2"
 
 
+@pytest.mark.process
 def test_a_click_on_a_token_locks_it_and_pointing_previews_its_vectors(shown: OnScreen[Norms]) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     panel.tokens.clicked.emit(2)

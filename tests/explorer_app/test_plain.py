@@ -149,6 +149,7 @@ def is_ours(node: ast.expr, maker: str) -> bool:
 COLOURED = {"theme.py": {"QToolTip"}}  # it says no words
 
 
+@pytest.mark.process
 def test_only_one_module_makes_labels_tooltips_and_messages_and_one_makes_choosers() -> None:
     breaches = []
     for path in sorted(APP.rglob("*.py")):

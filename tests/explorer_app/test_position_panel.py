@@ -51,6 +51,7 @@ def test_the_angles_drawn_are_position_times_frequency_within_a_turn(shown: OnSc
     assert panel.rotary.angles.painted_limits() == pytest.approx((0.0, 2 * math.pi))
 
 
+@pytest.mark.process
 def test_each_dial_shows_q_and_k_before_and_after_the_turn(shown: OnScreen[Position], model: str) -> None:
     panel, session, settle = shown.panel, shown.session, shown.settle
     session.select(layer=2, head=3, query=5, key=2)
@@ -71,6 +72,7 @@ def test_each_dial_shows_q_and_k_before_and_after_the_turn(shown: OnScreen[Posit
     assert panel.rotary.numbers.text(0, 2) == f"{query.before[0].real:.6g}"
 
 
+@pytest.mark.process
 def test_the_score_by_distance_passes_through_the_score_of_the_run(
     shown: OnScreen[Position], model: str
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_model_without_positions_is_said_to_have_none(shown: OnScreen[Position
     assert "nothing about positions" in panel.none.text()
 
 
+@pytest.mark.process
 def test_a_model_that_knows_positions_another_way_is_shown_its_own_way(qtbot: QtBot, tmp_path: Path) -> None:
     llama, gpt2 = tiny_checkpoint(tmp_path / "llama"), tiny_checkpoint(tmp_path / "gpt2", GPT2)
     with on_screen(qtbot, Position, llama, PROMPT) as shown:
@@ -143,6 +146,7 @@ def test_scores_depend_on_the_distance_alone() -> None:
         assert scores[1] == pytest.approx(0.5 * (turned_q * turned_k.conj()).real.sum())
 
 
+@pytest.mark.process
 def test_what_is_turned_is_the_norm_of_q_and_k_where_a_model_has_one(qtbot: QtBot, tmp_path: Path) -> None:
     model = tiny_checkpoint(tmp_path, QWEN3)
     with on_screen(qtbot, Position, model, PROMPT) as shown:
@@ -154,6 +158,7 @@ def test_what_is_turned_is_the_norm_of_q_and_k_where_a_model_has_one(qtbot: QtBo
         np.testing.assert_array_equal(key.before, pairs_of(k_norm[0, 1, 3].numpy()))
 
 
+@pytest.mark.process
 def test_a_formula_that_frequencies_do_not_follow_says_so(qtbot: QtBot, tmp_path: Path) -> None:
     said = []
     for factor in (1.0, 8.0):
@@ -163,6 +168,7 @@ def test_a_formula_that_frequencies_do_not_follow_says_so(qtbot: QtBot, tmp_path
     assert ["slow pairs turn even slower" in text for text in said] == [False, True]
 
 
+@pytest.mark.process
 def test_both_conventions_are_asked_for_only_when_looked_at_and_agree(
     shown: OnScreen[Position], model: str
 ) -> None:

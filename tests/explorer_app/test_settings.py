@@ -100,6 +100,7 @@ def test_nothing_else_reads_or_writes_settings() -> None:
 
 @many
 @given(data=st.binary(max_size=300))
+@pytest.mark.process
 def test_any_bytes_are_defaults(data: bytes, file: Path) -> None:
     file.write_bytes(data)
     found = Settings(file)
@@ -117,6 +118,7 @@ values = st.recursive(
 
 @many
 @given(said=st.dictionaries(st.sampled_from(sorted(to_json(KEPT))), values))
+@pytest.mark.process
 def test_any_json_is_read_and_what_is_read_can_be_kept(said: dict[str, Any], file: Path) -> None:
     file.write_text(json.dumps({"format": 1} | said))
     kept = Settings(file).kept
@@ -125,6 +127,7 @@ def test_any_json_is_read_and_what_is_read_can_be_kept(said: dict[str, Any], fil
 
 @many
 @given(byte=st.integers(0, 4000), bit=st.integers(0, 7))
+@pytest.mark.process
 def test_a_flipped_bit_takes_nothing_with_it_but_what_it_hit(byte: int, bit: int, file: Path) -> None:
     whole = bytearray(json.dumps(to_json(KEPT)).encode())
     whole[byte % len(whole)] ^= 1 << bit

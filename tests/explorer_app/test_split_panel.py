@@ -117,6 +117,7 @@ def test_a_token_that_nothing_was_merged_into_says_so() -> None:
     assert titles_of(split) == ("", "")
 
 
+@pytest.mark.process
 def test_both_themes_draw_the_chosen_token_in_the_colour_of_queries(
     shown: OnScreen[WhyThisSplit], qapp: QApplication
 ) -> None:

@@ -42,6 +42,7 @@ def shown(qtbot: QtBot, two_stacks: str) -> Iterator[OnScreen[ThreeViews]]:
         yield shown
 
 
+@pytest.mark.process
 def test_each_view_draws_what_the_model_computed(shown: OnScreen[ThreeViews], two_stacks: str) -> None:
     loaded = open_model(two_stacks)
     run = Run(loaded.model, loaded.tokenizer.encode(SOURCE), target=loaded.tokenizer.encode(TARGET))
@@ -187,6 +188,7 @@ def test_the_panel_is_for_models_with_several_kinds_of_attention() -> None:
     assert ThreeViews.applies(two_texts())
 
 
+@pytest.mark.process
 def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_attention(
     qtbot: QtBot, model: str, two_stacks: str
 ) -> None:
@@ -211,6 +213,7 @@ def test_the_tab_is_there_only_while_the_model_on_screen_has_several_kinds_of_at
         assert dock.isHidden()
 
 
+@pytest.mark.process
 def test_a_tab_that_was_closed_stays_closed(qtbot: QtBot, two_stacks: str) -> None:
     with window_on_screen(two_stacks, SOURCE) as window:
         dock = window.docks["three_views"]
@@ -221,6 +224,7 @@ def test_a_tab_that_was_closed_stays_closed(qtbot: QtBot, two_stacks: str) -> No
         assert dock.view_action.isVisible()
 
 
+@pytest.mark.process
 def test_a_picture_of_the_panel_alone(qtbot: QtBot, two_stacks: str, tmp_path: Path) -> None:
     from PySide6.QtCore import QSize
 

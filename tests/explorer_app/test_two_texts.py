@@ -172,6 +172,7 @@ def attention(qtbot: QtBot, two_stacks: str) -> Iterator[OnScreen[Attention]]:
         yield shown
 
 
+@pytest.mark.process
 def test_the_attention_panel_shows_each_kind_that_is_chosen(
     attention: OnScreen[Attention], two_stacks: str
 ) -> None:
@@ -200,6 +201,7 @@ def test_the_stepper_takes_the_attention_panel_to_cross_attention(attention: OnS
     assert attention.session.selection.layer == 2
 
 
+@pytest.mark.process
 def test_the_buttons_edit_the_kind_in_focus(attention: OnScreen[Attention]) -> None:
     panel = attention.panel
     attention.select(stack="cross", layer=1, head=2)
@@ -238,6 +240,7 @@ def test_the_map_of_another_kind_of_attention_is_another_question() -> None:
 # The mask
 
 
+@pytest.mark.process
 def test_where_there_is_no_mask_the_panel_says_so_and_offers_no_switch(qtbot: QtBot, two_stacks: str) -> None:
     with on_screen(qtbot, Mask, two_stacks, SOURCE) as shown:
         for stack, reason in (("encoder", "reads the whole source at once"), ("cross", "known to its end")):
@@ -272,6 +275,7 @@ def test_a_switch_says_what_it_takes_away() -> None:
 
 
 @pytest.mark.parametrize(("module", "text"), [("encoder.blocks.1.norm2", 0), ("decoder.blocks.1.norm3", 1)])
+@pytest.mark.process
 def test_the_tutorials_layer_norm_is_shown_as_it_is_written(
     module: str, text: int, qtbot: QtBot, two_stacks: str
 ) -> None:
@@ -336,6 +340,7 @@ def test_computed_positions_are_told_from_learned_ones() -> None:
     assert table_words(run, 0, True, (5, 48)).startswith("A learned vector")
 
 
+@pytest.mark.process
 def test_the_position_table_is_that_of_the_longer_text(qtbot: QtBot, two_stacks: str) -> None:
     with on_screen(qtbot, Position, two_stacks, SOURCE) as shown:
         shown.change(target=TARGET)
@@ -488,6 +493,7 @@ def test_the_decoder_stands_below_the_encoder_with_its_text_between_them(
             assert above.bottom < below.y
 
 
+@pytest.mark.process
 def test_a_picture_says_what_the_decoder_reads_and_which_attention_is_looked_at(
     two_stacks: str, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -501,6 +507,7 @@ def test_a_picture_says_what_the_decoder_reads_and_which_attention_is_looked_at(
     assert (arguments.target, arguments.stack) == ("t", "cross")
 
 
+@pytest.mark.process
 def test_an_attention_or_a_panel_that_a_model_does_not_have_is_said(
     two_stacks: str, model: str, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -197,6 +197,7 @@ def test_a_series_that_does_not_match_the_labels_is_refused(plot: SeriesPlot) ->
         plot.drawn_values("unknown")
 
 
+@pytest.mark.process
 def test_switching_the_theme_repaints(plot: SeriesPlot, qapp: QApplication) -> None:
     theme.apply(qapp, "dark")
     image = plot.grab().toImage()

@@ -79,6 +79,7 @@ print("all right")
 """
 
 
+@pytest.mark.process
 def test_at_twice_the_scale_clicks_hit_and_pictures_have_every_device_pixel() -> None:
     environment = {**os.environ, "QT_SCALE_FACTOR": "2", "QT_QPA_PLATFORM": "offscreen"}
     result = subprocess.run(

@@ -64,6 +64,7 @@ def test_every_cell_of_every_map_has_exactly_the_colour_of_its_value(grid: Thumb
                 assert image.pixelColor(at.toPoint()).name() == name_of(values[layer, head, row, col])
 
 
+@pytest.mark.process
 def test_no_colour_is_painted_that_no_value_has(grid: ThumbnailGrid) -> None:
     show(grid, np.eye(SIZE, dtype=np.float32)[None, None].repeat(LAYERS, 0).repeat(HEADS, 1))
     image = grid.image()
@@ -96,6 +97,7 @@ def test_fitting_keeps_the_largest_value_and_invents_none(t: int, s: int, height
     assert set(small.ravel().tolist()) <= set(values.ravel().tolist())
 
 
+@pytest.mark.process
 def test_a_single_bright_cell_survives_in_a_map_larger_than_its_place(grid: ThumbnailGrid) -> None:
     values = np.zeros((LAYERS, HEADS, 256, 256), np.float32)
     values[1, 3, 200, 77] = 1.0

@@ -466,6 +466,7 @@ def opens_or_says_why(folder: Path) -> None:
 
 @any_folder
 @given(data=st.data())
+@pytest.mark.process
 def test_any_value_of_any_config_key_gives_a_model_or_one_line(either: Path, data: st.DataObject) -> None:
     original = (either / CONFIG).read_text()
     config = json.loads(original)
@@ -491,6 +492,7 @@ def test_any_damage_of_the_header_gives_a_model_or_one_line(either: Path, data: 
 
 @any_folder
 @given(data=st.data())
+@pytest.mark.process
 def test_any_entry_of_the_header_gives_a_model_or_one_line(folder: Path, data: st.DataObject) -> None:
     original = (folder / WEIGHTS).read_bytes()
     end = 8 + int.from_bytes(original[:8], "little")

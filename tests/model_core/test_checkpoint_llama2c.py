@@ -94,6 +94,7 @@ def test_stories260k_is_recognised_with_its_tokenizer(stories: Loaded) -> None:
     assert (stories.tokenizer.name, stories.tokenizer.vocab_size) == ("tok512", 512)
 
 
+@pytest.mark.process
 def test_greedy_story_is_the_one_that_llama2c_documents(stories: Loaded) -> None:
     tokens = [BOS, *generate(stories.model, [BOS], 200, Sampling(temperature=0), stop=BOS)]
     text = stories.tokenizer.decode(tokens)
@@ -197,6 +198,7 @@ def test_config_that_the_header_says_otherwise_is_refused(tmp_path: Path) -> Non
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
+@pytest.mark.process
 def test_any_header_gives_a_model_or_one_line(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -219,6 +219,7 @@ JSON = st.none() | st.booleans() | st.integers(-2, 2**40) | st.floats() | st.tex
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(key=st.sampled_from([*PARAMS, "ffn_dim_multiplier", "rope_theta", "max_seq_len", "moe"]), value=JSON)
+@pytest.mark.process
 def test_any_params_give_a_model_or_one_line(key: str, value: object, written: Path) -> None:
     (written / "params.json").write_text(json.dumps({**PARAMS, key: value}))
     message = ""

@@ -259,6 +259,7 @@ def test_unknown_dtype_is_not_saved(folder: Path) -> None:
         save(folder, model_of(LLAMA), dtype="int8")
 
 
+@pytest.mark.process
 def test_every_family_is_saved_and_opened(tmp_path: Path) -> None:
     for name, config in CONFIGS.items():
         save(tmp_path / name, model_of(config))

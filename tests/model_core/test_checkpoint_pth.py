@@ -364,6 +364,7 @@ few = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scop
 
 @few
 @given(data=st.data())
+@pytest.mark.process
 def test_any_damage_gives_a_model_or_one_line(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

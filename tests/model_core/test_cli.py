@@ -37,7 +37,7 @@ from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The cat sat on the mat"
@@ -66,6 +66,7 @@ def traced(out: Path, *arguments: str) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 @families
+@pytest.mark.process
 def test_trace_holds_every_site_of_the_run_bit_for_bit(
     models: dict[str, str], out: Path, family: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_trace_holds_every_site_of_the_run_bit_for_bit(
 
 
 @families
+@pytest.mark.process
 def test_trace_equals_what_the_window_is_told(models: dict[str, str], out: Path, family: str) -> None:
     tensors, about = traced(out, "--model", models[family], "--prompt", PROMPT)
     told: list[Frame] = []
@@ -120,6 +122,7 @@ def test_trace_holds_the_sites_that_were_asked_for(models: dict[str, str], out: 
     assert tensors.keys() == about["dims"].keys() == {"blocks.1.attn.pattern", "logits"}
 
 
+@pytest.mark.process
 def test_tokens_and_a_file_stand_in_for_the_prompt(models: dict[str, str], out: Path, tmp_path: Path) -> None:
     model = ["--model", models["gpt2"], "--sites", "logits"]
     by_text, about = traced(out, *model, "--prompt", PROMPT)
@@ -154,6 +157,7 @@ def test_trace_of_a_model_without_a_tokenizer_reads_ids(out: Path, tmp_path: Pat
     assert about["strings"] == ["5", "17", "3"]
 
 
+@pytest.mark.process
 def test_trace_replaces_the_file_whole_or_not_at_all(
     models: dict[str, str], out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +194,7 @@ def generated(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @families
+@pytest.mark.process
 def test_generate_prints_the_prompt_and_what_comes_after_it(
     models: dict[str, str], family: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +264,7 @@ def test_text_comes_as_it_is_made_and_no_character_in_parts(
     assert stdout.pieces == pieces
 
 
+@pytest.mark.process
 def test_cut_prompt_to_go_on_after_is_the_end_with_room_for_the_new_tokens(
     models: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,6 +331,7 @@ def preset(monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny"
 
 
+@pytest.mark.process
 def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
     preset: str, data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +375,7 @@ def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
     assert " bits per byte\n" in card
 
 
+@pytest.mark.process
 def test_evaluate_repeats_what_the_card_says(
     preset: str, data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -395,6 +403,7 @@ def test_evaluate_measures_the_documents_that_are_named(
     assert "held out" not in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_same_seed_trains_the_same_file(preset: str, data: list[str], tmp_path: Path) -> None:
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         arguments = ["--steps", "2", "--dtype", "bfloat16", "--seed", seed]
@@ -723,6 +732,7 @@ def test_fault_of_ours_is_no_wrong_input(models: dict[str, str], monkeypatch: py
         main(["generate", "--model", models["gpt2"], "--prompt", "a"])
 
 
+@pytest.mark.process
 def test_help_answers_without_loading_torch() -> None:
     code = (
         "import sys\n"
@@ -740,6 +750,7 @@ def test_help_answers_without_loading_torch() -> None:
     assert "usage: layerscope train" in done.stdout
 
 
+@pytest.mark.process
 def test_reader_that_goes_away_ends_the_command_quietly(models: dict[str, str]) -> None:
     process = subprocess.Popen(
         [

@@ -85,6 +85,7 @@ def test_positions_of_the_answer_are_those_of_its_digits() -> None:
     assert ["".join(iso[at] for at in positions) for positions in ANSWER.values()] == iso.split("-")
 
 
+@pytest.mark.process
 def test_no_text_has_two_answers() -> None:
     """Two ways of writing that make the same text of two days would be a question without an answer."""
     found: dict[str, str] = {}
@@ -130,6 +131,7 @@ def small() -> Model:
     return model
 
 
+@pytest.mark.process
 def test_nothing_is_padded_and_every_length_is_drawn(tokenizer: Tokenizer) -> None:
     task, seen = DatesTask(tokenizer, RECIPE), set()
     for step in range(40):
@@ -158,6 +160,7 @@ def test_spots_are_the_tokens_of_what_each_digit_comes_from(tokenizer: Tokenizer
     assert found == ["2024"] * 4 + ["March"] * 2 + ["7"] * 2
 
 
+@pytest.mark.process
 def test_small_model_learns_from_dates(tokenizer: Tokenizer) -> None:
     model, task, losses = small(), DatesTask(tokenizer, RECIPE), []
     before = task.held_out_loss(model)

@@ -63,6 +63,7 @@ def test_the_parameters_of_a_configuration_are_those_of_the_published_model(
         (["layers=100000000"], "choose fewer layers or heads"),
     ],
 )
+@pytest.mark.process
 def test_a_configuration_that_makes_no_model_is_said_so(config: list[str], words: str) -> None:
     size = describe.size("untrained:gpt2/124M", config, "cpu")
     assert size["parameters"] is None

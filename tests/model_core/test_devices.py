@@ -10,7 +10,7 @@ from model_core import devices
 from model_core.devices import Device, check, configure_threads, find, memory_errors, physical_cores
 from model_core.errors import InputError
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 
 def test_cpu_comes_first_and_says_its_memory() -> None:
@@ -147,6 +147,7 @@ def test_threads_are_the_physical_cores_unless_the_person_says_otherwise(
     assert asked == [3]
 
 
+@pytest.mark.process
 def test_thread_count_holds_in_a_fresh_process() -> None:
     code = (
         "import torch; from model_core.devices import configure_threads, physical_cores; configure_threads(); "

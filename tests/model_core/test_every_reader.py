@@ -166,6 +166,7 @@ OPENERS = {
 
 
 @pytest.mark.parametrize("package", ["model_core", "explorer_app"])
+@pytest.mark.process
 def test_nobody_else_opens_a_file_to_read_it(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

@@ -124,6 +124,7 @@ def test_any_config_json_is_read_or_refused(kind: str, data: st.DataObject, tmp_
 @pytest.mark.parametrize("family", ["llama", "mini", "gpt2", "qwen2", "seq2seq"])
 @readers
 @given(data=st.data())
+@pytest.mark.process
 def test_any_manifest_is_read_or_refused(family: str, data: st.DataObject, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("model")
     tiny.save(folder, family, tokenizer=None)
@@ -277,6 +278,7 @@ def test_any_description_of_a_training_is_read_or_refused(content: Any, tmp_path
 
 @readers
 @given(data=st.data())
+@pytest.mark.process
 def test_any_header_of_safetensors_is_read_or_refused(data: st.DataObject, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("model")
     tiny.save(folder, "llama", tokenizer=None)

@@ -193,6 +193,7 @@ def test_text_is_drawn_only_from_what_top_k_keeps(family: str) -> None:
         text.append(token)
 
 
+@pytest.mark.process
 def test_draws_follow_the_distribution() -> None:
     model, draws = tiny("llama"), 400
     sampling = Sampling(temperature=0.3, top_k=4)

@@ -45,6 +45,7 @@ def test_a_step_is_what_stands_after_the_last_at_sign(name: str, parts: tuple[st
     assert growth.split(name) == parts
 
 
+@pytest.mark.process
 def test_each_step_opens_as_it_was_and_the_last_is_the_model_itself(folder: Path) -> None:
     names = [open_model(f"{folder}@{step}").name for step in GROWN]
     assert names == [f"grown {step}" for step in GROWN]
@@ -202,6 +203,7 @@ def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:
     assert alone.fields["facts"]["steps"] == []
 
 
+@pytest.mark.process
 def test_training_keeps_the_model_at_the_steps_of_its_recipe(tmp_path: Path) -> None:
     described = {
         "family": "mini",

@@ -87,6 +87,7 @@ def test_what_a_library_does_not_raise_passes(error: BaseException) -> None:
         raise error
 
 
+@pytest.mark.process
 def test_a_panic_while_a_text_is_read_is_one_line_that_names_the_file() -> None:
     tokenizer = opened_json(tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT))
     assert len(tokenizer.encode("abc")) == 3
@@ -103,6 +104,7 @@ def test_a_long_prefix_of_pieces_is_refused_when_the_file_is_opened() -> None:
     )
 
 
+@pytest.mark.process
 def test_a_text_that_tiktoken_gives_up_on_is_one_line() -> None:
     assert "the tokenizer gpt2 cannot read this text: " in refused(
         lambda: default_tokenizer(50257).encode(" " * 1_000_000 + "x")

@@ -50,6 +50,7 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS)
+@pytest.mark.process
 def test_last_step_is_what_the_tokenizer_made(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     for position in range(len(ids)):

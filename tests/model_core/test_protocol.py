@@ -129,6 +129,7 @@ def test_any_chunking_reads_the_same(parts: list[bytes], cuts: list[int]) -> Non
 
 
 @given(st.lists(frames, max_size=5), st.lists(st.integers(0, 2**20), max_size=30))
+@pytest.mark.process
 def test_frames_in_a_row_all_come_back_however_they_are_cut(sent: list[Frame], cuts: list[int]) -> None:
     assert read(b"".join(map(encode_bytes, sent)), cuts) == [plain(frame) for frame in sent]
 
@@ -178,6 +179,7 @@ lengths = st.integers(0, 200) | st.integers(0, MAX_PAYLOAD)
 
 
 @given(headers, st.binary(max_size=64), st.tuples(lengths.filter(lambda n: n <= MAX_HEADER), lengths))
+@pytest.mark.process
 def test_false_lengths_cost_no_later_frame_and_make_none_wait(
     header: dict[str, Any], payload: bytes, lengths: tuple[int, int]
 ) -> None:

@@ -13,7 +13,7 @@ from model_core.families.llama import ffn_hidden
 from model_core.first_weights import initialise
 from model_core.model import Model
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 # Of the model cards and the weights themselves; a tied head counts once.
 COUNTS = {
@@ -64,6 +64,7 @@ def test_every_family_has_sizes_to_begin_from() -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
+@pytest.mark.process
 def test_published_size_passes_tokens_through(name: str, size: str) -> None:
     config = FAMILIES[name].published[size]
     model = empty_model(FAMILIES[name], config)
@@ -112,6 +113,7 @@ def untrained(seed: int, **changes: Any) -> Model:
 
 
 @torch.inference_mode()
+@pytest.mark.process
 def test_untrained_gpt2_is_the_same_for_the_same_seed_whatever_was_drawn_before() -> None:
     first = untrained(123)(torch.tensor([EVERY_EFFORT]))
     torch.rand(7)

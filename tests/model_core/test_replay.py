@@ -167,12 +167,14 @@ def test_empty_prompt_and_one_that_is_too_long_are_refused() -> None:
 
 
 @families
+@pytest.mark.process
 def test_shapes_of_sites_follow_the_length_of_the_prompt(family: str) -> None:
     model = tiny(family)
     for length in (1, 2, CONTEXT):
         assert list(Run(model, tokens(length)).sites.values()) == sites(model, length)
 
 
+@pytest.mark.process
 def test_the_graphs_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "MEASURED_MODELS", 2)
     monkeypatch.setattr(replay, "_measured", OrderedDict())

@@ -114,6 +114,7 @@ def test_across_two_texts_a_duplicate_is_the_same_token_in_the_other() -> None:
     seed=st.integers(0, 2**16),
     sharpness=st.floats(0, 40),
 )
+@pytest.mark.process
 def test_every_score_is_between_0_and_1_or_there_is_none(
     tokens: list[int], heads: int, kind: AttentionKind, seed: int, sharpness: float
 ) -> None:

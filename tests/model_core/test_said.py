@@ -61,6 +61,7 @@ def test_trace_keeps_what_was_said_with_the_scene(ckpt: str, tmp_path: Path) -> 
     assert open_model(scene.model, config=scene.config).model.config.heads == 4
 
 
+@pytest.mark.process
 def test_untrained_model_is_traced_generated_from_and_evaluated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -271,6 +271,7 @@ def test_cached_logits_equal_uncached_logits(order: str) -> None:
 
 
 @orders
+@pytest.mark.process
 def test_replay_equals_full_capture_also_under_edits(order: str) -> None:
     model, (source, target) = model_of(torch.float64, order=order), texts(batch=1)
     for words in ([], ["mask off"], ["ablate cross L1H2", "mask off decoder L0H1", "ablate encoder L2H0"]):

@@ -74,6 +74,7 @@ def test_empty_prompt_is_bos_alone_and_nothing_without_it(model: str) -> None:
 
 
 @given(st.integers(CONTEXT, 40))
+@pytest.mark.process
 def test_cut_that_is_offered_leaves_room_for_bos(model: str, length: int) -> None:
     refused = ask(Scene(model, "the " * length), "run")
     assert f"more than the context of {CONTEXT}" in refused.fields["message"]

@@ -48,6 +48,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@pytest.mark.process
 def test_the_size_of_any_facts_is_known(facts: Any) -> None:
     assert held(facts) >= 0
     assert held([facts, facts]) < 2 * held(facts) + 200

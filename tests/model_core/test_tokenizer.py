@@ -40,6 +40,7 @@ def test_no_tales_merge_reaches_into_the_separator() -> None:
 
 
 @given(st.text())
+@pytest.mark.process
 def test_any_text_comes_back_from_its_ids(text: str) -> None:
     tokenizer = TiktokenTokenizer.from_file(TALES)
     ids = tokenizer.encode(text)

@@ -91,6 +91,7 @@ def test_bundled_gpt2_vocabulary_is_what_tiktoken_reads_to_the_byte(gpt2: Tokeni
     assert gpt2.special == {50256}
 
 
+@pytest.mark.process
 def test_models_of_gpt2s_size_read_its_vocabulary_and_others_ids(tmp_path: Path) -> None:
     assert tokenizer_in(tmp_path, 50257).name == "gpt2"
     rounded_up = tokenizer_in(tmp_path, 50304)

@@ -20,7 +20,7 @@ from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
 from model_core.train import Progress, State, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.unit
 
 families = pytest.mark.parametrize("family", CONFIGS)
 
@@ -52,6 +52,7 @@ def trained(family: str, recipe: Recipe) -> tuple[Decoder, list[Progress]]:
 
 
 @families
+@pytest.mark.process
 def test_training_lowers_the_loss_of_what_was_read(family: str) -> None:
     before = bits_per_byte(untrained(family), TOY, len(TOY))
     model, said = trained(family, RECIPE)
@@ -63,6 +64,7 @@ def test_training_lowers_the_loss_of_what_was_read(family: str) -> None:
 
 
 @families
+@pytest.mark.process
 def test_mixed_precision_learns_as_well_and_leaves_float32_weights(family: str) -> None:
     model, said = trained(family, replace(RECIPE, autocast="bfloat16"))
     assert said[-1].loss < said[0].loss - 0.5
@@ -78,6 +80,7 @@ def test_same_recipe_trains_the_same_weights(family: str) -> None:
     assert not torch.equal(first.embed.weight, other.embed.weight)
 
 
+@pytest.mark.process
 def test_progress_is_told_every_so_often_and_at_the_end() -> None:
     _, said = trained("gpt2", replace(RECIPE, steps=25))
     assert [progress.step for progress in said] == [10, 20, 25]
@@ -296,6 +299,7 @@ def test_parts_of_a_batch_are_its_rows_in_order() -> None:
 
 @families
 @pytest.mark.parametrize("autocast", ["float32", "float16"])
+@pytest.mark.process
 def test_training_goes_on_from_a_state_bit_for_bit(family: str, autocast: str) -> None:
     recipe = replace(RECIPE, steps=6, autocast=autocast)
     config = replace(CONFIGS[family], vocab_size=BYTES)

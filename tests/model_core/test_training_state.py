@@ -206,6 +206,7 @@ def test_a_missing_number_is_named(folder: Path) -> None:
 
 @few
 @given(data=st.data())
+@pytest.mark.process
 def test_any_damage_of_a_state_is_refused_in_one_line(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -24,6 +24,7 @@ def refused(model: str, **how: Any) -> str:
     return str(error.value)
 
 
+@pytest.mark.process
 def test_every_effort_moves_gpt2_without_any_weights() -> None:
     loaded = open_model("untrained:gpt2/124M", config=["layers=2", "width=64", "heads=4", "hidden=128"])
     tokens = loaded.tokenizer.encode("Every effort moves you")

@@ -37,6 +37,7 @@ def unsaid_for_the_window(tree: ast.AST) -> list[int]:
     ]
 
 
+@pytest.mark.process
 def test_an_error_that_names_the_command_line_has_other_words_for_the_window() -> None:
     found = [
         f"{path.relative_to(CORE)}:{line}"
