@@ -27,6 +27,7 @@ from PySide6.QtWidgets import QWidget
 from explorer_app import theme
 from explorer_app.engine_words import late_words
 from explorer_app.session import RUN, Selection, Session
+from explorer_app.turns import turns
 from explorer_app.widgets.veil import Veil
 
 Answers = dict[Query, Answer]
@@ -57,7 +58,7 @@ class Panel(QWidget):
         self._missing = False
         self.veil = Veil(self)
         self._soon = QTimer(self, interval=0, singleShot=True)
-        self._soon.timeout.connect(self._update)
+        self._soon.timeout.connect(self._due)
         session.shown_changed.connect(self.refresh)
         session.selection_changed.connect(self._changed)
         session.answered.connect(self._changed)
@@ -89,7 +90,7 @@ class Panel(QWidget):
     @property
     def drawing(self) -> bool:
         """True while something is still to be drawn."""
-        return self.seen and self._soon.isActive()
+        return self.seen and (self._soon.isActive() or turns.waits(self._update))
 
     def set_seen(self, seen: bool) -> None:
         """Told by the dock whether its tab is in front."""
@@ -135,6 +136,9 @@ class Panel(QWidget):
         if self.seen:
             self._soon.start()
 
+    def _due(self) -> None:
+        turns.ask(self._update)
+
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh()
@@ -174,6 +178,7 @@ class Panel(QWidget):
     def detach(self) -> None:
         """Stop listening; called before the panel is deleted, since a signal would outlive it."""
         self._soon.stop()
+        turns.drop(self._update)
         self.session.shown_changed.disconnect(self.refresh)
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)

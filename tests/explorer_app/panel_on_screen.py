@@ -29,7 +29,7 @@ class OnScreen(Generic[P]):
 
     def settle(self) -> None:
         """Wait until everything that was asked for is answered and drawn."""
-        self.qtbot.waitUntil(lambda: not self.engine.busy and not self.panel._soon.isActive(), timeout=60_000)
+        self.qtbot.waitUntil(lambda: not self.engine.busy and not self.panel.drawing, timeout=60_000)
 
     def change(self, **fields: object) -> None:
         self.session.change(**fields)
