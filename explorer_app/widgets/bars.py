@@ -127,7 +127,10 @@ class BarList(PaintedItems):
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(self.viewport().rect(), flags, self._empty)
             return
-        plain, mono = QFontMetricsF(self.font()), QFontMetricsF(theme.mono_font())
+        font, mono_font = self.font(), theme.mono_font()
+        plain, mono = QFontMetricsF(font), QFontMetricsF(mono_font)
+        middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
+        right = Qt.AlignmentFlag.AlignRight | middle
         pad = plain.height() * 0.4
         total = self.viewport().width()
         labels = min(max(mono.horizontalAdvance(bar.label) for bar in self._bars), total * 0.4)
@@ -135,23 +138,21 @@ class BarList(PaintedItems):
         arrows = max(plain.horizontalAdvance(_arrow(bar)) for bar in self._bars)
         start = pad + labels + pad
         end = total - pad - texts - (pad + arrows if arrows else 0) - pad
-        for index, bar in enumerate(self._bars):
-            row = self.item_rect(index)
-            if row.bottom() < 0 or row.top() > self.viewport().height():
-                continue
+        height, above = self._row_height(), self.verticalScrollBar().value()
+        first, last = above // height, (above + self.viewport().height()) // height
+        for index, bar in list(enumerate(self._bars))[first : last + 1]:
+            row = QRectF(0, index * height - above, total, height)
             if index in (self._hover, self._chosen):
                 painter.fillRect(row, QColor(colours.hover))
             if index == self._chosen:
                 painter.fillRect(QRectF(0, row.top(), pad * 0.4, row.height()), QColor(colours.accent))
-            middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
             painter.setPen(QColor(colours.text))
-            painter.setFont(theme.mono_font())
+            painter.setFont(mono_font)
             label = mono.elidedText(bar.label, Qt.TextElideMode.ElideRight, labels + 1)
             painter.drawText(QRectF(pad, row.top(), labels + 1, row.height()), middle, label)
             self._paint_bar(painter, bar, QRectF(start, row.top(), max(0.0, end - start), row.height()))
-            painter.setFont(self.font())
+            painter.setFont(font)
             painter.setPen(QColor(colours.text))
-            right = Qt.AlignmentFlag.AlignRight | middle
             painter.drawText(QRectF(end + pad, row.top(), texts, row.height()), right, bar.text)
             if bar.climbed:
                 painter.setPen(QColor(colours.value if bar.climbed > 0 else colours.key))

@@ -43,6 +43,7 @@ class TokenStrip(PaintedItems):
         self._ids: list[int] = []
         self._special: frozenset[int] = frozenset()
         self._edges: list[float] = [0.0]
+        self._height = 0.0
         self._query: int | None = None
         self._key: int | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -73,7 +74,7 @@ class TokenStrip(PaintedItems):
     def item_rect(self, index: int) -> QRectF:
         gap = self._gap()
         left = self._edges[index] - self.horizontalScrollBar().value()
-        return QRectF(left, gap / 2, self._edges[index + 1] - self._edges[index] - gap, self._chip_height())
+        return QRectF(left, gap / 2, self._edges[index + 1] - self._edges[index] - gap, self._height)
 
     def item_at(self, point: QPointF) -> int | None:
         x = point.x() + self.horizontalScrollBar().value()
@@ -121,6 +122,7 @@ class TokenStrip(PaintedItems):
             width = max(text.horizontalAdvance(shown), digit * len(str(token_id))) + gap * 2
             edges.append(edges[-1] + width + gap)
         self._edges = edges
+        self._height = self._chip_height()
 
     def _fit_scroll(self) -> None:
         bar = self.horizontalScrollBar()
@@ -166,6 +168,7 @@ class TokenStrip(PaintedItems):
         slanted = QFont(mono)
         slanted.setItalic(True)
         line = QFontMetricsF(mono).height()
+        centre = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine
         offset = self.horizontalScrollBar().value()
         first = max(0, bisect_right(self._edges, offset) - 1)
         for index in range(first, len(self._tokens)):
@@ -194,7 +197,6 @@ class TokenStrip(PaintedItems):
             top = QRectF(box.left(), box.top(), box.width(), box.height() * 0.6)
             painter.setFont(slanted if index in self._special else mono)
             painter.setPen(role or QColor(colours.text))
-            centre = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine
             painter.drawText(top, centre, self._texts[index])
             below = QRectF(box.left(), box.top() + box.height() * 0.55, box.width(), box.height() * 0.42)
             painter.setFont(small)

@@ -132,8 +132,9 @@ class LabelAxis(QWidget):
         extent = self._extent(font, turned)
         lanes = self._lanes(extent, turned)
         keep = [i for i in (self._lit, self._locked) if i is not None]
+        across, gap = self._across(), _gap(self.font())
         return [
-            (i, self._rect(self._centre(i), extent, i % lanes, lanes))
+            (i, self._rect(self._centre(i), extent, i % lanes, lanes, across, gap))
             for i in visible_labels(len(self._labels), self._span, length, extent / lanes, keep)
         ]
 
@@ -231,11 +232,11 @@ class LabelAxis(QWidget):
         title = QFontMetricsF(self.font()).height() * 1.4 if self._title else 0.0
         return (self.width() if self._vertical() else self.height()) - title - _gap(self.font())
 
-    def _rect(self, centre: float, extent: float, lane: int, lanes: int) -> QRectF:
+    def _rect(self, centre: float, extent: float, lane: int, lanes: int, across: float, gap: float) -> QRectF:
         """The place of a label; lane 0 is the one beside the drawing."""
-        room = self._across() / lanes
-        far = _gap(self.font()) + (lane + 1) * room
-        size = room - (_gap(self.font()) if lane < lanes - 1 else 0)
+        room = across / lanes
+        far = gap + (lane + 1) * room
+        size = room - (gap if lane < lanes - 1 else 0)
         if self._side == "left":
             return QRectF(self.width() - far + room - size, centre - extent / 2, size, extent)
         if self._side == "top":
