@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+LONGEST = {"fuzz", "monkey"}
 MARKERS = {"unit", "process", "corpora", "cuda", "benchmark"}
 
 # tqdm starts one daemon thread for the life of the process at its first progress bar, as in transformers.
@@ -58,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         node.own_markers = [mark for mark in node.own_markers if mark.name not in MARKERS]
     for item, (kind,) in zip(items, found, strict=True):
         item.add_marker(kind)
+    # What takes longest begins: where several run side by side, none works alone at the end.
+    items.sort(key=lambda item: not LONGEST.intersection(item.path.parts))
 
 
 def _kinds(item: pytest.Item) -> set[str]:

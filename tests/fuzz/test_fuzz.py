@@ -6,7 +6,7 @@ from tests.fuzz.formats import FORMATS, lay, scratch
 from tests.fuzz.watch import watched
 from tests.fuzz.worker import valid
 
-CASES = 100  # of each format, the first seeds
+CASES = 70  # of each format, the first seeds
 MORE_CASES = 800
 
 
