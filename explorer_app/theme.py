@@ -5,7 +5,6 @@ The colours are chosen to stay apart under the common colour vision deficiencies
 colour, so that zero reads as empty in both themes; its lightness changes in one direction only.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -15,7 +14,15 @@ from model_core.assets import asset
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QToolTip, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QHeaderView,
+    QMainWindow,
+    QScrollBar,
+    QToolTip,
+    QWidget,
+)
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
@@ -207,7 +214,7 @@ def _wear(app: QApplication, theme: Theme) -> None:
     # with all widgets, several times as long.
     style = app.style()
     for widget in app.allWidgets():
-        if any(widget.inherits(kind) for kind in _SHEETED):
+        if isinstance(widget, _SHEETED):
             style.polish(widget)
     QToolTip.setPalette(app.palette())
     notifier.changed.emit(theme)
@@ -427,5 +434,5 @@ _STYLE_SHEET = """
                            border-radius: 0.2em; padding: 0.15em 0.25em; }
 """
 
-_SHEETED = frozenset(re.findall(r"^ *(Q\w+)", _STYLE_SHEET, re.MULTILINE))
-"""The kinds of widgets that the sheet speaks of."""
+_SHEETED = (QAbstractButton, QHeaderView, QMainWindow, QScrollBar)
+"""The kinds of widgets that the sheet speaks of; the corner of a table is a button. Tooltips are made anew."""

@@ -15,7 +15,7 @@ from explorer_app.text import tr
 from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
-from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
+from explorer_app.widgets.plotting import Canvas, Drawing, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■"}
@@ -35,7 +35,7 @@ class Curve:
     role: str = "query"
 
 
-class CurvePlot(QWidget):
+class CurvePlot(Drawing):
     """Curves that may be many or few points long, told apart by colour and sign; hovering reads them all.
 
     Either axis can be made logarithmic where its numbers are all positive.
@@ -78,7 +78,6 @@ class CurvePlot(QWidget):
             box.checkStateChanged.connect(self._draw)
         self._canvas.pointed.connect(self._point)
         self._canvas.left.connect(self._leave)
-        theme.notifier.changed.connect(self._draw)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Curves"))
         self._draw()
@@ -148,6 +147,9 @@ class CurvePlot(QWidget):
     def _logarithmic(self, box: QCheckBox) -> bool:
         return box.isChecked() and not box.isHidden()
 
+    def wear(self) -> None:
+        self._draw()
+
     def _draw(self, _: object = None) -> None:
         colours = theme.current()
         line = QFontMetricsF(self.font()).height()
@@ -158,6 +160,9 @@ class CurvePlot(QWidget):
             logs.append(self._logarithmic(box))
             self._frame.axes[axis].setLogMode(logs[-1], logs[-1])
             self._frame.axes[axis].setGrid(40)
+            self._frame.axes[axis].setStyle(
+                maxTickLevel=int(logs[-1])
+            )  # each line of the grid takes its time
         self._canvas.setBackground(QColor(colours.panel))
         self._frame.wear(colours, self.font())
         for item in self._items:

@@ -29,7 +29,7 @@ from explorer_app.widgets.hatching import hatched
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.pixels import rgb
-from explorer_app.widgets.plotting import Canvas, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Drawing, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 Colours = Literal["sequential", "diverging", "symmetric", "cyclic"]
@@ -81,7 +81,7 @@ class Margins(NamedTuple):
     right: int
 
 
-class Heatmap(QWidget):
+class Heatmap(Drawing):
     """Cells, their labels on both sides, and a colour bar with real limits.
 
     Masked cells (-inf) are hatched grey, NaN an X, +inf an infinity sign; clipped cells have a marked
@@ -128,10 +128,9 @@ class Heatmap(QWidget):
         self._canvas.left.connect(self._leave)
         for axis in (self._row_axis, self._col_axis):
             axis.reset_asked.connect(self.show_all)
-        theme.notifier.changed.connect(self._wear)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Heatmap"))
-        self._wear()
+        self.wear()
 
     # What it shows
 
@@ -291,7 +290,7 @@ class Heatmap(QWidget):
 
     # Painting
 
-    def _wear(self) -> None:
+    def wear(self) -> None:
         self._canvas.setBackground(QColor(theme.current().panel))
         self._paint_cells()
 
@@ -417,6 +416,7 @@ class Heatmap(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Only the frame that says: the keyboard is here."""
+        super().paintEvent(event)
         if self.hasFocus():
             painter = QPainter(self)
             painter.setPen(QPen(QColor(theme.current().accent), 0))

@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number
-from explorer_app.widgets.plotting import Canvas, Frame, pg, view_box
+from explorer_app.widgets.plotting import Canvas, Drawing, Frame, pg, view_box
 from explorer_app.widgets.readout import Readout
 
 
-class Histogram(QWidget):
+class Histogram(Drawing):
     """Bars from edge to edge; the axis ends where the values end, and hovering reads a bar's count."""
 
     hovered = Signal(int)
@@ -43,7 +43,6 @@ class Histogram(QWidget):
         column.addWidget(self._readout)
         self._canvas.pointed.connect(self._point)
         self._canvas.left.connect(self._leave)
-        theme.notifier.changed.connect(self._draw)
         self.setAccessibleName(tr("Histogram"))
         self._draw()
 
@@ -80,6 +79,9 @@ class Histogram(QWidget):
     def sizeHint(self) -> QSize:
         line = QFontMetricsF(self.font()).height()
         return QSize(math.ceil(line * 22), math.ceil(line * 12))
+
+    def wear(self) -> None:
+        self._draw()
 
     def _draw(self) -> None:
         colours = theme.current()

@@ -16,7 +16,7 @@ from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
-from explorer_app.widgets.plotting import Canvas, Frame, legend_entry, pg, value_ends, view_box
+from explorer_app.widgets.plotting import Canvas, Drawing, Frame, legend_entry, pg, value_ends, view_box
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
@@ -34,7 +34,7 @@ class Series:
     role: str = "query"
 
 
-class SeriesPlot(QWidget):
+class SeriesPlot(Drawing):
     """Several series over the same labels, told apart by colour, sign and dash; hovering reads them all."""
 
     hovered = Signal(int)
@@ -77,7 +77,6 @@ class SeriesPlot(QWidget):
         self._canvas.pointed.connect(self._point)
         self._canvas.left.connect(self._leave)
         self._axis.reset_asked.connect(self.show_all)
-        theme.notifier.changed.connect(self._draw)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Plot over the tokens"))
         self._draw()
@@ -178,6 +177,9 @@ class SeriesPlot(QWidget):
     def _is_log(self) -> bool:
         return self._log.isChecked() and not self._log.isHidden()
 
+    def wear(self) -> None:
+        self._draw()
+
     def _draw(self) -> None:
         colours = theme.current()
         log = self._is_log()
@@ -186,6 +188,7 @@ class SeriesPlot(QWidget):
         self._frame.wear(colours, self.font())
         axis = self._frame.axes["left"]
         axis.setGrid(40)
+        axis.setStyle(maxTickLevel=int(log))  # each line of the grid takes its time
         axis.setLogMode(False, log)
         for item in self._items:
             self._box.removeItem(item)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QMouseEvent, QPen
+from PySide6.QtGui import QColor, QFont, QMouseEvent, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QGraphicsGridLayout, QWidget
 
 from explorer_app import theme
@@ -67,6 +67,29 @@ class Canvas(pg.GraphicsView):
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self.left.emit()
+
+
+class Drawing(QWidget):
+    """A widget around a canvas, drawn in other colours when it is painted first after they changed.
+
+    Of many drawings few are in sight when the theme changes.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._worn = theme.current()
+        theme.notifier.changed.connect(self.update)
+
+    def wear(self) -> None:
+        """Draw in the colours of the theme."""
+        raise NotImplementedError
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # All that lies in it is painted after it, and so in the colours that are given here.
+        if self._worn is not theme.current():
+            self._worn = theme.current()
+            self.wear()
+        super().paintEvent(event)
 
 
 def view_box(**options: Any) -> pg.ViewBox:
@@ -127,4 +150,4 @@ class Frame(pg.GraphicsWidget):
             axis.setTickFont(font)
 
 
-__all__ = ["Canvas", "Frame", "pg", "view_box"]
+__all__ = ["Canvas", "Drawing", "Frame", "pg", "view_box"]
