@@ -7,9 +7,9 @@ A panel asks and draws, and knows nothing of the engine:
         def needs(self) -> list[Query]: ...          what it wants to know of the present selection
         def draw(self, answers: Answers) -> None: ...   paint; called when every need is answered, safe to repeat
 
-`draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing and draws once when
-it is shown. It is only ever given answers of a model that it applies to. While something is missing the last picture
-stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and says why.
+`draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing, and draws what changed
+meanwhile when it is shown. It is only ever given answers of a model that it applies to. While something is missing the
+last picture stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and says why.
 """
 
 import importlib
@@ -95,9 +95,13 @@ class Panel(QWidget):
     def set_seen(self, seen: bool) -> None:
         """Told by the dock whether its tab is in front."""
         self._behind = not seen
-        self.refresh()
         if self.seen:
-            self.asks.emit()
+            self.appeared()
+
+    def appeared(self) -> None:
+        """It has come in sight: draw what changed meanwhile, and ask for what is missing."""
+        self._changed()
+        self.asks.emit()
 
     def hovered(self, _: Any = None) -> None:
         # The tokens that are pointed at are those of the run on screen: a picture of another one may not have them.
@@ -141,8 +145,8 @@ class Panel(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self.refresh()
-        self.asks.emit()
+        if self.seen:
+            self.appeared()
 
     def _update(self) -> None:
         if not self.seen or self.session.run is None or not self._concerned:

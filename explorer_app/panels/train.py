@@ -113,6 +113,10 @@ class Train(Panel):
         self.form.detach()
         super().detach()
 
+    def appeared(self) -> None:
+        super().appeared()
+        self.refresh()
+
     def refresh(self, _: Any = None) -> None:
         super().refresh()
         if self.seen:
