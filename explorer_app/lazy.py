@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from threading import Thread
 from types import ModuleType
 
 
@@ -18,3 +19,17 @@ def lazy(name: str) -> ModuleType:
     sys.modules[name] = module
     loader.exec_module(module)
     return module
+
+
+_loading: dict[str, Thread] = {}
+
+
+def loaded(name: str) -> bool:
+    """Whether a lazy module is there. Where it is not, a thread loads it, and the event loop goes on meanwhile.
+
+    Nothing else may look at the module before this is true.
+    """
+    if name not in _loading:
+        _loading[name] = Thread(target=getattr, args=(sys.modules[name], "__doc__"), name=f"load {name}")
+        _loading[name].start()
+    return not _loading[name].is_alive()

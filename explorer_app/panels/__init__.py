@@ -7,9 +7,10 @@ A panel asks and draws, and knows nothing of the engine:
         def needs(self) -> list[Query]: ...          what it wants to know of the present selection
         def draw(self, answers: Answers) -> None: ...   paint; called when every need is answered, safe to repeat
 
-`draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing, and draws what changed
-meanwhile when it is shown. It is only ever given answers of a model that it applies to. While something is missing the
-last picture stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and says why.
+`draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing, and draws what
+changed meanwhile when it is shown. It is only ever given answers of a model that it applies to. While something is
+missing the last picture stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and
+says why.
 """
 
 import importlib

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app.focus import block_at, block_of, stack_at
 from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
-from explorer_app.lazy import lazy
+from explorer_app.lazy import lazy, loaded
 from explorer_app.panels import Answers, Panel, panel
 from explorer_app.session import SITES, Selection, Session
 from explorer_app.site_words import roles, shape_text, shape_words
@@ -88,7 +88,7 @@ class ModelGraph(Panel):
         return [GRAPH, SITES]
 
     def draw(self, answers: Answers) -> None:
-        if not self._begun:
+        if not self._begun or not loaded("networkx"):
             # The first plan takes as long as all the rest of the window, which is painted before it is made.
             self._begun = True
             self.refresh()

@@ -1,12 +1,12 @@
 """When a panel draws: what changed, one panel a turn, and nothing twice."""
 
 import pytest
-from model_core.queries import Query
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.panels import Answers, Panel
+from model_core.queries import Query
 from tests.explorer_app.panel_on_screen import PROMPT, on_screen
 
 pytestmark = pytest.mark.unit
