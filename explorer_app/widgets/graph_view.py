@@ -387,25 +387,26 @@ class GraphView(QAbstractScrollArea):
 
     def shape_places(self, boxes: list[Box] | None = None) -> list[tuple[Box, QRectF]]:
         """Which boxes have their shape written below them, and where in the viewport."""
-        metrics = QFontMetricsF(self.font())
+        metrics, origin, zoom = QFontMetricsF(self.font()), self._origin(), self._zoom
         height = metrics.height()
         leaves = [b for b in boxes or self._layout.boxes if b.kind == "site" and self.look(b.path).shape]
         ahead = [b for b in leaves if b.path == self._lit] + [
             b for b in leaves if b.path == self._hover != self._lit
         ]
+        others = (b for b in leaves if b not in ahead) if zoom >= SHAPES_FROM else ()
         places: list[tuple[Box, QRectF]] = []
-        for box in [*ahead, *(b for b in leaves if b not in ahead)]:
+        for box in [*ahead, *others]:
             always = box in ahead
             low, high = (self._spans if always else self._shares)[box.path]
             reach = MARGIN if always else -1
-            low, high = (v * self._zoom + self._origin().x() for v in (low - reach, high + reach))
+            low, high = ((v * zoom + origin.x()) for v in (low - reach, high + reach))
             width = metrics.horizontalAdvance(self.look(box.path).shape) + 4
-            rect = self.box_rect(box.path)
-            if not always and (width > high - low or self._zoom < SHAPES_FROM):
+            if not always and width > high - low:
                 continue
             width = min(width, high - low)
-            start = min(max(rect.center().x() + 3, low), high - width)
-            top = rect.bottom() + (GAP * self._zoom - height) / 2
+            middle, bottom = box.x + box.width / 2, box.y + box.height
+            start = min(max(origin.x() + middle * zoom + 3, low), high - width)
+            top = origin.y() + bottom * zoom + (GAP * zoom - height) / 2
             place = QRectF(start, top, width, height)
             if not any(place.intersects(other) for _, other in places):
                 places.append((box, place))
