@@ -23,8 +23,8 @@ def norms_of(sites: Sequence[Mapping[str, Any]]) -> list[str]:
 def norm_at(sites: Sequence[Mapping[str, Any]], selection: Selection) -> str | None:
     """The norm that a selection means: the last one up to its step, within its block where it lies in one."""
     norms = norms_of(sites)
-    keys = [str(site["key"]) for site in sites]
-    passed = [norm for norm in norms if keys.index(f"{norm}.out") <= selection.step]
+    places = {str(site["key"]): place for place, site in enumerate(sites)}
+    passed = [norm for norm in norms if places[f"{norm}.out"] <= selection.step]
     if not block_of(selection.site):
         return passed[-1] if passed else next(iter(norms), None)
     here = [norm for norm in norms if block_of(norm) == block_at(selection.stack, selection.layer)]

@@ -351,8 +351,11 @@ class PromptBar(QWidget):
         self.fix.setVisible(bool(self.session.message and self.session.fix))
         for field, text in self.session.fix.items():
             self._offer(field, text)
+        # A progress bar paints a new value at once, and with it all of the window that waits to be painted.
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, 1000 if share > 0 else 0)
         self.bar.setValue(round(share * 1000))
+        self.bar.setUpdatesEnabled(True)
         colours = theme.current()
         colour = colours.muted
         if self.session.message:

@@ -1,5 +1,7 @@
 """Norms: what each token was divided by, the vector before and after, and the learned gain."""
 
+from typing import Any
+
 from model_core.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QPalette
@@ -33,6 +35,8 @@ class Norms(Panel):
         super().__init__(session, parent)
         self.norm: str | None = None
         self._last = session.selection
+        self._norms_of: list[dict[str, Any]] | None = None
+        self._found: list[str] = []
 
         self.chooser = Chooser(tr("Norm"), self)
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -105,16 +109,26 @@ class Norms(Panel):
         return self.session.text_of(f"{self._shown()}.out", "T")
 
     def _strings(self, run: Answer) -> list[str]:
-        return [visible_blanks(string) for string in run["texts"][self._text()]["strings"]]
+        """The tokens as the tokenizer gives them."""
+        strings: list[str] = run["texts"][self._text()]["strings"]
+        return strings
 
     def _chosen(self, run: Answer) -> int:
         """The token whose vectors are shown: the last one where none is locked."""
         token = self.session.token(self.session.selection.cursor, self._text())
         return len(self._strings(run)) - 1 if token is None else token
 
+    def _norms(self) -> list[str]:
+        """The norms of the model on screen, looked for once."""
+        if self._norms_of is not self.session.sites:
+            self._norms_of = self.session.sites
+            self._found = norms_of(self._norms_of)
+        return self._found
+
     def _shown(self) -> str | None:
-        sites = self.session.sites
-        return self.norm if self.norm in norms_of(sites) else norm_at(sites, self.session.selection)
+        return (
+            self.norm if self.norm in self._norms() else norm_at(self.session.sites, self.session.selection)
+        )
 
     def _follow(self, selection: Selection) -> None:
         self.norm = norm_followed(self.session.sites, self._shown(), self._last, selection)
@@ -124,7 +138,7 @@ class Norms(Panel):
         self.session.go_to(f"{self.chooser.itemText(index)}.out")
 
     def _fill_chooser(self, norm: str) -> None:
-        norms = norms_of(self.session.sites)
+        norms = self._norms()
         with QSignalBlocker(self.chooser):
             if [self.chooser.itemText(i) for i in range(self.chooser.count())] != norms:
                 self.chooser.clear()
@@ -156,7 +170,7 @@ class Norms(Panel):
                 Series(words[name], answer[name], "text" if name == measures[-1] else "muted")
                 for name in measures
             ],
-            self._strings(run),
+            [visible_blanks(string) for string in self._strings(run)],
         )
         self.tokens.set_cursor(self._chosen(run))
 
@@ -168,7 +182,9 @@ class Norms(Panel):
 
     def _draw_token(self, run: Answer, answer: Answer, token: int) -> None:
         kind = answer["kind"]
-        named = tr("token {position} “{string}”").format(position=token, string=self._strings(run)[token])
+        named = tr("token {position} “{string}”").format(
+            position=token, string=visible_blanks(self._strings(run)[token])
+        )
         at = {name: float(answer[name][token]) for name in MEASURES[kind]}
         measured = statistics_words(kind, answer["eps"], at)
         self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))

@@ -208,6 +208,10 @@ class SeriesPlot(Drawing):
             signed = np.ones_like(alone) if len(values) <= _MOST_SIGNS else alone
             if len(at):
                 curve = pg.PlotCurveItem(x, y, connect=joined.astype(np.int32), pen=pen)
+                if pen.style() == Qt.PenStyle.SolidLine:
+                    curve.setSegmentedLineMode(
+                        "on"
+                    )  # a line drawn in one takes twice as long; dashes need it
                 signs = pg.ScatterPlotItem(
                     x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None
                 )
