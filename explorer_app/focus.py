@@ -107,3 +107,17 @@ def stack_at(path: str, kinds: Sequence[AttentionKind], present: str) -> str:
     top = path.partition(".")[0]
     near = [kind.name for kind in kinds if ATTENTION_PATHS[kind.name].partition(".")[0] == top]
     return present if present in near or not near else near[0]
+
+
+def place_of(keys: Sequence[str], site: str, block: str, otherwise: int) -> int:
+    """Where among the sites of a model the one lies that was chosen in another: the site of that name.
+
+    Else the one of that name in the block that is chosen now, else the first of that block, else `otherwise`.
+    """
+    places = {key: place for place, key in enumerate(keys)}
+    within = site.removeprefix(block_of(site) + ".")
+    first = (place for key, place in places.items() if block_of(key) == block)
+    for found in (places.get(site), places.get(f"{block}.{within}"), next(first, None) if block_of(site) else None):
+        if found is not None:
+            return found
+    return min(max(otherwise, 0), len(keys) - 1)

@@ -20,7 +20,18 @@ from model_core.steps import unpack
 from psygnal import Signal
 
 from explorer_app.asked_edits import AskedEdits
-from explorer_app.focus import Cursor, Role, cursor_at, kind_named, kinds_of, seen_from, stack_at, token_of
+from explorer_app.focus import (
+    Cursor,
+    Role,
+    block_at,
+    cursor_at,
+    kind_named,
+    kinds_of,
+    place_of,
+    seen_from,
+    stack_at,
+    token_of,
+)
 from explorer_app.own_texts import FIELDS, OwnTexts, Texts, task_of, texts_of
 from explorer_app.training import Training
 
@@ -464,15 +475,18 @@ class Session:
         def token(position: int | None, text: int) -> int | None:
             return None if position is None else min(max(position, 0), lengths[text] - 1)
 
-        sites = self.sites
-        step = min(max(selection.step, 0), len(sites) - 1) if sites else selection.step
+        keys = [site["key"] for site in self.sites]
+        layer, step, site = min(max(selection.layer, 0), kind.layers - 1), selection.step, selection.site
+        if keys and keys[step : step + 1] != [site]:
+            step = place_of(keys, site, block_at(kind.name, layer), step)
+            site = keys[step]
         return replace(
             selection,
-            layer=min(max(selection.layer, 0), kind.layers - 1),
+            layer=layer,
             head=min(max(selection.head, 0), kind.heads - 1),
             query=token(selection.query, kind.queries),
             key=token(selection.key, kind.keys),
             step=step,
-            site=sites[step]["key"] if sites else selection.site,
+            site=site,
             stack=kind.name,
         )
