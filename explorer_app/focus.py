@@ -115,9 +115,14 @@ def place_of(keys: Sequence[str], site: str, block: str, otherwise: int) -> int:
     Else the one of that name in the block that is chosen now, else the first of that block, else `otherwise`.
     """
     places = {key: place for place, key in enumerate(keys)}
-    within = site.removeprefix(block_of(site) + ".")
-    first = (place for key, place in places.items() if block_of(key) == block)
-    for found in (places.get(site), places.get(f"{block}.{within}"), next(first, None) if block_of(site) else None):
-        if found is not None:
-            return found
-    return min(max(otherwise, 0), len(keys) - 1)
+    found = [places.get(site)]
+    if block_of(site):
+        found += [places.get(moved(site, block))]
+        found += [place for key, place in places.items() if block_of(key) == block][:1]
+    return next((place for place in found if place is not None), min(max(otherwise, 0), len(keys) - 1))
+
+
+def moved(site: str, block: str) -> str:
+    """The site of the same name in another block; one outside of all blocks stays where it is."""
+    own = block_of(site)
+    return f"{block}.{site.removeprefix(own + '.')}" if own else site

@@ -27,6 +27,7 @@ from explorer_app.focus import (
     cursor_at,
     kind_named,
     kinds_of,
+    moved,
     place_of,
     seen_from,
     stack_at,
@@ -261,7 +262,9 @@ class Session:
         model, focus = self._focus
         if model == self.shown.model:
             self._focus = "", {}
-            self.select(**focus)
+            if focus:
+                block = block_at(focus["stack"], focus["layer"])
+                self.select(**focus, site=moved(self.selection.site, block))
         self._point(self.pointed)
         self.shown_changed.emit(self.shown)
 

@@ -108,6 +108,46 @@ def test_going_to_a_site_selects_its_step_and_its_layer() -> None:
     assert (session.selection.step, session.selection.layer) == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("logits", "logits"),
+        ("embed.out", "embed.out"),
+        ("blocks.2.attn.q", "blocks.0.attn.q"),  # there is no such block
+        ("blocks.0.attn.q", "blocks.0.attn.q"),
+        ("blocks.0.mlp.up", "blocks.0.norm1.out"),  # nor such a value
+        ("final", "tail"),
+    ],
+)
+def test_another_model_is_looked_at_where_the_one_before_was(before: str, after: str) -> None:
+    session = answered()
+    session.take(
+        SCENE,
+        SITES,
+        sites("embed.out", "blocks.0.attn.q", "blocks.0.mlp.up", "blocks.2.attn.q", "final", "logits"),
+    )
+    session.go_to(before)
+    scene = replace(SCENE, model="other")
+    session.change(model="other")
+    session.take(scene, RUN, run(layers=1))
+    keys = ["embed.out", "blocks.0.norm1.out", "blocks.0.attn.q", "resid", "tail", "logits"]
+    session.take(scene, SITES, sites(*keys))
+    selection = session.selection
+    assert selection.site == after
+    assert keys[selection.step] == after
+
+
+def test_the_step_goes_along_to_the_layer_that_a_preset_opens_on() -> None:
+    session = answered()
+    focus = {"stack": "", "layer": 2, "head": 1}
+    session.greet({"presets": {**PRESETS, "growth": PRESETS["growth"] | {"focus": focus}}})
+    session.go_to("blocks.0.attn.q")
+    session.open("growth")
+    session.take(session.scene, RUN, run())
+    session.take(session.scene, SITES, sites("embed.out", "blocks.0.attn.q", "blocks.2.attn.q", "logits"))
+    assert (session.selection.layer, session.selection.site) == (2, "blocks.2.attn.q")
+
+
 def test_going_to_an_unknown_site_changes_nothing() -> None:
     session = answered()
     before = session.selection
