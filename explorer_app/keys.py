@@ -80,13 +80,13 @@ class PlainKeys(QObject):
         return True
 
     def _keeps(self, widget: QWidget, key: Qt.Key) -> bool:
-        if writes(widget):
+        views = [widget]
+        while not views[-1].isWindow() and (view := views[-1].parentWidget()) is not None:
+            views.append(view)
+        if not all(getattr(view, "seen", True) for view in views):
+            return False  # its panel went behind another
+        if writes(widget) or any(key in getattr(view, "own_keys", ()) for view in views):
             return True
-        view: QWidget | None = widget
-        while view is not None:
-            if key in getattr(view, "own_keys", ()):
-                return True
-            view = None if view.isWindow() else view.parentWidget()
         if self._clicked:
             return False
         if isinstance(widget, QAbstractButton):

@@ -340,14 +340,18 @@ class Session:
     def select(self, **fields: Any) -> None:
         """Move the selection. Numbers beyond the model's are brought back to its edge.
 
-        Another kind of attention keeps those of the locked tokens that it has as well.
+        Another kind of attention keeps those of the locked tokens that it has as well. Where a token is locked, what
+        the pointer rests on is no longer shown in its place.
         """
         kinds, stack = self.kinds, fields.get("stack", self.selection.stack)
         if kinds and stack != self.selection.stack:
             of, onto = (kind_named(kinds, name) for name in (self.selection.stack, stack))
             query, key = seen_from(self.selection.cursor, of, onto)
             fields = {"query": query, "key": key, **fields}
+        before = self.selection.cursor
         self._set(self._clamped(replace(self.selection, **fields)))
+        if self.selection.cursor != before:
+            self.hover(None)
 
     def go_to(self, site: str) -> None:
         """Move every panel to a site: its step, and its layer where it lies in one."""

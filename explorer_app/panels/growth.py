@@ -191,7 +191,6 @@ class Growth(Panel):
             describe=lambda n: f"{steps[n]:,}",
             limits=(0.0, 1.0),
         )
-        self.plot.set_cursor(index)
         self.step.setText(step_words(growth, index))
         self.heads.setText(heads_words(growth, index))
         self._follow()
@@ -208,6 +207,7 @@ class Growth(Panel):
         with QSignalBlocker(self.slider):
             self.slider.setRange(0, len(steps) - 1)
             self.slider.setValue(steps.index(step) if step in steps else len(steps) - 1)
+        self.plot.set_cursor(self.slider.value())  # a key goes on from here
 
     def go_to(self, index: int) -> None:
         """Show the model at one of its steps."""

@@ -179,9 +179,13 @@ class Heatmap(Drawing):
         self._say()
 
     def set_cursor(self, row: int | None, col: int | None) -> None:
-        """Draw the locked row, column or cell; None draws none."""
+        """Draw the locked row, column or cell; None draws none.
+
+        One that moves is read in the place of the cell that the pointer rests on.
+        """
         if (row, col) != self._cursor:
             self._cursor = (row, col)
+            self._light(None)
             self._row_axis.set_locked(row)
             self._col_axis.set_locked(col)
             self._overlay.update()

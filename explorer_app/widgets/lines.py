@@ -127,9 +127,13 @@ class SeriesPlot(Drawing):
         self._place()
 
     def set_cursor(self, index: int | None) -> None:
-        """Draw the locked position; None draws none."""
+        """Draw the locked position; None draws none.
+
+        One that moves is read in the place of the position that the pointer rests on.
+        """
         if index != self._cursor:
-            self._cursor = index
+            self._cursor, self._hover = index, None
+            self._axis.set_lit(None)
             self._axis.set_locked(index)
             self._mark()
 

@@ -263,3 +263,16 @@ def test_ctrl_l_goes_to_the_prompt(window: MainWindow, qtbot: QtBot) -> None:
     assert prompt.hasFocus()
     assert prompt.selectedText() == PROMPT
     assert ("Ctrl+L", "Prompt") in KeysDialog.rows(window)
+
+
+def test_keys_go_to_no_panel_that_is_behind_another(window: MainWindow, qtbot: QtBot) -> None:
+    attention = window.docks["attention"].panel
+    focus = click(qtbot, attention.heatmap)
+    assert attention.isAncestorOf(focus)
+    window.docks["norms"].bring()
+    QApplication.processEvents()
+    assert QApplication.focusWidget() is focus
+    head, step = window.session.selection.head, window.session.selection.step
+    qtbot.keyClick(focus, Key.Key_Right)
+    assert window.session.selection.head == head
+    assert window.session.selection.step == step + 1

@@ -210,6 +210,15 @@ def test_hovering_the_same_tokens_is_told_once() -> None:
     assert told == [(1, 0), (None, None)]
 
 
+def test_a_token_that_is_locked_is_shown_in_the_place_of_what_the_pointer_rests_on() -> None:
+    session = answered()
+    session.hover(1, 0)
+    session.select(layer=2)
+    assert session.hovered == (1, 0)
+    session.select(query=2)
+    assert session.hovered == (None, None)
+
+
 def test_what_is_pointed_at_is_a_token_of_the_texts_on_screen() -> None:
     session = Session(SCENE)
     session.take(SCENE, RUN, run(9))

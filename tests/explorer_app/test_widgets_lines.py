@@ -205,3 +205,10 @@ def test_switching_the_theme_repaints(plot: SeriesPlot, qapp: QApplication) -> N
     assert theme.DARK.panel in seen
     assert theme.DARK.query in seen
     assert QColor(theme.LIGHT.query).name() not in seen
+
+
+def test_a_cursor_that_moves_is_read_in_the_place_of_what_the_pointer_rests_on(plot: SeriesPlot) -> None:
+    move(plot, 1)
+    assert plot.readout().startswith(f"1 {LABELS[1]}")
+    plot.set_cursor(2)
+    assert plot.readout().startswith(f"2 {LABELS[2]}")
