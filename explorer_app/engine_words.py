@@ -20,4 +20,4 @@ def doing_words(session: Session) -> str:
 def late_words(session: Session) -> str:
     """Why a picture on screen is of something else than was asked for; "" while an answer may still come at once."""
     why = sentence(session.message) or doing_words(session)
-    return tr("This is from before. {why}").format(why=why) if why else ""
+    return tr("Out of date: {why}").format(why=why) if why else ""

@@ -133,6 +133,7 @@ class MainWindow(QMainWindow):
         """What the window and its visible panels want to know, the most urgent first."""
         panels, session = self.built_panels(), self.session
         wanted = [RUN, SITES, *(asked for panel in panels for asked in panel.wanted())]
+        wanted += [asked for panel in panels for asked in panel.wishes()]
         if session.scene.shape == session.shown.shape:
             wanted += [asked for panel in panels for asked in panel.ahead()]
         return wanted

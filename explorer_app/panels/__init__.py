@@ -115,12 +115,24 @@ class Panel(QWidget):
         return self.explains or self.applies(self.session.run)
 
     def wanted(self) -> list[Query]:
-        """What this panel wants answered now; nothing while it is hidden."""
+        """What this panel must have answered now; nothing while it is hidden."""
         if not self.seen:
             return []
-        # Of another model nothing is known yet, not even how many layers it has: first its run.
+        return [RUN, *self.needs()] if self._known else [RUN]
+
+    @property
+    def _known(self) -> bool:
+        """Whether it can be said what it wants. Of another model not even the number of layers is: first its run."""
         known = self.session.run is not None and self.session.scene.shape == self.session.shown.shape
-        return [RUN, *self.needs()] if known and self._concerned else [RUN]
+        return known and self._concerned
+
+    def wishes(self) -> list[Query]:
+        """What it draws besides where that is known: asked for when every panel has what it must have."""
+        return self.besides() if self.seen and self._known else []
+
+    def besides(self) -> list[Query]:
+        """The queries of `wishes`, asked once the run is known."""
+        return []
 
     def ahead(self) -> list[Query]:
         """What a person may want next: asked for after all that is wanted, so that it is there when they do."""
@@ -157,7 +169,7 @@ class Panel(QWidget):
         self._missing = len(answers) < len(set(needs))
         if not self._missing:
             # What a panel wants beyond its needs may come later, and is drawn when it comes.
-            known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wanted()])]
+            known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wishes()])]
             inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
             if inputs != self._drawn:
                 self._drawn = inputs

@@ -34,6 +34,7 @@ from explorer_app.attention_text import (
     side_titles,
     sides,
 )
+from explorer_app.engine_words import late_words
 from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panels import Answers, panel
@@ -45,6 +46,7 @@ from explorer_app.widgets.heatmap import Colours, colour_limits
 from explorer_app.widgets.numbers import percent, short_number
 from explorer_app.widgets.plain import rich, tip
 from explorer_app.widgets.thumbnails import ThumbnailGrid
+from explorer_app.widgets.veil import Veil
 
 ROW_LENGTH = 20
 
@@ -170,6 +172,7 @@ class Attention(HeadPanel):
         self.roles = RoleBar()
         self.roles.changed.connect(self._choose_role)
         self.grid = ThumbnailGrid()
+        self._overview_veil = Veil(self.grid)
         self.grid.clicked.connect(self._focus_cell)
         self.grid.double_clicked.connect(self._solo.toggle)
         self._row_title = line()
@@ -202,14 +205,14 @@ class Attention(HeadPanel):
         self._follow_step()
         return [map_query(self.session, self.word)]
 
-    def wanted(self) -> list[Query]:
-        """The focused head first; the overview of a deep model may come a moment later."""
-        wanted, attention = super().wanted(), self.session.attention
-        if attention is None or len(wanted) < 2 or self._solo.isChecked():
-            return wanted
+    def besides(self) -> list[Query]:
+        """The overview, which takes long of a deep model."""
+        attention = self.session.attention
+        if attention is None or self._solo.isChecked():
+            return []
         roles = self.roles.query(attention)
         # Scores come before the maps that they colour.
-        return [*wanted, *([roles] if roles else []), overview_query(self.word, attention)]
+        return [*([roles] if roles else []), overview_query(self.word, attention)]
 
     def ahead(self) -> list[Query]:
         """The layers above and below, where an arrow key leads."""
@@ -229,6 +232,7 @@ class Attention(HeadPanel):
         overview = self.session.answer(overview_query(self.word, attention))
         asked = self.roles.query(attention)
         roles = self.session.answer(asked) if asked else None
+        self._show_overviews_age(overview)
         new: list[object] = [overview, roles, self.roles.name, self.roles.sort.isChecked()]
         if overview is not None and new != self._drawn_overview:
             self._drawn_overview = new
@@ -237,6 +241,13 @@ class Attention(HeadPanel):
         if focus in self._heads:
             self.grid.set_focus(*self._cell(*focus))
         self._say_edits()
+
+    def _show_overviews_age(self, overview: Answer | None) -> None:
+        """Dim the heads of another run than that of the map until theirs have come."""
+        if overview is None and self._drawn_overview:
+            self._overview_veil.cover(late_words(self.session) or tr("Out of date"))
+        else:
+            self._overview_veil.lift()
 
     def preview(self, query: int | None, key: int | None) -> None:
         super().preview(query, key)

@@ -275,12 +275,12 @@ class Mask(HeadPanel):
     def needs(self) -> list[Query]:
         return [map_query(self.session, "mask")]
 
-    def wanted(self) -> list[Query]:
-        """The mask at once; what a switch will be compared with may come a moment later."""
-        wanted, run, kind = super().wanted(), self.session.run, self.session.attention
-        if run is None or kind is None or len(wanted) < 2:
-            return wanted
-        return [*wanted, NEXT_TOKEN, *([patterns_query(run, kind)] if comparable(run, kind) else [])]
+    def besides(self) -> list[Query]:
+        """What a switch will be compared with."""
+        run, kind = self.session.run, self.session.attention
+        if run is None or kind is None:
+            return []
+        return [NEXT_TOKEN, *([patterns_query(run, kind)] if comparable(run, kind) else [])]
 
     def draw(self, answers: Answers) -> None:
         run, answer, kind = answers[RUN], answers[map_query(self.session, "mask")], self.session.attention

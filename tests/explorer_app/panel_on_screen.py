@@ -47,7 +47,7 @@ def on_screen(
     """A panel of that kind when it has drawn a scene, for as long as the `with` lasts."""
     session = Session(Scene(model, prompt))
     panel = kind(session)
-    engine = LocalEngine(session, lambda: [*panel.wanted(), SITES])
+    engine = LocalEngine(session, lambda: [*panel.wanted(), *panel.wishes(), SITES])
     panel.asks.connect(engine.ask)
     answered: list[Query] = []
     session.answered.connect(answered.append)

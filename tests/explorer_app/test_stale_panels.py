@@ -42,7 +42,7 @@ def test_a_prompt_that_is_refused_dims_what_stays_and_says_why(
     before = shown.panel.grab().toImage()
     shown.change(prompt=TOO_LONG)
     qtbot.waitUntil(veil.isVisible)
-    assert veil.words.startswith("This is from before. The prompt has ")
+    assert veil.words.startswith("Out of date: The prompt has ")
     assert veil.geometry() == shown.panel.rect()
     assert shown.panel.grab().toImage() != before
     shown.panel.resize(700, 500)
@@ -94,6 +94,34 @@ def test_a_view_that_cannot_be_had_dims_its_panel_alone(
     assert "this view needs more memory" in shown.panel.veil.words.lower()
 
 
+def test_heads_of_another_run_than_the_map_are_dimmed_until_theirs_have_come(
+    shown: OnScreen[Attention], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, panel = shown.session, shown.panel
+    overview = next(asked for asked in panel.wishes() if asked.kind == "overview")
+    answer = session.answer
+    monkeypatch.setattr(session, "answer", lambda asked: None if asked == overview else answer(asked))
+    session.set_progress("running", 0.5)
+    panel.refresh()
+    qtbot.waitUntil(panel._overview_veil.isVisible)
+    assert "Running" in panel._overview_veil.words
+    assert not panel.veil.isVisible()
+    monkeypatch.undo()
+    session.set_progress("", 1.0)
+    panel.refresh()
+    qtbot.waitUntil(lambda: not panel._overview_veil.isVisible())
+
+
+def test_what_a_panel_only_wishes_for_waits_until_all_have_what_they_need(model: str) -> None:
+    with window_on_screen(model, "The cat") as window:
+        wanted = window.wanted()
+        panels = [panel for panel in window.built_panels() if panel.seen]
+        needed = {asked for panel in panels for asked in panel.wanted()}
+        wished = {asked for panel in panels for asked in panel.wishes()} - needed
+        assert wished
+        assert max(map(wanted.index, needed)) < min(map(wanted.index, wished))
+
+
 def test_the_tokens_of_another_run_are_dimmed_as_well(qtbot: QtBot, model: str) -> None:
     with window_on_screen(model, "The cat") as window:
         bar: PromptBar = window.prompt_bar
@@ -107,7 +135,7 @@ def test_the_tokens_of_another_run_are_dimmed_as_well(qtbot: QtBot, model: str) 
 
 
 def bar_words(session: Session) -> str:
-    return "This is from before. " + session.message[0].upper() + session.message[1:]
+    return "Out of date: " + session.message[0].upper() + session.message[1:]
 
 
 def test_every_panel_dims_unless_it_shows_no_run() -> None:

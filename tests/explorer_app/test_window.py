@@ -133,8 +133,8 @@ class Patient(Panel):
         super().__init__(session)
         self.drawn: list[bool] = []
 
-    def wanted(self) -> list[Query]:
-        return [*super().wanted(), SITES]
+    def besides(self) -> list[Query]:
+        return [SITES]
 
     def draw(self, answers: Answers) -> None:
         self.drawn.append(self.session.answer(SITES) is not None)
