@@ -21,6 +21,7 @@ from explorer_app.attention_text import head_map, kind_about, kind_words
 from explorer_app.panels import Panel
 from explorer_app.session import Session
 from explorer_app.widgets.heatmap import Heatmap
+from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 
 Floats = NDArray[np.float32]
@@ -138,8 +139,10 @@ AnyLabel = TypeVar("AnyLabel", Label, RichLabel)
 
 
 def line(text: str = "", wrap: bool = False) -> Label:
-    """A text that does not hold its column open; it wraps or is cut off."""
-    return _held_open_by_nothing(Label(text), wrap)
+    """A text that does not hold its column open; it wraps, or ends in an ellipsis."""
+    label = Label(text) if wrap else OneLine()
+    label.setText(text)
+    return _held_open_by_nothing(label, wrap)
 
 
 def rich_line(wrap: bool = False) -> RichLabel:

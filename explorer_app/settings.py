@@ -6,7 +6,8 @@ One JSON file, written whole. Whatever it holds, it is read: what is not as we w
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,14 +40,22 @@ class Recent:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the window was, and its panels in it, in Qt's own bytes. Qt trusts them: a flipped bit can end it."""
+    """Where the window was, and its panels in it, in Qt's own bytes. Qt trusts them: a flipped bit can end it.
+
+    shares  of the window's width, of each panel that was seen in a column; for a window that comes back in another
+            size, which Qt takes from the columns as it can
+    """
 
     geometry: bytes
     state: bytes
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def checksum(self) -> str:
-        return hashlib.sha256(b"%d %b%b" % (len(self.geometry), self.geometry, self.state)).hexdigest()
+        shares = json.dumps(dict(self.shares)).encode()
+        return hashlib.sha256(
+            b"%d %d %b%b%b" % (len(self.geometry), len(self.state), self.geometry, self.state, shares)
+        ).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,7 @@ def to_json(kept: Kept) -> dict[str, Any]:
             "geometry": base64.b64encode(layout.geometry).decode(),
             "state": base64.b64encode(layout.state).decode(),
             "checksum": layout.checksum,
+            "shares": dict(layout.shares),
         },
         "recent": [[recent.model, *recent.config] for recent in kept.recent[:RECENT]],
         "folder": kept.folder,
@@ -171,5 +181,11 @@ def layout_of(said: object) -> Layout | None:
         parts = [base64.b64decode(said[name], validate=True) for name in ("geometry", "state")]
     except (KeyError, TypeError, ValueError):
         return None
-    layout = Layout(*parts)
+    shares = said.get("shares")
+    shares = {
+        name: share
+        for name, share in (shares.items() if isinstance(shares, dict) else ())
+        if isinstance(share, float) and 0 < share < 1
+    }
+    layout = Layout(*parts, shares)
     return layout if said.get("checksum") == layout.checksum else None

@@ -91,7 +91,7 @@ class MainWindow(QMainWindow):
         self._shared_width = self._between = 0
         # A layout that was kept of a maximized window is put right by Qt once the window is as large again.
         self._settling = QTimer(self, interval=SETTLING_MS, singleShot=True)
-        self._settling.timeout.connect(self._note_shares)
+        self._settling.timeout.connect(self._settled)
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setDocumentMode(True)
@@ -264,6 +264,18 @@ class MainWindow(QMainWindow):
         ):
             sizes = [share * whole // sum(shares.values()) for share in shares.values()]
             self.resizeDocks(list(shares), sizes, way)
+
+    def _settled(self) -> None:
+        """The window of a layout that was kept has its size: give each column the share that it had."""
+        layout = self.kept.layout
+        docks = [dock for dock in self.docks.values() if dock.takes_part()]
+        shares = {} if layout is None else {dock: layout.shares.get(dock.objectName(), 0.0) for dock in docks}
+        if shares and all(shares.values()):
+            columns = sum({dock.x(): dock.width() for dock in docks}.values())
+            widths = [round(share * columns) for share in shares.values()]
+            if any(abs(dock.width() - width) > 2 for dock, width in zip(docks, widths, strict=True)):
+                self.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+        self._note_shares()
 
     def _note_shares(self) -> None:
         """Which share of the width each column has, unless it is the window that changes its size."""
@@ -602,7 +614,7 @@ class MainWindow(QMainWindow):
             if not self._restored:
                 # Docks take their shares once they have a size.
                 QTimer.singleShot(0, self, self.arrange_columns)
-            elif self.isMaximized():
+            else:
                 self._settling.start()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -650,7 +662,10 @@ class MainWindow(QMainWindow):
         if not self._may_close():
             event.ignore()
             return
-        layout = Layout(bytes(self.saveGeometry().data()), bytes(self.saveState(LAYOUT_VERSION).data()))
+        shares = {dock.objectName(): share for dock, share in self._shares.items()}
+        layout = Layout(
+            bytes(self.saveGeometry().data()), bytes(self.saveState(LAYOUT_VERSION).data()), shares
+        )
         if not self.keep(layout=layout, restoring=False):
             complain(self.session.message)  # the window says nothing any more
         # Out of sight first: an engine that is busy may take half a second to end.

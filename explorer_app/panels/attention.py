@@ -107,9 +107,9 @@ def scale_words(limits: tuple[float, float] | NDArray[np.float64]) -> str:
     """What the colours of the overview stand for: one scale, or one for each head [L H 2], about zero."""
     if isinstance(limits, tuple):
         low, high = map(short_number, limits)
-        return tr("All heads, one scale: {low} to {high}").format(low=low, high=high)
+        return tr("One scale: {low} to {high}").format(low=low, high=high)
     least, most = (short_number(float(reach)) for reach in (limits[..., 1].min(), limits[..., 1].max()))
-    return tr("All heads, a scale for each: ±{least} to ±{most}").format(least=least, most=most)
+    return tr("Own scales: ±{least} to ±{most}").format(least=least, most=most)
 
 
 def head_marks(
@@ -169,6 +169,14 @@ class Attention(HeadPanel):
             row.addWidget(button)
 
         self._overview_title = line()
+        self._overview_title.setToolTip(
+            tip(
+                tr(
+                    "What the colours of the small maps stand for. A scale of its own, about zero, "
+                    "for each head's scores; one for all of their patterns."
+                )
+            )
+        )
         self.roles = RoleBar()
         self.roles.changed.connect(self._choose_role)
         self.grid = ThumbnailGrid()

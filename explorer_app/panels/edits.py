@@ -68,7 +68,7 @@ class Edits(Panel):
         self._said_of: tuple[object, ...] | None = None
         """What the message is about: it goes when that does."""
 
-        self.about = Label(tr("None active: the model runs as it is. An edit changes every panel."), self)
+        self.about = Label(parent=self)
         self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
@@ -154,7 +154,14 @@ class Edits(Panel):
         for chip in self.chips:
             self._column.addWidget(chip)
         self.clear.setVisible(bool(session.edits))
-        self.about.setVisible(len(session.edits) == len(session.suspended))
+        suspended = len(session.suspended)
+        self.about.setVisible(len(session.edits) == suspended)
+        none = (
+            tr("None active, {count} suspended").format(count=suspended) if suspended else tr("None active")
+        )
+        self.about.setText(
+            tr("{none}: the model runs as it is. An edit changes every panel.").format(none=none)
+        )
 
     def _offer(self) -> None:
         at, kind = self.session.selection, self.session.attention

@@ -19,7 +19,7 @@ from explorer_app.panels.graph import ModelGraph
 from explorer_app.session import Session
 from explorer_app.settings import Settings
 from explorer_app.untrained_dialog import UntrainedDialog
-from explorer_app.window import KeysDialog, MainWindow
+from explorer_app.window import SETTLING_MS, KeysDialog, MainWindow
 from model_core.queries import Scene
 from tests.explorer_app.real_window import Hands, wait
 
@@ -35,6 +35,13 @@ MODELS: tuple[tuple[str, Sequence[str]], ...] = (
 def rectangle(widget: QWidget, origin: QPoint | None = None) -> list[int]:
     corner = widget.mapToGlobal(QPoint()) - (origin or QPoint())
     return [corner.x(), corner.y(), widget.width(), widget.height()]
+
+
+def columns(window: MainWindow) -> dict[str, float]:
+    """Which share of the width each panel at the top of a column has."""
+    return {
+        name: window.docks[name].width() / window.width() for name in ("graph", "attention", "next_token")
+    }
 
 
 def frame(window: QWidget) -> list[int]:
@@ -131,9 +138,12 @@ def main(folder: Path) -> None:
     window.resize(3000, 2000)
     window.move(500, 400)
     QTest.qWait(300)
+    facts["columns"] = columns(window)
     window.close()
     window = start(settings)
     facts["restored"] = frame(window)
+    QTest.qWait(2 * SETTLING_MS)
+    facts["restored_columns"] = columns(window)
     window.close()
     print(json.dumps(facts))
 

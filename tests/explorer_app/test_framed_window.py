@@ -75,6 +75,11 @@ def test_a_window_that_was_left_larger_than_the_screen_comes_back_within_it(seen
     assert inside(seen["restored"], seen["screen"])
 
 
+def test_each_column_of_a_window_that_comes_back_smaller_has_the_share_that_it_had(seen: Facts) -> None:
+    for name, share in seen["columns"].items():
+        assert abs(seen["restored_columns"][name] - share) < 0.02, name
+
+
 def test_no_model_and_no_step_changes_the_window(seen: Facts) -> None:
     for model, places in seen["after"].items():
         assert places == seen["first"], model

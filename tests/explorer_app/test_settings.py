@@ -32,7 +32,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Kept(
     theme="dark",
-    layout=Layout(bytes(range(70)), bytes(range(256)) * 3),
+    layout=Layout(bytes(range(70)), bytes(range(256)) * 3, {"graph": 0.2, "attention": 0.8}),
     recent=(Recent("/models/mine", ("heads=8",)), Recent("growth@16")),
     folder="/models",
     trainings=(Spec(out="/runs/tales", preset="tales-llama", data=("tales.txt",), lr=0.002),),
