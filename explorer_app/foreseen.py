@@ -36,12 +36,12 @@ def total_words(log_probs: NDArray[np.float32]) -> str:
     """The whole prompt in one sentence."""
     whole = total(log_probs)
     if whole is None:
-        return tr("One token has nothing before it to be foreseen from: type a longer prompt.")
+        return tr("One token has nothing before it to be predicted from: type a longer prompt.")
     if none := int(np.isnan(log_probs).sum()):
         return tr("No total: {none} of {count} log-probabilities are not numbers (NaN).").format(
             none=none, count=whole.count
         )
-    return tr("mean {mean} nats a token, perplexity {perplexity}; {count} foreseen").format(
+    return tr("mean {mean} nats a token, perplexity {perplexity}; {count} predicted").format(
         mean=short_number(whole.mean, 4), perplexity=short_number(whole.perplexity, 4), count=whole.count
     )
 

@@ -65,7 +65,7 @@ class RoleBar(QWidget):
             1,
             tip(
                 tr(
-                    "Measured on random tokens, repeated once, that nothing but a rule can foresee; without edits"
+                    "Measured on random tokens, repeated once, that nothing but a rule can predict; without edits"
                 )
             ),
             Qt.ItemDataRole.ToolTipRole,

@@ -140,7 +140,7 @@ class PromptBar(QWidget):
         self.target.setToolTip(
             tip(
                 tr(
-                    "What the decoder reads, and whose next token is foreseen. Every panel follows while you type."
+                    "What the decoder reads, and whose next token is predicted. Every panel follows while you type."
                 )
             )
         )

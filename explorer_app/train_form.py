@@ -67,7 +67,7 @@ class TrainForm(QWidget):
         self.what.setToolTip(
             tip(
                 tr(
-                    "A preset, from first weights; or the model on screen, further: "
+                    "A preset, from scratch; or the model on screen, trained further: "
                     "open any checkpoint first, or make a model with File > New untrained model."
                 )
             )
@@ -90,7 +90,7 @@ class TrainForm(QWidget):
             tr("Steps"),
             1,
             MOST_STEPS,
-            tr("How many steps the training has; of a preset that is trained in phases, the first of them."),
+            tr("How many steps the training has; for a preset with several phases, those of the first."),
         )
         self.batch = self._number(
             tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
@@ -216,7 +216,7 @@ class TrainForm(QWidget):
         with QSignalBlocker(self.what):
             self.what.clear()
             for name in self.presets:
-                self.what.addItem(tr("{name}, from first weights").format(name=name), name)
+                self.what.addItem(tr("{name}, from scratch").format(name=name), name)
             if self.presets:
                 self.what.addItem(self._further(), "")
             self.what.setCurrentIndex(max(0, self.what.findData(chosen)))
@@ -231,8 +231,10 @@ class TrainForm(QWidget):
     def _further(self) -> str:
         """What is trained further: the model on screen, or what the folder's training began from."""
         if self.found is not None and self.found.run.checkpoint:
-            return tr("{model}, further").format(model=short_name(self.found.run.checkpoint))
-        return tr("the model on screen, further: {model}").format(model=model_title(self.source.model))
+            return tr("continue training {model}").format(model=short_name(self.found.run.checkpoint))
+        return tr("continue training the model on screen: {model}").format(
+            model=model_title(self.source.model)
+        )
 
     def _choose(self, _: int) -> None:
         self._own_choice = False
@@ -367,7 +369,7 @@ class TrainForm(QWidget):
         self.show_texts()
         self.say(
             "out",
-            tr("{step} of {steps} steps are kept there: Resume goes on with them.").format(
+            tr("Training stopped there at step {step} of {steps}. Resume continues it.").format(
                 step=f"{found.step:,}", steps=f"{found.steps:,}"
             ),
             wrong=False,

@@ -106,7 +106,7 @@ class Growth(Panel):
         self.heads.setToolTip(
             tip(
                 tr(
-                    "On random tokens repeated twice, which only a rule can foresee. Previous token: mean weight on "
+                    "On random tokens repeated twice, which only a rule can predict. Previous token: mean weight on "
                     "the token before. Induction: mean weight on the token that followed the same token the last time "
                     "(Elhage et al. 2021, Olsson et al. 2022)."
                 )

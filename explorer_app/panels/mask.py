@@ -335,7 +335,7 @@ class Mask(HeadPanel):
             switch.setEnabled(wider is None)
             switch.setToolTip(
                 tip(
-                    tr("“{edit}” decides over this one: turn the mask on there first").format(edit=wider)
+                    tr("“{edit}” already switches this off: remove it first").format(edit=wider)
                     if wider
                     else switch_words(kind, scope)
                 )

@@ -54,7 +54,7 @@ class NextToken(Panel):
         self.total = RichLabel(parent=self)
         self.total.setWordWrap(True)
         self.prompt = BarList("query", self)
-        self.prompt.setAccessibleName(tr("How well each token was foreseen"))
+        self.prompt.setAccessibleName(tr("How well each token was predicted"))
 
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
@@ -155,7 +155,7 @@ class NextToken(Panel):
                     -log_prob / most if most > 0 else 0.0,
                     f"{nats_words(log_prob)} · {rank + 1}",
                     tip=tr(
-                        "“{word}”: log-probability {log_prob} nats ({percent}), foreseen as number {rank} of {count}"
+                        "“{word}”: log-probability {log_prob} nats ({percent}), predicted as number {rank} of {count}"
                     ).format(
                         word=word,
                         log_prob=short_number(log_prob, 5),
@@ -174,7 +174,7 @@ class NextToken(Panel):
             )
             text += f'<br><span style="color:{colours.muted}">{columns}</span>'
         if sees_ahead(run["edits"]):
-            warning = tr("An edit lets tokens see those they are to foresee: these are no predictions.")
+            warning = tr("An edit lets tokens see those that they are to predict: these are no predictions.")
             text += f'<br><span style="color:{colours.warning}">{warning}</span>'
         self.total.setText(text)
         self.prompt.show_bars(bars)

@@ -211,7 +211,7 @@ class Train(Panel):
             tip(
                 tr("Do not wait: the last checkpoint that was written stays.")
                 if stopping
-                else tr("Stop after this step, keeping a checkpoint that can be gone on with.")
+                else tr("Stop after this step, keeping a checkpoint, so that training can be resumed.")
             )
         )
         self._show_words(training)
@@ -270,7 +270,7 @@ class Train(Panel):
 
 def summary(spec: Spec) -> str:
     """What is trained, in a line."""
-    what = spec.preset or tr("{model}, further").format(model=model_title(spec.source))
+    what = spec.preset or tr("continue training {model}").format(model=model_title(spec.source))
     words = [what, *([", ".join(Path(path).name for path in spec.data)] if spec.data else [])]
     how = tr("{steps} steps, batch {rows}, on {device} in {dtype}")
     words.append(how.format(steps=f"{spec.steps:,}", rows=spec.batch, device=spec.device, dtype=spec.dtype))

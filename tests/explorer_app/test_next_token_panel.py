@@ -52,7 +52,7 @@ def test_what_is_drawn_equals_a_plain_pass(qtbot: QtBot, tmp_path: Path, config:
         for position, token in enumerate(tokens[1:]):
             log_prob = float(log_probs[position, token])
             rank = int((log_probs[position] > log_probs[position, token]).sum()) + 1
-            assert f"foreseen as number {rank} of 2048" in foreseen[position + 1].tip
+            assert f"predicted as number {rank} of 2048" in foreseen[position + 1].tip
             assert foreseen[position + 1].text == f"{log_prob:.2f} · {rank}".replace("-", "−")
         chosen = log_probs.gather(-1, torch.tensor(tokens[1:])[:, None]).mean()
         summed = total(session.answer(NEXT)["log_probs"])
@@ -197,4 +197,4 @@ def test_probabilities_that_are_no_numbers_are_said_to_be_none(shown: OnScreen[N
 
 def test_perplexity_is_e_to_the_mean_surprise() -> None:
     log_probs = np.log(np.array([0.5, 0.125], np.float32))
-    assert total_words(log_probs) == "mean −1.386 nats a token, perplexity 4; 2 foreseen"
+    assert total_words(log_probs) == "mean −1.386 nats a token, perplexity 4; 2 predicted"

@@ -149,7 +149,7 @@ def test_what_was_stopped_is_offered_to_be_gone_on_with(studio: Studio) -> None:
     studio.end()
     form, step = studio.form, studio.training.step
     assert studio.panel.start.text() == "Resume"
-    assert form.said["out"].text().startswith(f"{step} of 100,000 steps are kept there")
+    assert form.said["out"].text().startswith(f"Training stopped there at step {step} of 100,000")
     assert not form.steps.isEnabled()
     studio.panel.start.click()
     studio.until(lambda: studio.training.step > step)

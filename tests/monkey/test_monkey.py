@@ -42,3 +42,6 @@ def test_forty_minutes_of_a_monkey(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("\n", json.dumps(found, indent=1, ensure_ascii=False))
     check(found)
+    size, limit = found["store"]
+    assert size > limit / 2  # it was full, and answers made room
+    assert found["late_mb"] - found["early_mb"] <= 15
