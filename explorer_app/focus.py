@@ -117,7 +117,11 @@ def place_of(keys: Sequence[str], site: str, block: str, otherwise: int) -> int:
     places = {key: place for place, key in enumerate(keys)}
     within = site.removeprefix(block_of(site) + ".")
     first = (place for key, place in places.items() if block_of(key) == block)
-    for found in (places.get(site), places.get(f"{block}.{within}"), next(first, None) if block_of(site) else None):
+    for found in (
+        places.get(site),
+        places.get(f"{block}.{within}"),
+        next(first, None) if block_of(site) else None,
+    ):
         if found is not None:
             return found
     return min(max(otherwise, 0), len(keys) - 1)
