@@ -101,7 +101,8 @@ class HostProcess:
         finally:
             timer.cancel()
         if line != READY:
-            *_, last = ["it ended at once", *(self._end() or b"").decode(errors="replace").splitlines()]
+            said = str(self._end() or b"", "utf-8", "replace")
+            *_, last = ["it ended at once", *said.splitlines()]
             raise NotThere(f"it takes more than {START_SECONDS:g} seconds" if late.is_set() else last)
 
     def _read(self) -> dict[str, Any]:
