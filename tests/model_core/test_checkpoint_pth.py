@@ -476,7 +476,7 @@ def test_a_pickle_takes_no_memory_and_runs_nothing(pickle_: bytes, message: str,
 )
 def test_a_tensor_of_an_impossible_shape_is_damage(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     storage = Storage(Record(0, 16), torch.float32)
-    with pytest.raises(Damaged, match="^a tensor has an impossible shape$"):
+    with pytest.raises(Damaged, match=r"^a tensor has an impossible shape$"):
         Pickle({}, "", Mapped(Path("model.pth"), 16)).tensor(storage, 0, shape, strides, None)
 
 

@@ -17,7 +17,12 @@ pytestmark = pytest.mark.unit
         (Count, LARGEST, "seed is 9223372036854775808, larger than any that is used"),
         (int, 1e300, "seed is 1e+300, larger than any that is used"),
         (int, -LARGEST, "seed is -9223372036854775808, smaller than any that is used"),
-        (int, 10**5000, "seed is a number of thousands of digits, larger than any that is used"),
+        pytest.param(
+            int,
+            10**5000,
+            "seed is a number of thousands of digits, larger than any that is used",
+            id="digits",
+        ),
         (int, float("inf"), "seed is inf, not a whole number"),
         (int, float("nan"), "seed is nan, not a whole number"),
         (int, 1.5, "seed is 1.5, not a whole number"),
