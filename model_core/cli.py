@@ -56,12 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     def run() -> int:
         arguments = command_line().parse_args(argv)
         check_working_folder()  # torch ends a process that has none, without a word that helps
-        try:
-            arguments.command(arguments)
-        except InputError as error:
-            if getattr(arguments, "json", False):  # who reads it is a window
-                raise InputError(error.window) from None
-            raise
+        arguments.command(arguments)
         return 0
 
     return carried_out(run)

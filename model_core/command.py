@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from model_core.errors import Cancelled, InputError
-from model_core.plain_text import one_line
+from model_core.plain_text import Guarded, Passed, one_line, unguarded
 
 WRONG = 2
 STOPPED = 130
@@ -39,10 +39,13 @@ def complain(why: str) -> None:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Inside the block a failure to print is told apart from one to write a file."""
+    """Inside the block a failure to print is told apart from one to write a file.
+
+    What is printed is guarded there; `unguarded` gives what fails in the same way.
+    """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (
-        stream and cast(TextIO, Printed(stream, name))
+        stream and cast(TextIO, Guarded(cast(TextIO, Printed(unguarded(stream), name))))
         for stream, name in zip(before, ("stdout", "stderr"), strict=True)
     )
     try:
@@ -51,22 +54,20 @@ def printing() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-class Printed:
+class Printed(Passed):
     """A stream that says what is wrong with it: InputError where it cannot be written, Cancelled where nobody reads."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
-        self._stream, self._name = stream, name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        super().__init__(stream)
+        self._name = name
 
     def write(self, text: str) -> int:
         with self._failing():
-            return self._stream.write(text)
+            return super().write(text)
 
     def flush(self) -> None:
         with self._failing():
-            self._stream.flush()
+            self.stream.flush()
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -75,7 +76,7 @@ class Printed:
         except OSError as error:
             # What is still held would fail again, and again when Python ends.
             with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
             if isinstance(error, BrokenPipeError):
                 raise Cancelled from None
             raise InputError(f"{self._name} cannot be written: {error.strerror}") from None

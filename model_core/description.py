@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from model_core.errors import InputError
+from model_core.errors import InputError, first_line
 from model_core.families import FAMILIES, Family
 from model_core.json_file import check_depth, read_json
 from model_core.recipe import Recipe, phase_of, recipe_of
@@ -121,7 +121,7 @@ def tables_in(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path} is not TOML: {first_line(error)}") from None
     check_depth(said, str(path))
     return said
 

@@ -158,10 +158,13 @@ class Engine:
             return
         with memory_errors("this run"):
             context = self.context(scene, loaded, request.id, cancelled)
-        for kind, arguments in queries:
-            if cancelled():
-                raise Cancelled
-            self.answer(request.id, context, kind, arguments)
+        try:
+            for kind, arguments in queries:
+                if cancelled():
+                    raise Cancelled
+                self.answer(request.id, context, kind, arguments)
+        finally:
+            self.forget_runs()  # blocks that were replayed for an answer count as well
         milliseconds = (time.perf_counter() - begun) * 1000
         self.send(Frame("done", request.id, {"cancelled": False, "milliseconds": milliseconds}))
 
@@ -254,6 +257,13 @@ class Engine:
             for run in [scene for scene in self.runs if scene.opened == old]:
                 del self.runs[run]
 
+    def forget_runs(self) -> None:
+        """Let go of the least recently used runs until there are few enough, and they are small enough."""
+        while len(self.runs) > KEPT_RUNS or (
+            len(self.runs) > 1 and sum(run.nbytes for run, _ in self.runs.values()) > KEPT_BYTES
+        ):
+            self.runs.popitem(last=False)
+
     def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
         """The run of a scene, computed now or a moment ago."""
         if scene not in self.runs:
@@ -277,11 +287,8 @@ class Engine:
             )
             self.progress(id, "running", 1.0)
             self.runs[scene] = run, (time.perf_counter() - begun) * 1000
-            while len(self.runs) > KEPT_RUNS or (
-                len(self.runs) > 1 and sum(kept.nbytes for kept, _ in self.runs.values()) > KEPT_BYTES
-            ):
-                self.runs.popitem(last=False)
         self.runs.move_to_end(scene)
+        self.forget_runs()
         run, milliseconds = self.runs[scene]
         return Context(scene, loaded, run, cancelled, milliseconds)
 

@@ -16,7 +16,7 @@ from model_core.tap import Recorder, using
 
 
 class Provenance(TorchDispatchMode):
-    """While active, knows for each tensor the sites that it was computed from, directly."""
+    """While active, knows for each tensor the sites and the parameters that it was computed from, directly."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -41,14 +41,16 @@ class Cartographer(Recorder):
 
     def __init__(self, model: nn.Module, provenance: Provenance) -> None:
         super().__init__(model, ["*"], (), lambda: False, lambda key: None, "")
+        self.weights = {name for name, _ in model.named_parameters()}
         self.provenance = provenance
         self.graph = nx.DiGraph()
 
     def visit(self, module: nn.Module, word: str, value: Tensor, dims: str) -> Tensor:
         value = super().visit(module, word, value, dims)
         site = self.trace.sites[self.key(module, word)]
-        self.graph.add_node(site.key, site=site)
-        self.graph.add_edges_from((source, site.key) for source in sorted(self.provenance.of(value)))
+        origins = self.provenance.of(value)
+        self.graph.add_node(site.key, site=site, weights=sorted(origins & self.weights))
+        self.graph.add_edges_from((source, site.key) for source in sorted(origins - self.weights))
         # A tensor of its own, so that a tap that returns its input is a site like any other.
         alias = value.view_as(value)
         self.provenance.sources[alias] = frozenset([site.key])
@@ -56,20 +58,22 @@ class Cartographer(Recorder):
 
 
 def graph(model: Model, *lengths: int) -> nx.DiGraph:
-    """Sites as nodes (each with its `site`), an edge A -> B where B's value was computed from A's.
+    """Sites as nodes, an edge A -> B where B's value was computed from A's.
+
+    Each has its `site`, and as `weights` the names of the parameters that come in between A and B.
 
     It begins at the texts that the model reads, `lengths` tokens each; sites that depend on no token (a mask, rotation
     angles) begin by themselves. Works on the meta device: no weights are read, nothing is computed.
     """
-    texts = texts_of(model, lengths)
+    texts, weights = texts_of(model, lengths), without_values(model)
     provenance = Provenance()
     cartographer = Cartographer(model, provenance)
     for name, text in texts.items():
         cartographer.graph.add_node(name, site=Site(name, "B T", tuple(text.shape), "int64"))
     with torch.no_grad(), using(cartographer), provenance:
-        for name, text in texts.items():
-            provenance.sources[text] = frozenset([name])
-        dry_run(model, texts)
+        for name, tensor in [*texts.items(), *weights.items()]:
+            provenance.sources[tensor] = frozenset([name])
+        dry_run(model, texts, weights)
     return cartographer.graph
 
 
@@ -81,7 +85,11 @@ def texts_of(model: Model, lengths: Sequence[int]) -> dict[str, Tensor]:
     }
 
 
-def dry_run(model: Model, texts: Mapping[str, Tensor]) -> None:
+def without_values(model: Model) -> dict[str, Tensor]:
+    """The parameters and buffers of a model on the meta device, by name; those that are tied once."""
+    return {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+
+
+def dry_run(model: Model, texts: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     """A forward pass on the meta device, where every tensor has a shape and none has values."""
-    meta = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-    torch.func.functional_call(model, meta, tuple(texts.values()))
+    torch.func.functional_call(model, dict(weights), tuple(texts.values()))

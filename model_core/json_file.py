@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from model_core.errors import InputError
+from model_core.errors import InputError, first_line
 from model_core.regular_file import read_regular
 
 MOST_BYTES = 4 << 20  # of a description or a configuration; in memory an object takes up to 30 times its text
@@ -34,7 +34,7 @@ def json_in(text: str, what: str) -> Any:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{what} is not JSON: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{what} is not JSON: {first_line(error)}") from None
     check_depth(content, what)
     return content
 

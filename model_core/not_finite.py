@@ -3,7 +3,7 @@
 Minus infinity in a mask, and in scores that a mask was added to, is how attention hides a key: it is no such value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -20,20 +20,22 @@ class NotFinite:
     """The first site, in order of computation, whose values are not finite.
 
     nan      whether it holds NaN; else infinity
-    largest  the largest magnitude among the values that it is computed from, 0 where there are none
+    inputs   the largest magnitude among the values that it is computed from, None where there are none
+    weights  the largest magnitude among the weights that come in there, None where there are none
     """
 
     site: Site
     nan: bool
-    largest: float
+    inputs: float | None
+    weights: float | None
 
     def __str__(self) -> str:
         what = "NaN (not a number)" if self.nan else "infinite"
+        largest = {"input": self.inputs, "weight": self.weights}
+        told = [f"its largest {of} is {number:.3g}" for of, number in largest.items() if number is not None]
         most = torch.finfo(getattr(torch, self.site.dtype)).max
-        return (
-            f"from {self.site.key} on, values are {what}: what goes in there reaches {self.largest:.3g}, and "
-            f"{self.site.dtype} ends at {most:.3g}"
-        )
+        room = f"{self.site.dtype} holds up to {most:.3g}"
+        return f"from {self.site.key} on, values are {what}: {'; '.join([', '.join(told), room])}"
 
 
 def is_sound(key: str, value: Tensor) -> bool:
@@ -55,11 +57,21 @@ def first_not_finite(run: Run, cancelled: Callable[[], bool] = lambda: False) ->
     for key, site in run.sites.items():
         value = run.value(key, cancelled)
         if not is_sound(key, value):
-            return NotFinite(site, bool(value.isnan().any()), largest_before(run, key))
+            return NotFinite(site, bool(value.isnan().any()), *largest_before(run, key))
     return None
 
 
-def largest_before(run: Run, key: str) -> float:
-    """The largest magnitude among the values that a site is computed from; a mask's hidden keys do not count."""
-    sources = (run.value(source) for source in run.graph.predecessors(key) if source in run.sites)
-    return max((float(source[source.isfinite()].abs().max()) for source in sources), default=0.0)
+def largest_before(run: Run, key: str) -> tuple[float | None, float | None]:
+    """The largest magnitudes among the values, and among the weights, that a site is computed from.
+
+    A mask's hidden keys do not count.
+    """
+    inputs = (run.value(source) for source in run.graph.predecessors(key) if source in run.sites)
+    weights = map(run.model.get_parameter, run.graph.nodes[key]["weights"])
+    return largest(value.masked_fill(value.isneginf(), 0) for value in inputs), largest(weights)
+
+
+def largest(values: Iterable[Tensor]) -> float | None:
+    """The largest magnitude, NaN where there is one."""
+    ends = [end for value in values for end in value.detach().aminmax()]
+    return float(torch.stack([end.abs().double() for end in ends]).max()) if ends else None

@@ -7,6 +7,7 @@ guard_terminal()      from now on everything that is printed goes through `visib
 import io
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 # Escape sequences and other orders (C0, C1, DEL), what turns or hides the text around it (bidi controls, zero widths,
@@ -46,24 +47,35 @@ def guard_terminal() -> None:
         sys.stdout.reconfigure(errors="replace")
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, _Guarded):
-            setattr(sys, name, _Guarded(stream))
+        if stream is not None and not isinstance(stream, Guarded):
+            setattr(sys, name, Guarded(stream))
 
 
 def unguarded(stream: TextIO) -> TextIO:
     """The stream itself, for what the program orders its terminal."""
-    return stream.stream if isinstance(stream, _Guarded) else stream
+    return stream.stream if isinstance(stream, Guarded) else stream
 
 
-class _Guarded:
-    """A stream of text that makes visible what is written to it, and is the stream itself in all else."""
+class Passed:
+    """A stream of text for whoever sees to what is written to it; it is the stream itself in all else."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(visible(text))
-        return len(text)
+        return self.stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+class Guarded(Passed):
+    """A stream that makes visible what is written to it."""
+
+    def write(self, text: str) -> int:
+        self.stream.write(visible(text))
+        return len(text)

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from model_core.errors import InputError
+from model_core.errors import InputError, first_line
 
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 AS_IT_IS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -72,6 +72,6 @@ def unfit(status: os.stat_result, limit: int | None) -> str:
     return ""
 
 
-def why(error: OSError | ValueError) -> str:
-    """What the system says of it, without the path."""
-    return getattr(error, "strerror", None) or str(error)
+def why(error: Exception) -> str:
+    """What the system says of it, without the path; of an error that is none of the system's, its first line."""
+    return getattr(error, "strerror", None) or first_line(error)

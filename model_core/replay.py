@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model_core import edits as edits_
 from model_core.edits import AnyEdit
 from model_core.errors import InputError
-from model_core.graph import dry_run, graph, texts_of
+from model_core.graph import dry_run, graph, texts_of, without_values
 from model_core.model import Model
 from model_core.names import Site
 from model_core.tap import Stage, record
@@ -169,5 +169,5 @@ def calls_of(stages: dict[str, Stage]) -> Iterator[dict[str, Call]]:
 def sites(model: Model, *lengths: int) -> list[Site]:
     """Every site with its shape for texts of these lengths, in order; a dry run without weights or compute."""
     with torch.inference_mode(), record(model, ["*"]) as trace:
-        dry_run(model, texts_of(model, lengths))
+        dry_run(model, texts_of(model, lengths), without_values(model))
     return list(trace.sites.values())

@@ -165,7 +165,7 @@ def read_state(path: Path, model: nn.Module, begins: Collection[int]) -> tuple[S
     tensors = {name: one.read() for name, one in stored.items()}
     numbers = about.get(NUMBERS, "")
     if about.get(CHECKSUM) != checksum(tensors, numbers):
-        raise InputError("its checksum is that of other numbers")
+        raise InputError("its checksum does not match")
     said = value("what it counts", json_in(numbers, "what it counts"), dict[str, Any])
     if missing := [name for name in NUMBERED if name not in said]:
         raise InputError(f"it does not say its {missing[0]}")

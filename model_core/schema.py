@@ -7,12 +7,24 @@ A whole number may be written as 4.0 and a number as 4; true is no number, and N
 that was measured may come out so. Fields say more by `Annotated[int, Within(...)]`.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from reprlib import repr as short
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeGuard,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from model_core.errors import InputError
 
@@ -108,6 +120,9 @@ def new_check(kind: Any) -> Check:
     fit, wanted = fitting(kind), words(kind)
 
     def refuse(what: str, said: Any) -> InputError:
+        if beyond(kind, said):
+            than = "larger" if said > 0 else "smaller"
+            return InputError(f"{what} is {shown(said)}, {than} than any that is used")
         return InputError(f"{what} is {shown(said)}, not {wanted}")
 
     if origin in (tuple, list):
@@ -156,6 +171,13 @@ def whole(said: Any) -> int | None:
     return int(said) if fits else None
 
 
+def beyond(kind: Any, said: object) -> bool:
+    """Is it a number of the type but for its size?"""
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    most = {int: LARGEST - 1, float: sys.float_info.max}.get(plain)
+    return most is not None and is_number(said) and most < abs(said) != math.inf
+
+
 def finite(said: Any) -> float | None:
     return float(said) if is_number(said) and abs(said) <= sys.float_info.max else None
 
@@ -165,7 +187,7 @@ def measured(said: Any) -> float | None:
     return said if isinstance(said, float) else finite(said)
 
 
-def is_number(said: object) -> bool:
+def is_number(said: object) -> TypeGuard[float]:
     return isinstance(said, int | float) and not isinstance(said, bool)
 
 

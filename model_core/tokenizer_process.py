@@ -11,14 +11,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model_core.errors import InputError, Misfit
 from model_core.merges import Split
+from model_core.regular_file import why
 from model_core.tokenizer import Origin, Tokenizer, check_id
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGES = Path(__file__).resolve().parent.parent
 WINDOWLESS = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+START_SECONDS = 60.0  # that a process may take until it is ready; on an idle machine it is a third of one
 
 
 class Ended(Exception):
@@ -36,54 +40,95 @@ class Ended(Exception):
         self.slow = slow
 
 
+class NotThere(InputError):
+    """No process can be asked: it does not start, or had ended before it was asked."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the process of the tokenizer could not be started: {why}")
+
+
 class Host(Protocol):
-    """What answers a request: fields in, fields out. Raises Ended where no answer comes any more."""
+    """What answers a request: fields in, fields out.
+
+    Raises Ended where no answer comes any more, NotThere where the request does not even arrive.
+    """
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 class HostProcess:
-    """A tokenizer_host. It is gone when nobody has this any more."""
+    """A tokenizer_host. It is gone when nobody has this any more. NotThere where it does not start."""
 
     def __init__(self) -> None:
         paths = [str(PACKAGES), os.environ.get("PYTHONPATH", "")]
         own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TOKENIZERS_PARALLELISM": "false"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "model_core.tokenizer_host"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | own,
-            creationflags=WINDOWLESS,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "model_core.tokenizer_host"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=os.environ | own,
+                creationflags=WINDOWLESS,
+            )
+        except OSError as error:
+            raise NotThere(why(error)) from None
         self._end = weakref.finalize(self, end, self._process)
-        self._read()
+        self._start()
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-            return self._read()
         except OSError:
-            raise Ended(slow=False) from None
+            self._end()
+            raise NotThere("it ended before it was asked") from None
+        return self._read()
+
+    def _start(self) -> None:
+        """Wait until it is ready."""
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(START_SECONDS, give_up)
+        timer.start()
+        try:
+            line = self._line()
+        finally:
+            timer.cancel()
+        if line != READY:
+            said = str(self._end() or b"", "utf-8", "replace")
+            *_, last = ["it ended at once", *said.splitlines()]
+            raise NotThere(f"it takes more than {START_SECONDS:g} seconds" if late.is_set() else last)
 
     def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.endswith(b"\n"):
+        line = self._line()
+        if not line:
             slow = self._process.wait() == SLOW
             self._end()
             raise Ended(slow=slow)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _line(self) -> bytes:
+        """The next line that it writes, nothing where it ends before."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return line if line.endswith(b"\n") else b""
 
+
+READY = b"{}\n"
 SLOW = -signal.SIGALRM if hasattr(signal, "SIGALRM") else 1  # how a process ends that has taken too long
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> bytes:
+    """End the process; gives what it said on stderr."""
     process.kill()
-    process.communicate()
+    return process.communicate()[1]
 
 
 class ProcessTokenizer(Tokenizer):
@@ -132,8 +177,10 @@ class ProcessTokenizer(Tokenizer):
         return list(ids)
 
     def _ask(self, do: str, **fields: Any) -> Any:
-        if self._host is None:
-            self._open()
+        if self._host is not None:
+            with suppress(NotThere):  # it ended while nobody asked it anything: that is nobody's fault here
+                return self._answer(do, fields)
+        self._open()
         return self._answer(do, fields)
 
     def _open(self) -> dict[str, Any]:
@@ -149,14 +196,11 @@ class ProcessTokenizer(Tokenizer):
             answer = host.answer({"do": do, **fields})
         except Ended as ended:
             what = "took too long" if ended.slow else "is damaged or needs too much memory"
-            over = (
-                ""
-                if do == "open"
-                else " over this text: try another, or open the model with another tokenizer"
-            )
+            over = "" if do == "open" else " over this text: try another text, or another tokenizer"
             raise InputError(f"the tokenizer {self._path} {what}, and was stopped{over}") from None
-        # What was interrupted in the middle of an answer never comes here: its host is not asked again.
-        self._host = host
+        # What was interrupted in the middle of an answer, or opened nothing, is not asked again.
+        if do != "open" or "error" not in answer:
+            self._host = host
         if "error" in answer:
             raise (Misfit if answer["misfit"] else InputError)(answer["error"])
         return answer["value"]

@@ -47,6 +47,15 @@ def run(arguments: argparse.Namespace, every: int) -> None:
 
     InputError for what cannot be trained, or not written; Cancelled where it was stopped from outside.
     """
+    try:
+        train_as_said(arguments, every)
+    except InputError as error:
+        if arguments.controlled:  # who controls a training is a window, and has no options
+            raise InputError(error.window) from None
+        raise
+
+
+def train_as_said(arguments: argparse.Namespace, every: int) -> None:
     plan = plan_of(arguments)
     recipe = plan.recipe
     # Who controls a training is another program, which has its own work to do.

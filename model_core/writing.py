@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_core.errors import InputError
+from model_core.regular_file import why
 
 # A link that somebody put under the name beforehand would lead the writing elsewhere: a new file, or none.
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
@@ -42,8 +43,7 @@ def write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be written: {reason}") from None
+        raise InputError(f"{path} cannot be written: {why(error)}") from None
 
 
 def write_text(path: Path, text: str) -> None:

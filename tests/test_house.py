@@ -147,6 +147,62 @@ def test_the_wheel_carries_both_packages_their_assets_and_the_command(tmp_path: 
     assert commands["console_scripts"]["layerscope"] == "explorer_app.__main__:main"
 
 
+def pytest_in(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """The tests of a folder, run as those of the house are."""
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-c",
+            ROOT / "pyproject.toml",
+            "-p",
+            "tests.conftest",
+            "-rA",
+            "-q",
+            folder,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+MARKED = "import pytest\npytestmark = pytest.mark.unit\n"
+WRONG = {
+    "no marker at all": "def test_wrong(): pass\n",
+    "a marker that says nothing of what it needs": (
+        "import pytest\n@pytest.mark.parametrize('n', [1])\ndef test_wrong(n): pass\n"
+    ),
+    "two markers of its own": (f"{MARKED}@pytest.mark.unit\n@pytest.mark.process\ndef test_wrong(): pass\n"),
+    "two markers of its file": (
+        "import pytest\npytestmark = [pytest.mark.unit, pytest.mark.process]\ndef test_wrong(): pass\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_test_without_exactly_one_marker_stops_the_collection(wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "test_right.py").write_text(f"{MARKED}def test_right(): pass\n")
+    (tmp_path / "test_wrong.py").write_text(WRONG[wrong])
+    done = pytest_in(tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, said
+    assert "1 tests do not have exactly one of the markers " in said
+    assert "test_wrong.py::test_wrong" in said
+    assert "test_right" not in said
+    assert "passed" not in said
+
+
+def test_a_marker_of_a_test_goes_before_that_of_its_file(tmp_path: Path) -> None:
+    own = "@pytest.mark.process\ndef test_own(): pass\n"
+    (tmp_path / "test_right.py").write_text(f"{MARKED}{own}def test_of_its_file(): pass\n")
+    done = pytest_in(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
 def test_a_skip_a_thread_left_behind_and_a_warning_each_fail_the_run(tmp_path: Path) -> None:
     (tmp_path / "test_breaches.py").write_text(
         "import threading, time, warnings\n"
@@ -160,24 +216,7 @@ def test_a_skip_a_thread_left_behind_and_a_warning_each_fail_the_run(tmp_path: P
         "def test_warns(): warnings.warn('old')\n"
         "def test_makes_qt_warn(qtbot): from PySide6.QtCore import qWarning; qWarning('bad')\n"
     )
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-c",
-            ROOT / "pyproject.toml",
-            "-p",
-            "tests.conftest",
-            "-rA",
-            "-q",
-            tmp_path,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = pytest_in(tmp_path)
     outcomes = set(re.findall(r"^(PASSED|FAILED|ERROR) .*::test_(\w+)", done.stdout, re.MULTILINE))
     assert outcomes == {
         ("PASSED", "fine"),

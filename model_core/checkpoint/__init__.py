@@ -218,7 +218,9 @@ class FewTensors(TorchFunctionMode):
         if func in (torch.empty, torch.zeros, torch.ones):
             self.made += 1
             if self.made > MOST_TENSORS:
-                raise InputError(f"this makes more than {MOST_TENSORS} weights: choose fewer layers or heads")
+                raise InputError(
+                    f"this makes more than {MOST_TENSORS:,} tensors: choose fewer layers or heads"
+                )
         return func(*args, **(kwargs or {}))
 
 

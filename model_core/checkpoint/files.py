@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model_core.config import Source
-from model_core.errors import InputError
+from model_core.errors import InputError, first_line
 from model_core.json_file import read_json as read_json  # beside the other readers, for every format
 from model_core.regular_file import is_there, open_regular
 from model_core.run_files import MOST_HEADER
@@ -67,7 +67,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         yield safe_open(path, framework="pt")
     except (SafetensorError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].removeprefix("Error while deserializing header: ")
+        reason = first_line(error).removeprefix("Error while deserializing header: ")
         raise InputError(f"{path} is no whole safetensors file: {reason}") from None
 
 

@@ -32,7 +32,7 @@ from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
 from model_core.model import Model
 from model_core.paths import expanded
-from model_core.regular_file import is_there, read_regular
+from model_core.regular_file import is_there, read_regular, why
 from model_core.schema import record, shown
 from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizers import FORMATS, characters, tokenizer_in
@@ -64,19 +64,20 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     """What the folder holds. Its parameters have our names already, and its manifest says everything."""
-    manifest = record(Manifest, read_json(path / MANIFEST), MANIFEST, others=True)
+    file = path / MANIFEST
+    manifest = record(Manifest, read_json(file), str(file), others=True)
     if manifest.format != FORMAT:
-        raise InputError(f"{path / MANIFEST} has the format {manifest.format}; this version reads {FORMAT}")
+        raise InputError(f"{file} has the format {manifest.format}; this version reads {FORMAT}")
     family = FAMILIES.get(manifest.family)
     if family is None:
         raise InputError(
-            f"{MANIFEST} has the family {shown(manifest.family)}; known are {', '.join(sorted(FAMILIES))}"
+            f"{file} has the family {shown(manifest.family)}; known are {', '.join(sorted(FAMILIES))}"
         )
-    said_there: Any = record(family.config, manifest.config, f"{MANIFEST}: the config")
+    said_there: Any = record(family.config, manifest.config, f"{file}: the config")
     config = settle(manifest.name, family, as_dict(said_there), said)
     name = manifest.tokenizer
     if not (name is None or isinstance(name, dict) or is_plain(name)):
-        raise InputError(f"{MANIFEST}: 'tokenizer' is {shown(name)}, which is no tokenizer's name")
+        raise InputError(f"{file}: 'tokenizer' is {shown(name)}, which is no tokenizer's name")
     stored = read_safetensors(path / WEIGHTS)
     check_layers(config, stored)
     parameters = [parameter for parameter, _ in empty_model(family, config).named_parameters()]
@@ -99,7 +100,7 @@ def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: i
     if isinstance(said, str):
         return vocabulary(said, vocab_size, path)
     if not any(format.find(path, vocab_size) for format in FORMATS):
-        raise InputError(f"{MANIFEST} says that the tokenizer lies beside it, but {path} has none")
+        raise InputError(f"{path / MANIFEST} says that the tokenizer lies beside it, but {path} has none")
     known = {key: said[key] for key in ("bos_token_id", "eos_token_id") if key in said}
     return tokenizer_in(path, vocab_size, known)
 
@@ -163,8 +164,7 @@ def save(
                 bring(origin, folder / file)
         write_together(folder, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", weights)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise InputError(f"the model could not be saved in {folder}: {reason}") from None
+        raise InputError(f"the model could not be saved in {folder}: {why(error)}") from None
 
 
 def bring(origin: Path, to: Path) -> None:

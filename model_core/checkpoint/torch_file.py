@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import torch
 from torch import Tensor
 
-from model_core.errors import InputError
+from model_core.errors import InputError, first_line
 from model_core.regular_file import open_regular
 
 ZIP = b"PK\x03\x04"
@@ -155,8 +155,7 @@ def load(path: Path) -> Any:
         except Damaged as error:
             raise InputError(f"{path} is no whole file of torch.save: {error}") from None
         except Exception as error:  # damaged bytes make zipfile and pickletools raise almost anything
-            reason = f"{error}".splitlines()[:1] or [type(error).__name__]
-            raise InputError(f"{path} is no whole file of torch.save: {reason[0][:200]}") from None
+            raise InputError(f"{path} is no whole file of torch.save: {first_line(error)}") from None
 
 
 class Damaged(Exception):
@@ -221,13 +220,25 @@ class Pickle:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if count > MOST_WORDS:
                 raise Damaged(f"its pickle has more than {MOST_WORDS:,} words")
-            if opcode.name == "STOP":
-                return self.stack.pop()
             if opcode.name in VALUES:
                 self.stack.append(argument)
-            else:
-                STEPS[opcode.name](self, argument)
+                continue
+            try:
+                if opcode.name == "STOP":
+                    return self.stack.pop()
+                self.step(opcode.name, argument)
+            except (Damaged, Refused):
+                raise
+            except Exception:  # what a word needs is not there, or is something else
+                raise Damaged(f"its pickle makes no sense from word {count:,} on") from None
         raise Damaged("its pickle has no end")
+
+    def step(self, word: str, argument: Any) -> None:
+        if word == "INST":  # a call in one word, which no torch.save has written
+            self.import_(argument.replace(" ", "."))
+        if word not in STEPS:
+            raise Refused(f"{word} of pickle")
+        STEPS[word](self, argument)
 
     def items(self) -> list[Any]:
         """What was put on the stack since the last mark."""
@@ -265,6 +276,10 @@ class Pickle:
 
     def call(self) -> None:
         word, arguments = self.last(2)
+        if isinstance(word, Opaque):
+            raise Refused(f"a call of what {word.word} makes")
+        if not isinstance(word, Word):
+            raise Damaged("its pickle calls what is no function")
         self.stack.append(self.made(word.name, arguments))
 
     def made(self, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -305,9 +320,9 @@ class Pickle:
             storage = Storage(storage.record, dtype)
         sizes = (offset, *shape, *strides)
         if len(shape) != len(strides) or len(shape) > 64 or not all(map(is_size, sizes)):
-            raise Damaged("the shape of a tensor is none")
+            raise Damaged("a tensor has an impossible shape")
         if math.prod(max(1, n) for n in shape) >= MOST_NUMBERS:
-            raise Damaged("the shape of a tensor is larger than can be counted")
+            raise Damaged("a tensor is larger than can be counted")
         held, wanted = storage.record.size // storage.dtype.itemsize, math.prod(shape)
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
         if wanted and (wanted > held or last >= held):

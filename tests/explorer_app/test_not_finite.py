@@ -105,7 +105,7 @@ def test_the_window_says_in_one_line_from_where_on_numbers_are_none(folders: Pat
         bar = PromptBar(shown.session, [])
         qtbot.addWidget(bar)
         assert bar.line.text().startswith("From blocks.0.attn.q on, values are ")
-        assert "float32 ends at 3.4e+38" in bar.line.text()
+        assert "float32 holds up to 3.4e+38" in bar.line.text()
         shown.session.tell("something else")
         assert bar.line.text() == "Something else"
         shown.session.tell("")

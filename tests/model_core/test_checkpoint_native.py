@@ -119,7 +119,9 @@ def test_named_tokenizer_is_found_among_the_bundled_ones_and_in_the_folder_first
 @pytest.mark.parametrize("name", ["../own", "/etc/own", "", "..", "a\\b", 5, ["own"]])
 def test_tokenizer_outside_the_folder_is_refused(folder: Path, name: object) -> None:
     set_manifest(folder, tokenizer=name)
-    assert "which is no tokenizer's name" in refused(folder)
+    said = refused(folder)
+    assert said.startswith(f"{folder / MANIFEST}: 'tokenizer' is ")
+    assert "which is no tokenizer's name" in said
 
 
 def test_unknown_tokenizer_is_named(folder: Path) -> None:
@@ -139,9 +141,11 @@ def test_unknown_tokenizer_is_named(folder: Path) -> None:
         ({"config": []}, "the config is [], not an object"),
     ],
 )
-def test_damaged_manifest_is_refused(folder: Path, values: dict[str, Any], message: str) -> None:
+def test_damaged_manifest_is_refused_by_its_path(folder: Path, values: dict[str, Any], message: str) -> None:
     set_manifest(folder, **values)
-    assert message in refused(folder)
+    said = refused(folder)
+    assert message in said
+    assert said.startswith(f"{folder / MANIFEST}")
 
 
 @pytest.mark.parametrize(

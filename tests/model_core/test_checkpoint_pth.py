@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,7 @@ from torch.nn.functional import gelu
 from model_core import devices
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.checkpoint.said import likely_heads
+from model_core.checkpoint.torch_file import Damaged, Mapped, Pickle, Record, Storage
 from model_core.errors import Cancelled, InputError, Unsaid
 from tests.model_core import tutorials
 from tests.model_core.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
@@ -446,6 +448,17 @@ def directory(end: bytes, times: int, at: int, until: int) -> bytes:
         (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.", "holds more than weights (os.system)"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "holds more than weights (os.system)"),
         (b"\x80\x02ctorch.hub\nload\n.", "holds more than weights (torch.hub.load)"),
+        (b"(X\x02\x00\x00\x00lsios\nsystem\n.", "holds more than weights (os.system)"),
+        (b"(icollections\nOrderedDict\n.", "holds more than weights (INST of pickle)"),
+        (b"\x80\x04(K\x01\x91.", "holds more than weights (FROZENSET of pickle)"),
+        (
+            b"\x80\x02ctorch._utils\nanything\n)R)R.",
+            "holds more than weights (a call of what torch._utils.anything makes)",
+        ),
+        (b"\x80\x02K\x01)R.", "its pickle calls what is no function"),
+        (b"\x80\x02h\x07.", "its pickle makes no sense from word 1 on"),
+        (b"\x80\x02.", "its pickle makes no sense from word 1 on"),
+        (b"\x80\x02K\x01Q.", "its pickle makes no sense from word 2 on"),
     ],
 )
 def test_a_pickle_takes_no_memory_and_runs_nothing(pickle_: bytes, message: str, tmp_path: Path) -> None:
@@ -453,7 +466,18 @@ def test_a_pickle_takes_no_memory_and_runs_nothing(pickle_: bytes, message: str,
         nano(tmp_path / "model.pth"),
         lambda name, data: (pickle_ if name.endswith("data.pkl") else data, zipfile.ZIP_STORED),
     )
-    assert message in refused(path)
+    said = refused(path)
+    assert message in said
+    assert not re.search(r"'[A-Z_]+'|object has no attribute|index", said)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"), [((-1,), (1,)), ((2, 2), (1,)), ((True,), (1,)), ((2**62,), (1,))]
+)
+def test_a_tensor_of_an_impossible_shape_is_damage(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    storage = Storage(Record(0, 16), torch.float32)
+    with pytest.raises(Damaged, match=r"^a tensor has an impossible shape$"):
+        Pickle({}, "", Mapped(Path("model.pth"), 16)).tensor(storage, 0, shape, strides, None)
 
 
 @pytest.mark.parametrize(

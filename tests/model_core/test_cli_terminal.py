@@ -59,3 +59,21 @@ def test_no_command_hands_an_order_of_a_file_to_a_terminal(hostile: str, command
     assert "Traceback" not in shown
     assert "\\x1b" in shown
     assert not OBEYED.search(shown)
+
+
+def test_the_bar_of_a_training_is_drawn_over_itself_at_a_terminal(tmp_path: Path) -> None:
+    words = ["train", "--preset", "dates", "--steps", "2", "--batch", "1", "--report-every", "1"]
+    terminal, end = os.openpty()
+    with open(terminal, "rb", buffering=0) as shown:
+        done = subprocess.run(
+            [sys.executable, "-m", "model_core.cli", *words, "--out", str(tmp_path / "run")],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=end,
+            timeout=120,
+        )
+        os.close(end)
+        said = shown.read(65536)
+    assert done.returncode == 0
+    assert said.count(b"\r\x1b[K[") == 2
+    assert b"\\x1b" not in said

@@ -617,9 +617,12 @@ def test_runs_that_are_kept_stay_within_their_bytes_and_the_newest_is_always_kep
     local(ask(1, scenes[0], ("run", {})), engine=here)
     one = here.runs[scenes[0]][0].nbytes
     monkeypatch.setattr(engine, "KEPT_BYTES", round(2.5 * one))
-    # A block that is replayed counts as well.
+    local(ask(2, scenes[1], ("run", {})), engine=here)
+    assert list(here.runs) == scenes[:2]
+    # Blocks that are replayed count as well, at once.
     local(ask(2, scenes[0], ("overview", {})), engine=here)
     assert here.runs[scenes[0]][0].nbytes > 1.5 * one
+    assert list(here.runs) == [scenes[0]]
     for n, left in ((1, [scenes[1]]), (2, scenes[1:])):
         local(ask(3, scenes[n], ("run", {})), engine=here)
         assert list(here.runs) == left

@@ -1,5 +1,7 @@
 """The measured graph says what was computed from what."""
 
+import re
+
 import networkx as nx
 import pytest
 import torch
@@ -110,6 +112,27 @@ def test_edges_within_a_block_are_those_of_its_formulas(family: str, measured: n
             assert set(measured.predecessors(path + word)) == expected
         block = {key.removeprefix(path) for key in measured if key.startswith(path)}
         assert block == SOURCES[family].keys() | {"resid_pre", "attn.mask"}
+
+
+def test_every_weight_comes_in_at_the_site_that_its_module_computes(
+    family: str, measured: nx.DiGraph
+) -> None:
+    model = tiny(family)
+    named = {"head": "logits", "attn.o": "attn.out", "mlp.down": "mlp.out"}
+    named |= {path: f"{path}.out" for path in ("embed", "pos", "norm", "norm1", "norm2")}
+    if "mlp.pre" in SOURCES[family]:
+        named["mlp.up"] = "mlp.pre"
+    for name, weight in model.named_parameters():
+        # A model written head by head has matrices for each of them, and one site for all.
+        module = re.sub(r"head\.\d+\.", "", name.rpartition(".")[0])
+        found = re.match(r"(blocks\.\d+\.)?(.*)", module)
+        assert found is not None
+        expected = {(found[1] or "") + named.get(found[2], found[2])}
+        if name == "embed.weight" and model.head.weight is weight:
+            expected.add("logits")
+        assert {
+            key for key, weights in measured.nodes(data="weights", default=()) if name in weights
+        } == expected
 
 
 def test_blocks_are_chained_from_the_embedding_to_the_head(family: str, measured: nx.DiGraph) -> None:

@@ -83,13 +83,49 @@ def test_an_ordinary_run_is_finite_and_masked_scores_do_not_count(family: str, e
 def test_the_first_value_that_is_not_finite_is_named_though_all_later_ones_are_as_bad(
     weight: str, site: str, dtype: torch.dtype
 ) -> None:
-    run = Run(blown_up("llama", weight, HUGE, dtype), tokens(9))
+    model = blown_up("llama", weight, HUGE, dtype)
+    run = Run(model, tokens(9))
     found = first_not_finite(run)
     order = list(run.sites)
     sound = [is_sound(key, run.value(key)) for key in order]
     assert found is not None
     assert found.site.key == site == order[sound.index(False)]
     assert str(found).startswith(f"from {site} on, values are ")
+    largest = float(model.get_parameter(weight).abs().max())
+    assert largest > 1e38
+    assert f", its largest weight is {largest:.3g}; " in str(found)
+
+
+@pytest.mark.parametrize("of_weight", [True, False])
+def test_both_numbers_are_told_so_that_a_weight_or_what_it_meets_can_be_blamed(of_weight: bool) -> None:
+    site, source = "blocks.2.attn.q", "blocks.2.norm1.out"
+    model = blown_up("llama", f"{site}.weight" if of_weight else "blocks.2.norm1.weight", 1e38)
+    if not of_weight:
+        with torch.no_grad():
+            model.get_parameter(f"{site}.weight").mul_(1000)
+    run = Run(model, tokens(9))
+    found = first_not_finite(run)
+    assert found is not None
+    assert found.site.key == site
+    enters = float(run.value(source).abs().max())
+    weighs = float(run.model.get_parameter(f"{site}.weight").abs().max())
+    assert (found.inputs, found.weights) == (enters, weighs)
+    assert str(found) == (
+        f"from {site} on, values are {'NaN (not a number)' if found.nan else 'infinite'}: "
+        f"its largest input is {enters:.3g}, its largest weight is {weighs:.3g}; float32 holds up to 3.4e+38"
+    )
+    assert (enters > 1e37, weighs > 1e37) == (not of_weight, of_weight)
+
+
+def test_where_no_weight_comes_in_none_is_told_and_where_nothing_goes_in_the_weight_alone() -> None:
+    scores = first_not_finite(Run(blown_up("llama", "blocks.1.attn.k.weight", 1e38), tokens(9)))
+    assert scores is not None
+    assert scores.weights is None
+    assert "largest weight" not in str(scores)
+    table = first_not_finite(Run(blown_up("llama", "embed.weight", float("nan")), tokens(9)))
+    assert str(table) == (
+        "from embed.out on, values are NaN (not a number): its largest weight is nan; float32 holds up to 3.4e+38"
+    )
 
 
 def test_nan_in_weights_of_a_model_in_memory_is_found_where_it_is_used() -> None:

@@ -1,5 +1,8 @@
 """What files bring along is shown on a terminal and never obeyed, whatever the terminal can say."""
 
+import errno
+import io
+import os
 import re
 import sys
 
@@ -7,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.plain_text import guard_terminal, one_line, shortened, visible
+from model_core.command import printing
+from model_core.errors import InputError
+from model_core.plain_text import guard_terminal, one_line, shortened, unguarded, visible
 from tests.model_core.hostile_text import LONG, OBEYED
 
 pytestmark = pytest.mark.unit
@@ -58,3 +63,44 @@ def test_everything_printed_is_guarded_and_the_guard_stands_once(capsys: pytest.
     print("\x1b[2J and a line\n\tmore")
     print("\x9b", file=sys.stderr)
     assert capsys.readouterr() == ("\\x1b[2J and a line\n\tmore\n", "\\x9b\n")
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_lines_that_are_written_together_are_guarded_too(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard_terminal()
+    getattr(sys, name).writelines(["a\x1b[2J\n", "b\x9b\n"])
+    with printing():
+        getattr(sys, name).writelines(["c\x1b[2J\n"])
+    assert getattr(capsys.readouterr(), name.removeprefix("std")) == "a\\x1b[2J\nb\\x9b\nc\\x1b[2J\n"
+
+
+def test_what_the_program_orders_its_terminal_goes_past_the_guard_inside_a_command_as_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    guard_terminal()
+    print("\r\x1b[K1", end="", file=unguarded(sys.stderr))
+    with printing():
+        print("\r\x1b[K2", end="", file=unguarded(sys.stderr))
+        print("\x1b", end="", file=sys.stderr)
+    assert capsys.readouterr().err == "\r\x1b[K1\r\x1b[K2\\x1b"
+
+
+class Full(io.StringIO):
+    """A stream on a full device."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_lines_that_cannot_be_written_are_one_error_past_the_guard_too(
+    guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with printing(), pytest.raises(InputError, match="stdout cannot be written: No space left on device"):
+        (sys.stdout if guarded else unguarded(sys.stdout)).writelines(["a\n"])

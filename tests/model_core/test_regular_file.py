@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from model_core.errors import InputError
 from model_core.json_file import read_json
 from model_core.regular_file import check_regular, is_there, open_regular, read_regular
 from model_core.text_file import read_text
-from model_core.writing import replaced, write_text
+from model_core.writing import replaced, write_errors, write_text
 
 pytestmark = pytest.mark.unit
 
@@ -119,3 +120,12 @@ def test_what_is_left_of_a_killed_writer_does_not_stop_the_next(tmp_path: Path) 
         write_text(tmp_path / "mine.txt", "text")
         first.write_text("more")
     assert (tmp_path / "mine.txt").read_text() == "more"
+
+
+@pytest.mark.parametrize("error", [OSError(), OSError("\n"), SafetensorError()])
+def test_a_failure_without_a_word_is_told_by_its_name(error: Exception, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=rf"^\S*file cannot be written: {type(error).__name__}$"),
+        write_errors(tmp_path / "file"),
+    ):
+        raise error

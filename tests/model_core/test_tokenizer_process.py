@@ -80,7 +80,8 @@ def test_a_text_that_hangs_is_given_up_and_the_next_is_read(tmp_path: Path) -> N
     first = pid_of(tokenizer)
     said = refused(tokenizer, HANGING)
     assert said.startswith(
-        f"the tokenizer {tmp_path / 'tokenizer.json'} took too long, and was stopped over this text"
+        f"the tokenizer {tmp_path / 'tokenizer.json'} took too long, and was stopped over this text: "
+        "try another text, or another tokenizer"
     )
     assert not alive(first)
     assert tokenizer.encode("abc") == [LETTERS[letter] for letter in "abc"]
@@ -120,10 +121,65 @@ def test_a_text_that_takes_all_memory_is_given_up_within_its_limit(tmp_path: Pat
     assert tokenizer.encode("c") == [LETTERS["c"]]
 
 
-def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+def kill(tokenizer: ProcessTokenizer) -> None:
+    """End its process from outside, and wait until it has ended."""
+    pid = pid_of(tokenizer)
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_a_process_that_ended_while_it_was_idle_is_replaced_without_a_word(tmp_path: Path) -> None:
     tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe()))
-    os.kill(pid_of(tokenizer), signal.SIGKILL)
-    assert "was stopped" in refused(tokenizer, "abc")
+    for _ in range(2):
+        before = pid_of(tokenizer)
+        kill(tokenizer)
+        assert tokenizer.encode("abc") == [LETTERS[letter] for letter in "abc"]
+        assert pid_of(tokenizer) != before
+        assert not alive(before)
+
+
+def test_a_file_that_is_gone_when_its_process_is_replaced_is_read_when_it_is_back(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe()))
+    file, away = tmp_path / "tokenizer.json", tmp_path / "away"
+    kill(tokenizer)
+    file.rename(away)
+    for _ in range(2):
+        assert refused(tokenizer, "abc").startswith(f"{file} ")
+    away.rename(file)
+    assert len(tokenizer.encode("abc")) == 3
+
+
+WAITS, TALKS = "exec sleep 600", "echo 'no module of that name' >&2; echo Python; exit 3"
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "seconds", "words"),
+    [
+        (None, 60, "No such file or directory"),
+        ("exit 1", 60, "it ended at once"),
+        (TALKS, 60, "no module of that name"),
+        (WAITS, 0.2, "it takes more than 0.2 seconds"),
+    ],
+    ids=["missing", "ends", "complains", "waits"],
+)
+def test_a_process_that_does_not_start_is_one_line_when_a_model_is_opened_and_later(
+    interpreter: str | None, seconds: float, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe()))
+    kill(tokenizer)
+    script = tmp_path / "python"
+    if interpreter is not None:
+        script.write_text(f"#!/bin/sh\n{interpreter}\n")
+        script.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr("model_core.tokenizer_process.START_SECONDS", seconds)
+        patch.setattr(sys, "executable", str(script))
+        line = f"the process of the tokenizer could not be started: {words}"
+        assert refused(tokenizer, "abc") == line
+        assert refused(tokenizer, "abc") == line
+        with pytest.raises(InputError) as error:
+            tokenizer_in(tmp_path, SIZE)
+        assert str(error.value) == line
     assert len(tokenizer.encode("abc")) == 3
 
 

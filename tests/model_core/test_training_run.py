@@ -455,7 +455,7 @@ def test_a_model_that_cannot_be_trained_in_the_memory_is_refused_before_it_is_ma
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value, message in (
-        ("layers", 2**28, "this makes more than 20000 weights"),
+        ("layers", 2**28, "this makes more than 20,000 tensors"),
         ("hidden", 2**28, "training tiny needs "),
         ("context", 10**400, "'context' is 1000"),
     ):

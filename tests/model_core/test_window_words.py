@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model_core.cli import main
 from model_core.errors import InputError, Unsaid
 
 pytestmark = pytest.mark.unit
@@ -53,6 +54,23 @@ def test_the_rule_sees_an_error_that_names_an_option() -> None:
         "InputError(f'say {x}, such as --config a=1')\nInputError('--data', window='b')\nInputError('a -- b')"
     )
     assert unsaid_for_the_window(ast.parse(code)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "name it with --data FILE"),
+        (["--json"], "name it with --data FILE"),
+        (["--controlled"], "choose some"),
+        (["--json", "--controlled"], "choose some"),
+    ],
+)
+def test_a_script_that_reads_json_is_told_of_options_and_who_controls_a_training_is_not(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--preset", "tales-llama", "--out", str(tmp_path / "run"), *options]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"layerscope: tales-llama learns from text: {words}\n")
 
 
 def test_what_files_do_not_say_is_asked_for_in_the_words_of_either() -> None:
