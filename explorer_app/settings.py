@@ -178,14 +178,11 @@ def layout_of(said: object) -> Layout | None:
     if not isinstance(said, dict):
         return None
     try:
-        parts = [base64.b64decode(said[name], validate=True) for name in ("geometry", "state")]
+        geometry, state = (base64.b64decode(said[name], validate=True) for name in ("geometry", "state"))
     except (KeyError, TypeError, ValueError):
         return None
-    shares = said.get("shares")
-    shares = {
-        name: share
-        for name, share in (shares.items() if isinstance(shares, dict) else ())
-        if isinstance(share, float) and 0 < share < 1
-    }
-    layout = Layout(*parts, shares)
+    kept = said.get("shares")
+    found = kept.items() if isinstance(kept, dict) else ()
+    shares = {name: share for name, share in found if isinstance(share, float) and 0 < share < 1}
+    layout = Layout(geometry, state, shares)
     return layout if said.get("checksum") == layout.checksum else None
