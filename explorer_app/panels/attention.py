@@ -304,7 +304,7 @@ class Attention(HeadPanel):
         self._row_title.setText(text.format(query=tokens.row(position)))
         self.row.show_bars(
             [
-                Bar(f"{tokens.cols[key]} {key}", float(shares[key]), percent(float(shares[key])))
+                Bar(f"{tokens.cols[key]} ({key})", float(shares[key]), percent(float(shares[key])))
                 for key in self._row_keys
             ],
             tr("Nowhere: its weights are not numbers (NaN).") if np.isnan(shares).any() else tr("Nowhere."),
