@@ -235,7 +235,9 @@ class Session:
             self._learn(scene, answer)
         if scene == self.scene:
             self.reveal()
-            self.clamp()
+        # It may be of the run on screen, whatever is asked for meanwhile.
+        self.clamp()
+        if scene == self.scene:
             self.answered.emit(asked)
 
     def _learn(self, scene: Scene, run: Answer) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from model_core.command import complain
 from model_core.errors import InputError
 from model_core.queries import Query
-from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -67,6 +67,9 @@ SETTLING_MS = 300
 
 class MainWindow(QMainWindow):
     """One session on screen. `connect` makes its engine's client; without `settings` nothing is remembered."""
+
+    completed = Signal()
+    """It was painted, and every panel is built."""
 
     def __init__(
         self, session: Session, settings: Settings | None = None, connect: Connect = EngineClient
@@ -178,9 +181,11 @@ class MainWindow(QMainWindow):
     def _build_next(self) -> None:
         """Build a panel that nobody has seen yet, and the next one when the event loop is free again."""
         dock = next((dock for dock in self.docks.values() if dock.panel_if_built is None), None)
-        if dock is not None:
-            dock.build()
-            QTimer.singleShot(0, self, self._build_next)
+        if dock is None:
+            self.completed.emit()
+            return
+        dock.build()
+        QTimer.singleShot(0, self, self._build_next)
 
     def _build_status(self) -> None:
         self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)

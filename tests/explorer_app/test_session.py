@@ -137,6 +137,19 @@ def test_another_model_is_looked_at_where_the_one_before_was(before: str, after:
     assert keys[selection.step] == after
 
 
+def test_the_step_is_within_the_run_on_screen_while_another_is_asked_for() -> None:
+    session = answered()
+    session.go_to("logits")
+    session.change(model="other")
+    scene = session.scene
+    session.take(scene, RUN, run())
+    session.change(prompt="more")
+    session.take(scene, SITES, sites("embed.out", "logits"))
+    assert session.shown == scene
+    assert session.selection.step == 1
+    assert session.sites[session.selection.step]["key"] == "logits"
+
+
 def test_the_step_goes_along_to_the_layer_that_a_preset_opens_on() -> None:
     session = answered()
     focus = {"stack": "", "layer": 2, "head": 1}

@@ -6,6 +6,7 @@ are left, stretches in which the window's own work kept the event loop, and how 
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -169,6 +170,7 @@ def main() -> int:
     session = first_screen.load()
     session.store.limit = STORE_BYTES
     window = MainWindow(session)
+    window.completed.connect(gc.freeze)  # as the program does
     monkey = Monkey(window, arguments.minutes * 60, arguments.seed)
     window.show()
     window.client.start()

@@ -120,6 +120,8 @@ class Hands:
             how = self.random.choice((QTest.mouseClick, QTest.mouseClick, QTest.mouseDClick))
             shift = self.random.choice((Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier))
             how(found[0], Qt.MouseButton.LeftButton, shift, found[1])
+            # The second click of a double one is not let go of, and would drag a text when the pointer moves.
+            QTest.mouseRelease(found[0], Qt.MouseButton.LeftButton, shift, found[1])
 
     def point(self) -> None:
         if found := self.spot():
