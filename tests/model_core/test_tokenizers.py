@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 import struct
 import tracemalloc
@@ -492,6 +493,13 @@ def broken(kind: str) -> tuple[dict[str, Any], str]:
         "model empty": ({"tokenizer.model": b""}, "no whole SentencePiece model"),
         "ranks cut": ({"qwen.tiktoken": TALES.read_bytes()[:3000]}, "the file is cut"),
         "bin cut": ({"tokenizer.bin": whole[:-2]}, "is damaged at token 256"),
+        **{
+            f"bin with a score of {score}": (
+                {"tokenizer.bin": struct.pack("<ifi", 5, score, 1) + b"a"},
+                "at token 0",
+            )
+            for score in (math.nan, math.inf, -math.inf)
+        },
         "bin with a negative length": ({"tokenizer.bin": struct.pack("<ifi", 5, 0.0, -7)}, "at token 0"),
         "bin of other pieces": (
             {"tokenizer.bin": llama2c_file([b"a"] * SIZE, [0.0] * SIZE)},
@@ -563,6 +571,16 @@ def test_bytes_changed_anywhere_open_or_end_in_one_line(at: int, change: bytes, 
 )
 def test_any_vocab_json_opens_or_ends_in_one_line(vocabulary: dict[str, Any]) -> None:
     opened_or_refused({"vocab.json": vocabulary, "merges.txt": "a b\n"})
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_scores_of_a_sentencepiece_model_that_are_no_numbers_are_refused(kind: str, score: float) -> None:
+    whole = sentencepiece_model(kind)
+    at = whole.index(b"\x15", whole.index("▁the".encode())) + 1  # field 2 of the piece, a float
+    path = "tokenizer.model"
+    with pytest.raises(InputError, match=r"NaN or infinite|is no whole SentencePiece model"):
+        opened({path: whole[:at] + struct.pack("<f", score) + whole[at + 4 :]})
 
 
 def test_code_that_a_folder_names_is_not_run(tmp_path: Path) -> None:
