@@ -46,6 +46,7 @@ from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.not_finite import first_not_finite, is_sound, is_sound_run
+from model_core.plain_text import one_line
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
 from model_core.presets import PRESETS, grown, open_model
@@ -53,7 +54,7 @@ from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
 from model_core.role_list import roles_of
-from model_core.schema import shown
+from model_core.schema import Count, shown
 from model_core.schema import value as fit
 from model_core.stamp import stamp
 from model_core.steps import pack
@@ -353,7 +354,15 @@ def failure(
     edits    the edits that cannot be made, in their words, and why
     opening  whether it is the model that cannot be had
     """
-    fields = {"message": message, "query": asked, "fault": fault, "fix": fix, "asks": asks, "edits": edits}
+    # A name in a file may be as long as the file.
+    fields = {
+        "message": one_line(message),
+        "query": asked,
+        "fault": fault,
+        "fix": fix,
+        "asks": asks,
+        "edits": edits,
+    }
     return Frame("error", id, {**fields, "opening": opening})
 
 
@@ -498,7 +507,11 @@ def chosen_part(context: Context, site: str, at: dict[str, int]) -> tuple[Tensor
     for letter, position in at.items():
         if letter not in dims.split():
             raise InputError(f"{site} has axes {dims}, not {letter}")
-        number(position, whole.shape[dims.split().index(letter)], letter)
+        length = whole.shape[dims.split().index(letter)]
+        if not 0 <= position < length:
+            raise InputError(
+                f"there is no position {position} on axis {letter} of {site}: it has 0 to {length - 1}"
+            )
     return whole[axis_index(dims, at)], list(left_axes(dims, at))
 
 
@@ -552,7 +565,7 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
 
 
 @answers("next_token")
-def next_token(context: Context, k: int = 20) -> Answer:
+def next_token(context: Context, k: Count = 20) -> Answer:
     """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first.
 
     texts  what each of the k adds to the prompt; None where its bytes form no character, or it stands for no text
@@ -595,7 +608,7 @@ def added(tokenizer: Tokenizer, typed: Sequence[int], ids: Sequence[int]) -> lis
 
 
 @answers("split")
-def split(context: Context, position: int, text: int | None = None) -> Answer:
+def split(context: Context, position: Count, text: int | None = None) -> Answer:
     """Why the word around a token of a text (the last without `text`) was cut so: the fields of `merges.Split`.
 
     A position behind the last token is the last: a text may have become shorter since somebody chose it.
@@ -603,7 +616,7 @@ def split(context: Context, position: int, text: int | None = None) -> Answer:
     tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
     text = number(len(run.inputs) - 1 if text is None else text, len(run.inputs), "text")
     tokens = run.inputs[text]
-    position = min(number(position, sys.maxsize, "token"), len(tokens) - 1)
+    position = min(position, len(tokens) - 1)
     if position < context.prefix:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
@@ -770,7 +783,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     waiting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     counting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     newest = Frame("none", -1)
-    stopped = -1
+    stopped: Frame | None = None  # by itself: numbers are the window's, and need not rise
 
     def read() -> None:
         nonlocal newest, stopped
@@ -780,13 +793,13 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 if isinstance(frame, BadFrame):
                     send(failure(frame.id or 0, f"unreadable frame: {frame.reason}"))
                 elif frame.kind == "cancel":
-                    stopped = newest.id
+                    stopped = newest
                 elif frame.kind == "size":
                     counting.put(frame)
                 else:
                     newest = frame if frame.kind == "ask" else newest
                     waiting.put(frame)
-        stopped = newest.id
+        stopped = newest
         waiting.put(None)
 
     def count() -> None:
@@ -812,10 +825,10 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             current = request
 
             def cancelled(current: Frame = current) -> bool:
-                return current.kind == "ask" and (current is not newest or stopped >= current.id)
+                return current.kind == "ask" and (current is not newest or current is stopped)
 
             def other_model(current: Frame = current) -> bool:
-                return stopped >= current.id or (
+                return stopped in (current, newest) or (
                     current is not newest and model_of(current) != model_of(newest)
                 )
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from model_core.errors import InputError
+from model_core.plain_text import shortened
 from model_core.regular_file import open_regular
 from model_core.schema import shown
 
@@ -266,7 +267,7 @@ class Pickle:
     def import_(self, name: str) -> None:
         module = name.rpartition(".")[0]
         if module not in TORCH and name not in HARMLESS:
-            raise Refused(name)
+            raise Refused(shortened(name, 200))
         self.stack.append(Word(name))
 
     def set_items(self, items: list[Any]) -> None:
