@@ -250,8 +250,8 @@ def check_moment(name: str, values: Tensor, step: int) -> None:
     if kind == "exp_avg_sq" and (values < 0).any():
         raise InputError(f"its moments {name} are squares, and some are below 0")
     # A phase has an optimiser of its own, and float16 leaves steps out.
-    if kind == "step" and not (1 <= values.item() <= step and values.item().is_integer()):
-        raise InputError(f"its moments {name} are of step {values.item():g}, not of one from 1 to {step}")
+    if kind == "step" and not (1 <= (at := float(values)) <= step and at.is_integer()):
+        raise InputError(f"its moments {name} are of step {at:g}, not of one from 1 to {step}")
 
 
 def remember(
