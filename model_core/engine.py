@@ -49,7 +49,7 @@ from model_core.not_finite import first_not_finite, is_sound, is_sound_run
 from model_core.plain_text import one_line
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
-from model_core.presets import PRESETS, grown, open_model
+from model_core.presets import PRESETS, grown, open_model, recorded
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
@@ -421,6 +421,7 @@ def run_(context: Context) -> Answer:
     special     positions of tokens that stand for no text
     prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
     attentions  the fields of AttentionKind; its queries and keys count the texts
+    grows       whether there is a record of its training, be it a damaged one, of which "growth" says why
     task        what kind of text it reads: "text", "dates", or "ids" where it has no tokenizer
     not_finite  where what was computed stopped being finite numbers, in words; "" where it did not
     """
@@ -453,7 +454,7 @@ def run_(context: Context) -> Answer:
             "kept_bytes": run.trace.nbytes,
             "edits": [str(edit) for edit in run.edits],
             "task": task_of(context.loaded),
-            "grows": grown(context.scene.model) is not None,
+            "grows": grows(context.scene.model),
             "not_finite": "" if is_sound_run(run) else context.not_finite(),
         }
     )
@@ -466,14 +467,23 @@ def task_of(loaded: Loaded) -> str:
     return "dates" if answers_dates(loaded) else "text"
 
 
+def grows(model: str) -> bool:
+    try:
+        return recorded(model) is not None
+    except InputError:
+        return True
+
+
 @answers("growth")
 def growth_(context: Context) -> Answer:
     """The steps of the model's training that were kept: tokens seen, and each score of every head there, [N L H].
 
     name, step  what "growth@16" is made of: the model, and the step of the one on screen
     scores      the names of the scores; no steps where none were kept
+
+    InputError where the record of them is damaged.
     """
-    found = grown(context.scene.model)
+    found = recorded(context.scene.model)
     if found is None:
         return Answer({"name": context.scene.model, "step": 0, "steps": [], "tokens": [], "scores": []})
     name, step, kept = found
