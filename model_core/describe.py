@@ -22,6 +22,7 @@ from model_core.checkpoint.said import changed, parse
 from model_core.devices import DTYPES, find
 from model_core.errors import InputError, spelled
 from model_core.families import FAMILIES, Family
+from model_core.plain_text import one_line
 from model_core.run_folder import done_in
 from model_core.untrained import PREFIX, SEED, published_of, seed_of
 
@@ -144,7 +145,7 @@ def size(model: str, config: Sequence[str], device: str) -> dict[str, Any]:
         family, published = published_of(model)
         empty = empty_model(family, changed(model.removeprefix(PREFIX), family, published, said))
     except InputError as error:
-        return {**answer, "error": str(error)}
+        return {**answer, "error": one_line(str(error))}
     count = empty.parameter_count
     return {
         **answer,

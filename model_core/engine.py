@@ -46,14 +46,15 @@ from model_core.merges import Split
 from model_core.names import AttentionKind, Site
 from model_core.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.not_finite import first_not_finite, is_sound, is_sound_run
+from model_core.plain_text import one_line
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
-from model_core.presets import PRESETS, grown, open_model
+from model_core.presets import PRESETS, grown, open_model, recorded
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
 from model_core.role_list import roles_of
-from model_core.schema import shown
+from model_core.schema import Count, shown
 from model_core.schema import value as fit
 from model_core.stamp import stamp
 from model_core.steps import pack
@@ -360,7 +361,15 @@ def failure(
     edits    the edits that cannot be made, in their words, and why
     opening  whether it is the model that cannot be had
     """
-    fields = {"message": message, "query": asked, "fault": fault, "fix": fix, "asks": asks, "edits": edits}
+    # A name in a file may be as long as the file.
+    fields = {
+        "message": one_line(message),
+        "query": asked,
+        "fault": fault,
+        "fix": fix,
+        "asks": asks,
+        "edits": edits,
+    }
     return Frame("error", id, {**fields, "opening": opening})
 
 
@@ -419,6 +428,7 @@ def run_(context: Context) -> Answer:
     special     positions of tokens that stand for no text
     prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
     attentions  the fields of AttentionKind; its queries and keys count the texts
+    grows       whether there is a record of its training, be it a damaged one, of which "growth" says why
     task        what kind of text it reads: "text", "dates", or "ids" where it has no tokenizer
     not_finite  where what was computed stopped being finite numbers, in words; "" where it did not
     """
@@ -451,7 +461,7 @@ def run_(context: Context) -> Answer:
             "kept_bytes": run.trace.nbytes,
             "edits": [str(edit) for edit in run.edits],
             "task": task_of(context.loaded),
-            "grows": grown(context.scene.model) is not None,
+            "grows": grows(context.scene.model),
             "not_finite": "" if is_sound_run(run) else context.not_finite(),
         }
     )
@@ -464,14 +474,23 @@ def task_of(loaded: Loaded) -> str:
     return "dates" if answers_dates(loaded) else "text"
 
 
+def grows(model: str) -> bool:
+    try:
+        return recorded(model) is not None
+    except InputError:
+        return True
+
+
 @answers("growth")
 def growth_(context: Context) -> Answer:
     """The steps of the model's training that were kept: tokens seen, and each score of every head there, [N L H].
 
     name, step  what "growth@16" is made of: the model, and the step of the one on screen
     scores      the names of the scores; no steps where none were kept
+
+    InputError where the record of them is damaged.
     """
-    found = grown(context.scene.model)
+    found = recorded(context.scene.model)
     if found is None:
         return Answer({"name": context.scene.model, "step": 0, "steps": [], "tokens": [], "scores": []})
     name, step, kept = found
@@ -505,7 +524,11 @@ def chosen_part(context: Context, site: str, at: dict[str, int]) -> tuple[Tensor
     for letter, position in at.items():
         if letter not in dims.split():
             raise InputError(f"{site} has axes {dims}, not {letter}")
-        number(position, whole.shape[dims.split().index(letter)], letter)
+        length = whole.shape[dims.split().index(letter)]
+        if not 0 <= position < length:
+            raise InputError(
+                f"there is no position {position} on axis {letter} of {site}: it has 0 to {length - 1}"
+            )
     return whole[axis_index(dims, at)], list(left_axes(dims, at))
 
 
@@ -559,7 +582,7 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
 
 
 @answers("next_token")
-def next_token(context: Context, k: int = 20) -> Answer:
+def next_token(context: Context, k: Count = 20) -> Answer:
     """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first.
 
     texts  what each of the k adds to the prompt; None where its bytes form no character, or it stands for no text
@@ -602,7 +625,7 @@ def added(tokenizer: Tokenizer, typed: Sequence[int], ids: Sequence[int]) -> lis
 
 
 @answers("split")
-def split(context: Context, position: int, text: int | None = None) -> Answer:
+def split(context: Context, position: Count, text: int | None = None) -> Answer:
     """Why the word around a token of a text (the last without `text`) was cut so: the fields of `merges.Split`.
 
     A position behind the last token is the last: a text may have become shorter since somebody chose it.
@@ -610,7 +633,7 @@ def split(context: Context, position: int, text: int | None = None) -> Answer:
     tokenizer, run, scene = context.loaded.tokenizer, context.run, context.scene
     text = number(len(run.inputs) - 1 if text is None else text, len(run.inputs), "text")
     tokens = run.inputs[text]
-    position = min(number(position, sys.maxsize, "token"), len(tokens) - 1)
+    position = min(position, len(tokens) - 1)
     if position < context.prefix:
         found = Split("special", position, (tokens[position],), (tokenizer.token(tokens[position]),))
     else:
@@ -777,7 +800,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     waiting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     counting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     newest = Frame("none", -1)
-    stopped = -1
+    stopped: Frame | None = None  # by itself: numbers are the window's, and need not rise
 
     def read() -> None:
         nonlocal newest, stopped
@@ -787,13 +810,13 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 if isinstance(frame, BadFrame):
                     send(failure(frame.id or 0, f"unreadable frame: {frame.reason}"))
                 elif frame.kind == "cancel":
-                    stopped = newest.id
+                    stopped = newest
                 elif frame.kind == "size":
                     counting.put(frame)
                 else:
                     newest = frame if frame.kind == "ask" else newest
                     waiting.put(frame)
-        stopped = newest.id
+        stopped = newest
         waiting.put(None)
 
     def count() -> None:
@@ -819,10 +842,10 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             current = request
 
             def cancelled(current: Frame = current) -> bool:
-                return current.kind == "ask" and (current is not newest or stopped >= current.id)
+                return current.kind == "ask" and (current is not newest or current is stopped)
 
             def other_model(current: Frame = current) -> bool:
-                return stopped >= current.id or (
+                return stopped in (current, newest) or (
                     current is not newest and model_of(current) != model_of(newest)
                 )
 

@@ -9,6 +9,7 @@ section 3.2) takes, of all ways to cut a word, the one whose log-probabilities h
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
@@ -232,7 +233,10 @@ def bpe(
 def best_ways(
     word: str, scores: Mapping[str, float], limit: int
 ) -> list[tuple[tuple[str, ...], tuple[float, ...]]]:
-    """The `limit` likeliest ways to cut a word into pieces that have scores, the likeliest first."""
+    """The `limit` likeliest ways to cut a word into pieces that have scores, the likeliest first.
+
+    Ways whose scores have no finite sum are left out: nobody could say which of them is likelier.
+    """
     ends: list[list[tuple[float, tuple[str, ...]]]] = [[(0.0, ())]]
     for end in range(1, len(word) + 1):
         ways = [
@@ -240,6 +244,7 @@ def best_ways(
             for start in range(max(0, end - LONGEST_PIECE), end)
             if word[start:end] in scores
             for total, pieces in ends[start]
+            if math.isfinite(total + scores[word[start:end]])
         ]
         ends.append(heapq.nlargest(limit, ways, key=lambda way: way[0]))
     return [(pieces, tuple(scores[piece] for piece in pieces)) for _, pieces in ends[-1]]

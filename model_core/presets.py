@@ -118,14 +118,24 @@ def grown(model: str) -> tuple[str, int, list[growth.Moment]] | None:
 
     None where none were, or nobody can tell any more: a model that is open stays so whatever becomes of its files.
     """
+    with suppress(InputError):
+        return recorded(model)
+    return None
+
+
+def recorded(model: str) -> tuple[str, int, list[growth.Moment]] | None:
+    """As `grown`. InputError where the record of the training is damaged."""
     if model.startswith(untrained.PREFIX):
         return None
     name, step = growth.split(model)
     try:
-        path = path_of(model)
-        if step is None or path == expanded(model):
+        if step is None or is_there(expanded(model)):
             name, step = model, None
-        kept = growth.moments(path if step is None else path_of(name))
+        path = path_of(name)
     except InputError:
         return None
-    return (name, kept[-1].step if step is None else step, kept) if kept else None
+    kept = growth.moments(path)
+    steps = [moment.step for moment in kept]
+    if not kept or (step is not None and step not in steps):
+        return None
+    return name, steps[-1] if step is None else step, kept

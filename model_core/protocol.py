@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from model_core.errors import InputError
+
 MAGIC = b"\xffLS2"  # no text in UTF-8 has this first byte, so no header holds a magic
 MAX_HEADER = 16 * 2**20
 MAX_PAYLOAD = 2 * 2**30
@@ -60,8 +62,8 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
     """The buffers to write one after another. They share memory with C-contiguous arrays: write them before
     the arrays change. An array keeps its name, not its place.
 
-    Raises ValueError for NaN or infinity in a field, a dtype that is not carried, or a frame over the limits;
-    TypeError for a field that JSON cannot say.
+    Raises InputError for NaN or infinity in a field: it came from somebody's file or numbers, not from an error here.
+    ValueError for a dtype that is not carried, or a frame over the limits; TypeError for a field that JSON cannot say.
     """
     # Widest first: back to back without padding, every array then starts on a multiple of its item size.
     arrays = sorted(frame.arrays.items(), key=lambda item: -item[1].dtype.itemsize)
@@ -72,7 +74,10 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
         specs.append({"name": name, "dtype": array.dtype.name, "shape": array.shape})
         buffers.append(little.reshape(-1).view(np.uint8).data)
     content = {"kind": frame.kind, "id": frame.id, "fields": frame.fields, "arrays": specs}
-    header = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        header = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:
+        raise InputError("what is to be said here has a number that is NaN or infinite") from None
     if problem := _too_long(len(header), payload):
         raise ValueError(problem)
     return [prefix(len(header), payload) + header, *buffers]

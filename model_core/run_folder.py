@@ -175,6 +175,9 @@ def read_state(path: Path, model: nn.Module, begins: Collection[int]) -> tuple[S
         field, _, rest = name.partition(" ")
         parts[field][rest] = values
     state.moments, state.random = parts["moments"], parts["random"]
+    for name, values in parts[WEIGHTS].items():
+        if not values.isfinite().all():
+            raise InputError(f"its weights {name} are not all finite numbers")
     check_state(state, next(model.parameters()).device, begins)
     return state, parts[WEIGHTS]
 

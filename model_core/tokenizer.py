@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ __all__ = [
     "IDS",
     "IdTokenizer",
     "Origin",
+    "Rest",
     "TiktokenTokenizer",
     "Tokenizer",
     "load_ranks",
@@ -35,6 +37,7 @@ __all__ = [
 
 END_OF_TEXT = "<|endoftext|>"
 IDS = "ids"  # the name of what reads token ids
+UNUSED = re.compile(r"<\|unused(0|[1-9][0-9]{0,11})\|>")
 
 # GPT-2's encoder.py, with the contractions folded as tiktoken does: merges never cross these pieces.
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -53,6 +56,39 @@ class Origin:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
+class Rest(Set[int]):
+    """The ids of a model that are not taken, in order. However many follow the last that is, they need no memory."""
+
+    def __init__(self, taken: Iterable[int], size: int) -> None:
+        self._taken = frozenset(taken)
+        self._size = size
+        last = max(self._taken, default=-1)
+        self._gaps = [id for id in range(min(last, size)) if id not in self._taken]
+        self._behind = range(last + 1, size)
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, int) and 0 <= id < self._size and id not in self._taken
+
+    def __iter__(self) -> Iterator[int]:
+        return chain(self._gaps, self._behind)
+
+    def __len__(self) -> int:
+        return len(self._gaps) + len(self._behind)
+
+    @classmethod
+    def _from_iterable(cls, ids: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(ids)
+
+    def __getitem__(self, number: int) -> int:
+        gaps = len(self._gaps)
+        return self._gaps[number] if number < gaps else self._behind[number - gaps]
+
+    def number(self, id: int) -> int:
+        """Which of them an id is, from 0."""
+        behind = id in self._behind
+        return len(self._gaps) + self._behind.index(id) if behind else self._gaps.index(id)
+
+
 class Tokenizer(Protocol):
     """What the rest of the program knows of a tokenizer.
 
@@ -66,7 +102,7 @@ class Tokenizer(Protocol):
     bos: int | None
     eos: int | None
     prefix: tuple[int, ...]
-    special: frozenset[int]
+    special: Set[int]
     origin: Origin
 
     def encode(self, text: str) -> list[int]:
@@ -101,6 +137,7 @@ class TiktokenTokenizer(Tokenizer):
     special    tokens beside the ranks: names with their ids, or names that take the ids after the last rank, in
                order. <|endoftext|>, if among them, is both `eos` and `bos`, as in GPT-2: it ends one document and so
                stands before the next. Written out in a text, a special token is its one id.
+    vocab_size  ids of the model, where it has more: those are <|unused0|>, <|unused1|>, ..., special tokens as well
     pattern    the pieces that merges never cross, as a regular expression
     prefix     names of the special tokens that are put before every prompt
     normalise  a Unicode form that the text is brought into first
@@ -112,20 +149,23 @@ class TiktokenTokenizer(Tokenizer):
         ranks: Mapping[bytes, int],
         special: Sequence[str] | Mapping[str, int] = (END_OF_TEXT,),
         *,
+        vocab_size: int | None = None,
         pattern: str = GPT2_PATTERN,
         prefix: Sequence[str] = (),
         normalise: str | None = None,
     ) -> None:
         ids = dict(special if isinstance(special, Mapping) else zip(special, count(len(ranks)), strict=False))
         self.name = name
-        self.vocab_size = len(ranks) + len(ids)
+        self.vocab_size = vocab_size or len(ranks) + len(ids)
         self.bos = self.eos = ids.get(END_OF_TEXT)
         self.prefix = tuple(ids[token] for token in prefix)
-        self.special = frozenset(ids.values())
+        self.special = Rest(ranks.values(), self.vocab_size)
         self.pattern = pattern
         self.normalise: Any = normalise
         self.origin = Origin(name)
         self._ranks = dict(ranks)
+        # The library makes one expression of all special tokens: of millions it would take all memory.
+        self._unused = Rest([*ranks.values(), *ids.values()], self.vocab_size)
         self._encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens=ids
         )
@@ -140,16 +180,19 @@ class TiktokenTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """The ids. InputError for a text that the library gives up on, such as a million blanks in a row."""
         with library_errors(f"the tokenizer {self.name} cannot read this text"):
-            return self._encoding.encode(self._normal(text), allowed_special="all")
+            ids: list[int] = []
+            for stretch, unused in self._stretches(self._normal(text)):
+                ids += self._encoding.encode(stretch, allowed_special="all") if unused is None else [unused]
+            return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         for id in ids:
             check_id(id, self.vocab_size)
-        return self._encoding.decode(ids, errors="replace")
+        return b"".join(map(self._bytes, ids)).decode(errors="replace")
 
     def token(self, id: int) -> str:
         check_id(id, self.vocab_size)
-        return spell(self._encoding.decode_single_token_bytes(id))
+        return spell(self._bytes(id))
 
     # Why this split
 
@@ -162,7 +205,7 @@ class TiktokenTokenizer(Tokenizer):
         for id in self.encode(text):
             while next_word is not None and next_word <= at:
                 word, next_word = word + 1, next(starts, None)
-            token = self._encoding.decode_single_token_bytes(id)
+            token = self._bytes(id)
             symbols = (token,) if id in self.special else tuple(bytes([byte]) for byte in token)
             parts.append(Part(id, symbols, word))
             at += len(token)
@@ -181,12 +224,30 @@ class TiktokenTokenizer(Tokenizer):
 
         starts, at = [], 0
         names = sorted(self._encoding.special_tokens_set, key=len, reverse=True)
-        cut = regex.split(f"({'|'.join(map(regex.escape, names))})", text) if names else [text]
-        for number, stretch in enumerate(cut):
-            words = [0] if number % 2 else [found.start() for found in regex.finditer(self.pattern, stretch)]
-            starts += [at + len(stretch[:start].encode()) for start in words]
-            at += len(stretch.encode())
+        special = f"({'|'.join(map(regex.escape, names))})"
+        for stretch, unused in self._stretches(text):
+            cut = regex.split(special, stretch) if names and unused is None else [stretch]
+            for number, part in enumerate(cut):
+                whole = number % 2 or unused is not None
+                words = [0] if whole else [found.start() for found in regex.finditer(self.pattern, part)]
+                starts += [at + len(part[:start].encode()) for start in words]
+                at += len(part.encode())
         return starts
+
+    def _stretches(self, text: str) -> Iterator[tuple[str, int | None]]:
+        """The text in parts, each with its id where it is the name of an unused one."""
+        at = 0
+        for found in UNUSED.finditer(text):
+            if int(found[1]) < len(self._unused):
+                yield text[at : found.start()], None
+                yield found[0], self._unused[int(found[1])]
+                at = found.end()
+        yield text[at:], None
+
+    def _bytes(self, id: int) -> bytes:
+        if id in self._unused:
+            return f"<|unused{self._unused.number(id)}|>".encode()
+        return self._encoding.decode_single_token_bytes(id)
 
     def _normal(self, text: str) -> str:
         text = whole_characters(text)

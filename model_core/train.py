@@ -233,11 +233,25 @@ def check_state(state: State, device: torch.device, begins: Collection[int] = (0
         value(f"the scale of gradients: '{name}'", number, SCALE[name])
     if state.step not in begins and not state.moments and not state.scale:
         raise InputError(f"it is of step {state.step}, but has no moments")
+    for name, values in state.moments.items():
+        check_moment(name, values, state.step)
     for kind in {"cpu", device.type} & {"cpu", *state.random}:
         try:
             torch.Generator(kind).set_state(state.random[kind])
         except (KeyError, RuntimeError, TypeError):
             raise InputError(f"it has no random numbers to go on with on {kind}") from None
+
+
+def check_moment(name: str, values: Tensor, step: int) -> None:
+    """InputError where no steps of AdamW until this one leave such a moment."""
+    kind = name.partition(" ")[0]
+    if not values.isfinite().all():
+        raise InputError(f"its moments {name} are not all finite numbers")
+    if kind == "exp_avg_sq" and (values < 0).any():
+        raise InputError(f"its moments {name} are squares, and some are below 0")
+    # A phase has an optimiser of its own, and float16 leaves steps out.
+    if kind == "step" and not (1 <= (at := float(values)) <= step and at.is_integer()):
+        raise InputError(f"its moments {name} are of step {at:g}, not of one from 1 to {step}")
 
 
 def remember(

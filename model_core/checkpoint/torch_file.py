@@ -9,7 +9,7 @@ import math
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from model_core.errors import InputError, first_line
+from model_core.plain_text import shortened
 from model_core.regular_file import open_regular
+from model_core.schema import shown
 
 ZIP = b"PK\x03\x04"
 PICKLE = "/data.pkl"
@@ -29,6 +31,7 @@ MOST_LISTING = 4 << 20  # bytes of the zip's directory; each record takes about 
 MOST_PICKLE = 16 << 20
 MOST_WORDS = 1_000_000  # a tensor takes about forty
 MOST_NUMBERS = 2**62
+MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
 
 TORCH = (
     "torch",
@@ -110,6 +113,22 @@ class Word:
     """What a pickle would import."""
 
     name: str
+
+
+class Tuple(tuple[Any, ...]):
+    """What a pickle has put together. Such may share their parts: written out, a few bytes of one fill any memory."""
+
+    depth: int
+
+    def __new__(cls, items: Iterable[Any]) -> "Tuple":
+        made = super().__new__(cls, items)
+        made.depth = 1 + max((item.depth for item in made if isinstance(item, Tuple)), default=0)
+        if made.depth > MOST_NESTED:
+            raise Damaged(f"its pickle has more than {MOST_NESTED} tuples within each other")
+        return made
+
+    def __repr__(self) -> str:
+        return f"a tuple of {len(self)}"
 
 
 @dataclass
@@ -245,9 +264,9 @@ class Pickle:
         found, self.stack = self.stack, self.marked.pop()
         return found
 
-    def last(self, count: int) -> tuple[Any, ...]:
+    def last(self, count: int) -> Tuple:
         """The last values, taken from the stack."""
-        return tuple(reversed([self.stack.pop() for _ in range(count)]))
+        return Tuple(reversed([self.stack.pop() for _ in range(count)]))
 
     def mark(self) -> None:
         self.marked.append(self.stack)
@@ -259,7 +278,7 @@ class Pickle:
     def import_(self, name: str) -> None:
         module = name.rpartition(".")[0]
         if module not in TORCH and name not in HARMLESS:
-            raise Refused(name)
+            raise Refused(shortened(name, 200))
         self.stack.append(Word(name))
 
     def set_items(self, items: list[Any]) -> None:
@@ -298,15 +317,15 @@ class Pickle:
     def storage(self) -> None:
         kind, word, key, _, count = self.stack.pop()
         dtype = DTYPES.get(word.name.rpartition(".")[2])
-        record = self.records.get(f"{self.folder}/data/{key}")
+        record = self.records.get(f"{self.folder}/data/{key}") if isinstance(key, str) else None
         if kind != "storage" or record is None:
-            raise Damaged(f"it has no record {key!s:.100}")
+            raise Damaged(f"it has no record {shown(key)}")
         if dtype is None:
             self.stack.append(Opaque(word.name))
             return
         if not is_size(count) or count * dtype.itemsize > record.size:
             raise Damaged(
-                f"record {key!s:.100} is to hold {count!s:.30} numbers, but has {record.size:,} bytes"
+                f"record {shown(key)} is to hold {shown(count)} numbers, but has {record.size:,} bytes"
             )
         self.stack.append(Storage(record, dtype))
 
@@ -362,7 +381,7 @@ STEPS: Mapping[str, Callable[[Pickle, Any], Any]] = {
     "EMPTY_TUPLE": push(lambda pickle: ()),
     "EMPTY_SET": push(lambda pickle: Opaque("builtins.set")),
     "MARK": lambda pickle, _: pickle.mark(),
-    "TUPLE": push(lambda pickle: tuple(pickle.items())),
+    "TUPLE": push(lambda pickle: Tuple(pickle.items())),
     "LIST": push(lambda pickle: list(pickle.items())),
     "TUPLE1": push(lambda pickle: pickle.last(1)),
     "TUPLE2": push(lambda pickle: pickle.last(2)),

@@ -5,6 +5,7 @@ are those of run.c: the text is read as if it began with a space, a character wi
 which <0x00> is id 3, and the pair whose piece has the highest score is merged first.
 """
 
+import math
 import re
 import struct
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ def read(path: Path, vocab_size: int) -> tuple[list[bytes], list[float]]:
     while at < len(data):
         score, length = struct.unpack_from("<fi", data, at) if at + 8 <= len(data) else (0.0, -1)
         at += 8 + length
-        if length < 0 or at > len(data) or score != score:
+        if length < 0 or at > len(data) or not math.isfinite(score):
             raise InputError(f"{path} is damaged at token {len(pieces)}: download it again")
         scores.append(score)
         pieces.append(data[at - length : at])

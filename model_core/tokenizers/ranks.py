@@ -119,8 +119,9 @@ def named(name: str, vocab_size: int | None = None, folder: Path | None = None) 
     ranks = load_ranks(path, apart=frozenset(encoding.special.values()))
     size = max(*ranks.values(), *encoding.special.values()) + 1
     check_size(path, size, vocab_size or size)
-    special = filled(ranks, encoding.special, vocab_size or size)
-    tokenizer = TiktokenTokenizer(name, ranks, special, pattern=encoding.pattern)
+    tokenizer = TiktokenTokenizer(
+        name, ranks, encoding.special, vocab_size=vocab_size or size, pattern=encoding.pattern
+    )
     tokenizer.origin = Origin(name, {} if encoding is GPT2 else {encoding.file: path})
     return tokenizer
 
@@ -158,11 +159,13 @@ def ranks_tokenizer(path: Path, vocab_size: int | None = None) -> TiktokenTokeni
     check_size(path, len(ranks), vocab_size)
     if name.startswith("qwen"):
         check_size(path, len(ranks) + len(QWEN_SPECIAL[:3]), vocab_size)
-        special = filled(ranks, after(ranks, QWEN_SPECIAL, vocab_size), vocab_size)
-        tokenizer = TiktokenTokenizer(name, ranks, special, pattern=QWEN_PATTERN, normalise="NFC")
+        special = after(ranks, QWEN_SPECIAL, vocab_size)
+        tokenizer = TiktokenTokenizer(
+            name, ranks, special, vocab_size=vocab_size, pattern=QWEN_PATTERN, normalise="NFC"
+        )
     else:
-        special = filled(ranks, after(ranks, [END_OF_TEXT], vocab_size), vocab_size)
-        tokenizer = TiktokenTokenizer(name, ranks, special)
+        special = after(ranks, [END_OF_TEXT], vocab_size)
+        tokenizer = TiktokenTokenizer(name, ranks, special, vocab_size=vocab_size)
     tokenizer.origin = origin_of(path)
     return tokenizer
 
@@ -176,9 +179,16 @@ def llama3_tokenizer(path: Path, wanted: Wanted) -> TiktokenTokenizer:
     """The tokenizer of LLaMA 3's tokenizer.model, which is a ranks file; every prompt begins with <|begin_of_text|>."""
     ranks = load_ranks(path)
     check_size(path, len(ranks) + len(LLAMA3_SPECIAL), wanted.vocab_size)
-    special = filled(ranks, after(ranks, LLAMA3_SPECIAL, wanted.vocab_size), wanted.vocab_size)
+    special = after(ranks, LLAMA3_SPECIAL, wanted.vocab_size)
     prefix = LLAMA3_SPECIAL[:1] if wanted.add_bos is not False else ()
-    tokenizer = TiktokenTokenizer(path.stem, ranks, special, pattern=LLAMA3_PATTERN, prefix=prefix)
+    tokenizer = TiktokenTokenizer(
+        path.stem,
+        ranks,
+        special,
+        vocab_size=wanted.vocab_size,
+        pattern=LLAMA3_PATTERN,
+        prefix=prefix,
+    )
     tokenizer.bos, tokenizer.eos = (special[token] for token in LLAMA3_SPECIAL[:2])
     return tokenizer
 
@@ -186,12 +196,6 @@ def llama3_tokenizer(path: Path, wanted: Wanted) -> TiktokenTokenizer:
 def after(ranks: Mapping[bytes, int], names: list[str] | tuple[str, ...], vocab_size: int) -> dict[str, int]:
     """The names on the ids after the last rank, as many as the model has room for."""
     return {name: id for id, name in zip(range(len(ranks), vocab_size), names, strict=False)}
-
-
-def filled(ranks: Mapping[bytes, int], special: Mapping[str, int], vocab_size: int) -> dict[str, int]:
-    """The special tokens, and <|unused0|>, <|unused1|>, ... on every id of the model that has no token."""
-    free = sorted(set(range(vocab_size)) - set(ranks.values()) - set(special.values()))
-    return {**special, **{f"<|unused{n}|>": id for n, id in enumerate(free)}}
 
 
 def is_ranks(path: Path) -> bool:

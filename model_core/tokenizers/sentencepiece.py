@@ -4,6 +4,7 @@ Blanks are part of the pieces, written ▁; a text is read as if it began with o
 <0xE6>, where the model has those. LLaMA 3's tokenizer.model is a ranks file under the same name.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -42,6 +43,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._pieces = [library.IdToPiece(id) for id in known]
         self._known = known
         self.size = len(known)
+        self.all_scores = [library.GetScore(id) for id in known]
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._library.EncodeAsIds(whole_characters(text))
@@ -77,7 +79,7 @@ class SentencePieceTokenizer(Tokenizer):
     def scores_by_id(self) -> dict[int, float]:
         """The score of each piece that text is made of: no control token, no byte."""
         plain = [id for id in self._known if id not in self.special and not self._library.IsByte(id)]
-        return {id: self._library.GetScore(id) for id in plain}
+        return {id: self.all_scores[id] for id in plain}
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -106,6 +108,8 @@ def open(path: Path, wanted: Wanted) -> Tokenizer:
     except (RuntimeError, ValueError, IndexError):
         raise InputError(f"{path} is no whole SentencePiece model: download it again") from None
     check_size(path, tokenizer.size, wanted.vocab_size)
+    if not all(map(math.isfinite, tokenizer.all_scores)):
+        raise InputError(f"{path} has scores that are NaN or infinite: download it again")
     return tokenizer
 
 

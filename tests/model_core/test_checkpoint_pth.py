@@ -480,6 +480,51 @@ def test_a_tensor_of_an_impossible_shape_is_damage(shape: tuple[int, ...], strid
         Pickle({}, "", Mapped(Path("model.pth"), 16)).tensor(storage, 0, shape, strides, None)
 
 
+def doubled(times: int) -> bytes:
+    """Tuples of two, each the one before twice: 2^times leaves in so many bytes."""
+    return b")" + b"2\x86" * times
+
+
+def thousandfold(times: int) -> bytes:
+    """Tuples of a thousand, each the one before so often."""
+    return b")q\x01" + (b"0(" + b"h\x01" * 1000 + b"tq\x01") * times
+
+
+def storage(key: bytes, count: bytes) -> bytes:
+    """A pickle that asks for a record by that key, with so many numbers."""
+    return (
+        b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+        + key
+        + b"X\x03\x00\x00\x00cpu"
+        + count
+        + b"tQ."
+    )
+
+
+KEY = b"X\x01\x00\x00\x000"
+
+
+@pytest.mark.parametrize(
+    ("pickle_", "message"),
+    [
+        (storage(doubled(400), b"K\x01"), "more than 16 tuples within each other"),
+        (storage(KEY, doubled(400)), "more than 16 tuples within each other"),
+        (storage(doubled(15), b"K\x01"), "has no record a tuple of 2"),
+        (storage(thousandfold(14), b"K\x01"), "has no record a tuple of 1000"),
+        (storage(KEY, doubled(15)), "is to hold a tuple of 2 numbers"),
+        (storage(b"K\x00", b"K\x01"), "has no record 0"),
+        (storage(b"X\xa0\x86\x01\x00" + b"k" * 100_000, b"K\x01"), "has no record 'kkk"),
+        (storage(KEY, b"\x8b\x88\x13\x00\x00" + b"\x7f" * 5000), "a number of thousands of digits"),
+    ],
+)
+def test_what_a_pickle_shares_is_never_written_out(pickle_: bytes, message: str, tmp_path: Path) -> None:
+    path = rewritten(
+        nano(tmp_path / "model.pth"),
+        lambda name, data: (pickle_ if name.endswith("data.pkl") else data, zipfile.ZIP_STORED),
+    )
+    assert message in refused(path)
+
+
 @pytest.mark.parametrize(
     ("make", "part"),
     [

@@ -188,6 +188,25 @@ def test_cancel_stops_what_is_under_way_and_nothing_later(process: Process, llam
     assert process.until("done", 22)[-1].fields["cancelled"] is False
 
 
+def test_a_cancel_stops_no_later_request_whatever_their_numbers(process: Process, llama: Scene) -> None:
+    process.write(ask(10**15, llama, *MANY), Frame("cancel", 10**15))
+    assert process.until("done", 10**15)[-1].fields["cancelled"] is True
+    for id in (40, 39, 10**15):
+        process.write(ask(id, llama, ("run", {})))
+        assert process.until("done", id)[-1].fields["cancelled"] is False
+
+
+def test_what_is_wrong_is_said_in_a_line_that_has_an_end() -> None:
+    (frame,) = local(Frame("k" * 15_000_000, 1))
+    assert frame.kind == "error"
+    assert len(frame.fields["message"]) <= 2000
+    assert frame.fields["message"].startswith("frames of kind 'kkk")
+    assert frame.fields["message"].endswith("are not known here")
+    size = {"model": "untrained:" + "m" * 15_000_000, "config": [], "device": "cpu"}
+    (frame,) = local(Frame("size", 2, size))
+    assert 0 < len(frame.fields["error"]) <= 2000
+
+
 def test_cancel_of_nothing_is_harmless(process: Process, llama: Scene) -> None:
     process.write(Frame("cancel", 30), Frame("cancel", 31), ask(32, llama, ("run", {})))
     assert process.until("done", 32)[-1].fields["cancelled"] is False
@@ -447,11 +466,18 @@ def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene
     ("kind", "arguments", "message"),
     [
         ("value", {"site": "blocks.9.attn.q"}, "there is no site 'blocks.9.attn.q' in this model"),
+        (
+            "value",
+            {"site": "blocks.0.attn.q", "at": {"H": -1}},
+            "there is no position -1 on axis H of blocks.0.attn.q: it has 0 to 3",
+        ),
+        ("next_token", {"k": -1}, "next_token: 'k' is -1, not a whole number from 0 up"),
+        ("split", {"position": -1}, "split: 'position' is -1, not a whole number from 0 up"),
         ("value", {"site": "blocks.0.attn.q", "at": {"V": 1}}, "blocks.0.attn.q has axes H T D, not V"),
         (
             "value",
             {"site": "blocks.0.attn.q", "at": {"H": 4}},
-            "query: there is no H 4; this model has Hs 0 to 3",
+            "there is no position 4 on axis H of blocks.0.attn.q: it has 0 to 3",
         ),
         (
             "value",
@@ -466,7 +492,7 @@ def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene
         ("value", {"site": {"H": 1}}, "value: 'site' is {'H': 1}, not text"),
         ("value", {}, "value: no 'site' is said"),
         ("value", {"site": "tokens", "SITE": "x"}, "value: there is no 'SITE'; there are site, at"),
-        ("next_token", {"k": "3"}, "next_token: 'k' is '3', not a whole number"),
+        ("next_token", {"k": "3"}, "next_token: 'k' is '3', not a whole number from 0 up"),
         ("overview", {"side": [3]}, "overview: 'side' is [3], not a whole number"),
         ("inspect", {"site": "tokens", "at": "H"}, "inspect: 'at' is 'H', not an object"),
         ("run", {"k": 3}, "run: there is no 'k'; there are none"),

@@ -5,6 +5,8 @@ import json
 import os
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 
 from model_core import growth
 from model_core.cli import main
-from model_core.engine import Engine
+from model_core.engine import Context, Engine, grows, growth_
 from model_core.errors import InputError
 from model_core.plan import of_file
 from model_core.presets import grown, open_model
@@ -126,6 +128,26 @@ def test_a_damaged_record_ends_in_one_line(folder: Path, damage: str, message: s
     assert "\n" not in str(refused.value)
     assert grown(str(folder)) is None
     assert open_model(str(folder)).name == "grown 16"
+
+
+@pytest.mark.parametrize("step", ["", "@1"])
+def test_who_asks_for_a_growth_whose_record_is_damaged_is_told_so(folder: Path, step: str) -> None:
+    model = str(folder) + step
+    assert grows(model)
+    (folder / growth.FILE).write_text("[{}]")
+    assert grown(model) is None
+    assert grows(model)
+    with pytest.raises(InputError, match=r"growth\.json: entry 0 has no 'step'"):
+        growth_(cast(Context, SimpleNamespace(scene=Scene(model, ""))))
+    (folder / growth.FILE).unlink()
+    assert not grows(model)
+
+
+def test_a_step_that_was_not_kept_and_a_model_that_is_gone_have_no_growth(folder: Path) -> None:
+    assert not grows(f"{folder}@3")
+    assert not grows(f"{folder / 'gone'}")
+    assert not grows(f"{folder / 'gone'}@1")
+    assert not grows("untrained:llama/tiny")
 
 
 def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:

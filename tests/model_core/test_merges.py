@@ -171,3 +171,9 @@ def test_of_a_very_long_word_the_token_alone_is_explained() -> None:
 def test_position_without_a_token_is_refused(position: int) -> None:
     with pytest.raises(InputError, match="this text has 4"):
         default_tokenizer(50257).split("Every effort moves you", position)
+
+
+def test_ways_whose_scores_have_no_finite_sum_are_left_out() -> None:
+    scores = {"a": -1e308, "b": -1e308, "ab": -2.0, "c": 1e308, "d": 1e308}
+    assert best_ways("ab", scores, 5) == [(("ab",), (-2.0,))]
+    assert best_ways("cd", scores, 5) == []

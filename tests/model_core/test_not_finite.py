@@ -10,13 +10,13 @@ from model_core import cli
 from model_core.cli import main
 from model_core.derive import histogram, next_token, statistics
 from model_core.edits import parse
-from model_core.engine import Engine
+from model_core.engine import QUESTIONS, Context, Engine
 from model_core.errors import InputError
 from model_core.generate import Sampling, generate
 from model_core.not_finite import first_not_finite, is_sound, is_sound_run
 from model_core.presets import open_model
 from model_core.protocol import Frame, encode
-from model_core.queries import Scene
+from model_core.queries import Answer, Scene
 from model_core.replay import Run
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, built, save, tiny, tokens
 
@@ -237,3 +237,26 @@ def test_values_that_are_neighbours_in_float64_have_a_histogram() -> None:
     counts, edges = histogram(values)
     assert counts.sum() == 2
     assert (np.diff(edges) > 0).all()
+
+
+def test_a_fact_that_is_no_number_ends_that_view_in_one_line_and_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(context: Context) -> Answer:
+        return Answer({"ways": [{"total": float("inf")}]})
+
+    monkeypatch.setitem(QUESTIONS, "split", broken)
+    told: list[Frame] = []
+
+    def send(frame: Frame) -> None:
+        encode(frame)
+        told.append(frame)
+
+    asked = [{"kind": kind, "arguments": {}} for kind in ("split", "next_token")]
+    scene = Scene(save(tmp_path / "model", "llama"), "The cat").to_json()
+    Engine(send).handle(Frame("ask", 1, {"scene": scene, "queries": asked}), lambda: False, lambda: False)
+    told = [frame for frame in told if frame.kind != "progress"]
+    assert [frame.kind for frame in told] == ["error", "answer", "done"]
+    assert told[0].fields["fault"] is False
+    assert "a number that is NaN or infinite" in told[0].fields["message"]
+    assert capsys.readouterr().err == ""

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from model_core.errors import InputError
 from model_core.protocol import (
     MAGIC,
     MAX_HEADER,
@@ -421,7 +422,7 @@ def test_encoding_leaves_the_header_in_one_piece_with_the_lengths_before_it() ->
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_encoding_refuses_nan_and_infinity_in_a_field(value: float) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(InputError, match="a number that is NaN or infinite"):
         encode(Frame("a", 1, {"x": [value]}))
 
 

@@ -1,6 +1,7 @@
 """Files of strangers are opened without waiting, without end, and without following what was planted."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,24 @@ def test_a_failure_without_a_word_is_told_by_its_name(error: Exception, tmp_path
         write_errors(tmp_path / "file"),
     ):
         raise error
+
+
+def test_what_a_killed_writer_left_goes_when_its_file_is_next_written_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    id, long_ago = "0123456789abcdef", time.time() - 7200
+    left, new = tmp_path / f".mine.txt.{id}.part", tmp_path / f".mine.txt.{id[::-1]}.part"
+    link = tmp_path / f".mine.txt.{'a' * 16}.part"
+    others = [
+        tmp_path / f".other.txt.{id}.part",
+        tmp_path / f".mine.txt.{id}x.part",
+        tmp_path / f"mine.txt.{id}.part",
+    ]
+    for file in (left, new, *others):
+        file.write_text("unfinished")
+    link.symlink_to(others[0])
+    for file in (left, link, *others):
+        os.utime(file, (long_ago, long_ago), follow_symlinks=False)
+    write_text(tmp_path / "mine.txt", "whole")
+    assert not left.exists()
+    assert {*tmp_path.iterdir()} == {tmp_path / "mine.txt", new, link, *others}

@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+import json
+import math
 import re
 import struct
+import tracemalloc
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,7 @@ from transformers import AutoTokenizer
 from model_core.assets import asset
 from model_core.errors import InputError
 from model_core.presets import open_model
-from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
+from model_core.tokenizer import END_OF_TEXT, IdTokenizer, Rest, TiktokenTokenizer, Tokenizer
 from model_core.tokenizers import default_tokenizer, tokenizer_in
 from model_core.tokenizers.ranks import ENCODINGS, named
 from model_core.vocabulary import load_ranks, token_bytes
@@ -348,6 +351,53 @@ def test_qwen_tiktoken_has_qwens_words_and_special_tokens(tmp_path: Path) -> Non
     assert tokenizer.prefix == ()
 
 
+@pytest.mark.parametrize("file", ["tales.tiktoken", "qwen.tiktoken", "few.characters"])
+def test_ids_that_no_token_has_take_no_memory_however_many_a_model_has(file: str, tmp_path: Path) -> None:
+    size, few = 50_000_000, {"characters": "abc", "begin": "<|b|>", "end": "<|e|>"}
+    characters = file.endswith("characters")
+    (tmp_path / file).write_bytes(json.dumps(few).encode() if characters else TALES.read_bytes())
+    tracemalloc.start()
+    try:
+        tokenizer = tokenizer_in(tmp_path, size)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    last = size - 1
+    assert tokenizer.vocab_size == size
+    assert last in tokenizer.special
+    assert size not in tokenizer.special
+    assert tokenizer.token(last).startswith("<|unused")
+    assert len(tokenizer.special) == size - (3 if characters else 2047)
+    assert tokenizer.decode([0, last]) == tokenizer.token(0) + tokenizer.token(last)
+
+
+def test_an_unused_id_written_out_is_that_id_and_a_word_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tales.tiktoken").write_bytes(TALES.read_bytes())
+    tokenizer = tokenizer_in(tmp_path, 2060)
+    names = [tokenizer.token(id) for id in range(2048, 2060)]
+    assert names == [f"<|unused{n}|>" for n in range(12)]
+    text = "The cat<|unused0|> sat<|endoftext|>on<|unused11|>"
+    ids = tokenizer.encode(text)
+    assert [id for id in ids if id in tokenizer.special] == [2048, 2047, 2059]
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.split(text, ids.index(2048)).kind == "special"
+    # Ids of which there are fewer, and numbers that are not written so, are text like any other.
+    for other in ("<|unused12|>", "<|unused00|>", f"<|unused{'9' * 5000}|>", "<|unused٣|>"):
+        assert not tokenizer.special & set(tokenizer.encode(other))
+        assert tokenizer.decode(tokenizer.encode(other)) == other
+
+
+def test_ids_that_are_left_keep_their_order_and_number() -> None:
+    left = Rest([0, 1, 3, 6], 10)
+    assert list(left) == [2, 4, 5, 7, 8, 9]
+    assert [left[n] for n in range(len(left))] == list(left)
+    assert [left.number(id) for id in left] == list(range(6))
+    assert left == {2, 4, 5, 7, 8, 9}
+    assert all((id in left) is (id in set(left)) for id in range(-2, 12))
+    assert left & {2, 3} == {2}
+    assert list(Rest([0, 5], 3)) == [1, 2]
+
+
 def test_llama3_tokenizer_model_is_read_as_ranks_and_begins_with_its_bos(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(TALES.read_bytes())
     tokenizer = tokenizer_in(tmp_path, 2047 + 256)
@@ -443,6 +493,13 @@ def broken(kind: str) -> tuple[dict[str, Any], str]:
         "model empty": ({"tokenizer.model": b""}, "no whole SentencePiece model"),
         "ranks cut": ({"qwen.tiktoken": TALES.read_bytes()[:3000]}, "the file is cut"),
         "bin cut": ({"tokenizer.bin": whole[:-2]}, "is damaged at token 256"),
+        **{
+            f"bin with a score of {score}": (
+                {"tokenizer.bin": struct.pack("<ifi", 5, score, 1) + b"a"},
+                "at token 0",
+            )
+            for score in (math.nan, math.inf, -math.inf)
+        },
         "bin with a negative length": ({"tokenizer.bin": struct.pack("<ifi", 5, 0.0, -7)}, "at token 0"),
         "bin of other pieces": (
             {"tokenizer.bin": llama2c_file([b"a"] * SIZE, [0.0] * SIZE)},
@@ -514,6 +571,16 @@ def test_bytes_changed_anywhere_open_or_end_in_one_line(at: int, change: bytes, 
 )
 def test_any_vocab_json_opens_or_ends_in_one_line(vocabulary: dict[str, Any]) -> None:
     opened_or_refused({"vocab.json": vocabulary, "merges.txt": "a b\n"})
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_scores_of_a_sentencepiece_model_that_are_no_numbers_are_refused(kind: str, score: float) -> None:
+    whole = sentencepiece_model(kind)
+    at = whole.index(b"\x15", whole.index("▁the".encode())) + 1  # field 2 of the piece, a float
+    path = "tokenizer.model"
+    with pytest.raises(InputError, match=r"NaN or infinite|is no whole SentencePiece model"):
+        opened({path: whole[:at] + struct.pack("<f", score) + whole[at + 4 :]})
 
 
 def test_code_that_a_folder_names_is_not_run(tmp_path: Path) -> None:

@@ -123,7 +123,13 @@ def put(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda values: values.update({name: value})
 
 
+def fill(name: str, value: float) -> Callable[[dict[str, Tensor]], object]:
+    return lambda tensors: tensors[name].fill_(value)
+
+
 MOMENT = "moments exp_avg blocks.0.norm1.weight"
+SQUARE = "moments exp_avg_sq blocks.0.norm1.weight"
+STEP = "moments step blocks.0.norm1.weight"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,15 @@ MOMENT = "moments exp_avg blocks.0.norm1.weight"
         (put("random cpu", torch.zeros(3, dtype=torch.uint8)), "no random numbers to go on with"),
         (put("random cpu", torch.zeros(3)), "its random cpu is not that"),
         (put("random cpu", torch.zeros(1 << 20, dtype=torch.uint8)), "its random cpu is not that"),
+        (fill(STEP, -1), "are of step -1, not of one from 1 to 1"),
+        (fill(STEP, 0), "are of step 0, not of one from 1 to 1"),
+        (fill(STEP, 0.5), "are of step 0.5, not of one from 1 to 1"),
+        (fill(STEP, 2), "are of step 2, not of one from 1 to 1"),
+        (fill(STEP, float("nan")), "norm1.weight are not all finite numbers"),
+        (fill(SQUARE, -1e-9), "are squares, and some are below 0"),
+        (fill(SQUARE, float("inf")), "norm1.weight are not all finite numbers"),
+        (fill(MOMENT, float("nan")), "norm1.weight are not all finite numbers"),
+        (fill("weights embed.weight", float("nan")), "its weights embed.weight are not all finite numbers"),
         (
             lambda found: [found.pop(name) for name in list(found) if name.startswith("moments ")],
             "it is of step 1, but has no moments",

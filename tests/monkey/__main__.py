@@ -48,6 +48,7 @@ class Monkey:
         self.memory: list[tuple[float, int, int]] = []
         self.counts: dict[str, int] = {}
         self.zombies = 0
+        self._dead: set[int] = set()
         self.begun = time.monotonic()
         self._looked = 0.0
         sys.excepthook = self._caught
@@ -96,7 +97,10 @@ class Monkey:
     def _look(self, since: float) -> None:
         pid = self.window.session.greeting.get("pid", 0)
         self.memory.append((since, resident(os.getpid()), resident(pid)))
-        self.zombies = max(self.zombies, sum(state == "Z" for state in children().values()))
+        # One that was ended a moment ago is waited for soon; one that is still there at the next look is left.
+        dead = {pid for pid, state in children().items() if state == "Z"}
+        self.zombies = max(self.zombies, len(dead & self._dead))
+        self._dead = dead
 
     def _end(self) -> None:
         app = QApplication.instance()

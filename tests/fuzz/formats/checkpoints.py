@@ -140,6 +140,17 @@ def state_dict(make: Callable[[], torch.nn.Module]) -> Callable[[], Files]:
     return lambda: {"model.pth": pickled({"model": make().state_dict()})}
 
 
+def beside_what_is_shared() -> Files:
+    """A state dict, and beside it lists and tuples of which each has the one before twice."""
+    lists: Any = ["x"]
+    tuples: Any = ("x",)
+    for n in range(60):
+        lists = [lists, lists]
+        tuples = (tuples, tuples) if n < 12 else tuples
+    state = tutorials.MiniGPT().state_dict()
+    return {"model.pth": pickled({"config": lists, "more": tuples, "model": state})}
+
+
 heads = f"heads={tutorials.HEADS}"
 FORMATS["Hugging Face"] = Format(partial(hugging_face, 1), opened("."))
 FORMATS["Hugging Face in pieces"] = Format(partial(hugging_face, 3), opened("."))
@@ -149,6 +160,7 @@ FORMATS["llama2.c version 1"] = Format(partial(llama2c, 1), opened("model.bin"))
 FORMATS["layerscope"] = Format(own, opened("."))
 FORMATS["nanoGPT"] = Format(state_dict(tutorials.NanoGPT), opened("model.pth", heads))
 FORMATS["mini-GPT"] = Format(state_dict(tutorials.MiniGPT), opened("model.pth"))
+FORMATS["mini-GPT, shared parts"] = Format(beside_what_is_shared, opened("model.pth"))
 FORMATS["encoder-decoder"] = Format(
     state_dict(partial(tutorials.TutorialTransformer, "pre")), opened("model.pth", heads)
 )

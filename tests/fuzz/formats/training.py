@@ -1,6 +1,7 @@
 """How models are trained: what describes it, and all that lies in the folder of a training."""
 
 import json
+import struct
 import tomllib
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -242,6 +243,37 @@ def used_sealed(folder: Path) -> None:
         used(folder, "float16")
 
 
+MOMENTS_FILE = "moments.json"
+
+
+def with_moments() -> Files:
+    """A state, and beside it the first number of each of its moments and weights in JSON of its own."""
+    files = stopped("float32", 2)
+    header, tensors = header_of(files[f"run/{STATE}"])
+    first = {
+        name: struct.unpack_from("<f", tensors, said["data_offsets"][0])[0]
+        for name, said in header.items()
+        if said.get("dtype") == "F32"
+    }
+    return files | {MOMENTS_FILE: json.dumps(first).encode()}
+
+
+def used_moments(folder: Path) -> None:
+    """The numbers are put into their places by somebody who knows how the checksum is made."""
+    path = folder / "run" / STATE
+    data = bytearray(path.read_bytes())
+    header, tensors = header_of(bytes(data))
+    with suppress(ValueError, RecursionError, AttributeError):
+        for name, number in json.loads((folder / MOMENTS_FILE).read_bytes()).items():
+            with suppress(KeyError, TypeError, OverflowError, struct.error):
+                at = len(data) - len(tensors) + header[name]["data_offsets"][0]
+                struct.pack_into("<f", data, at, number)
+    path.write_bytes(data)
+    said = read_metadata(path).get(CHECKSUM, "")
+    with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
+        used(folder, "float32")
+
+
 def header_of(data: bytes) -> tuple[Any, bytes]:
     """What a safetensors file says of its tensors, and their bytes."""
     size = int.from_bytes(data[:8], "little")
@@ -250,4 +282,7 @@ def header_of(data: bytes) -> tuple[Any, bytes]:
 
 FORMATS["training state"] = Format(partial(stopped, "float32", 2), partial(used, autocast="float32"))
 FORMATS["training state, sealed"] = Format(unsealed, used_sealed, (f"run/{DESCRIPTION}", f"run/{LOG}"))
+FORMATS["training state, moments"] = Format(
+    with_moments, used_moments, tuple(f"run/{name}" for name in (DESCRIPTION, LOG, STATE))
+)
 FORMATS["training description"] = Format(done, read)
