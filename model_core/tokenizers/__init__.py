@@ -24,6 +24,7 @@ from model_core.tokenizer_process import ProcessTokenizer
 SETTINGS = "tokenizer_config.json"
 MOST_PREFIX = 32  # tokens before every text; more would be no sign of a beginning
 TRIED = 64  # tokens whose text is encoded, until one can be
+LOOKED_AT = 10_000  # ids, for some that stand for text; a model may have a hundred million that do not
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def check(path: Path, tokenizer: Tokenizer) -> None:
 def readable(path: Path, tokenizer: Tokenizer) -> str:
     """A short text that the tokenizer makes tokens of. InputError, with its own words, where it reads none."""
     why = "it makes no tokens"
-    ordinary = (id for id in range(tokenizer.vocab_size) if id not in tokenizer.special)
+    ordinary = (id for id in range(min(tokenizer.vocab_size, LOOKED_AT)) if id not in tokenizer.special)
     tried: list[Callable[[], str]] = [lambda: "a", lambda: "0"]
     tried += [partial(tokenizer.decode, [id]) for id in islice(ordinary, TRIED)]
     for text_of in tried:

@@ -371,6 +371,24 @@ def test_ids_that_no_token_has_take_no_memory_however_many_a_model_has(file: str
     assert tokenizer.decode([0, last]) == tokenizer.token(0) + tokenizer.token(last)
 
 
+def test_ids_that_stand_for_no_text_are_not_all_asked_for_some_that_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"characters": "\u202e", "begin": "<|b|>", "end": "<|e|>"}
+    (tmp_path / "few.characters").write_text(json.dumps(few))
+    asked = 0
+    contains = Rest.__contains__
+
+    def counted(rest: Rest, id: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return contains(rest, id)
+
+    monkeypatch.setattr(Rest, "__contains__", counted)
+    tokenizer_in(tmp_path, 1_000_000)
+    assert asked < 50_000
+
+
 def test_an_unused_id_written_out_is_that_id_and_a_word_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "tales.tiktoken").write_bytes(TALES.read_bytes())
     tokenizer = tokenizer_in(tmp_path, 2060)
