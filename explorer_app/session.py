@@ -484,9 +484,10 @@ class Session:
         def token(position: int | None, text: int) -> int | None:
             return None if position is None else min(max(position, 0), lengths[text] - 1)
 
-        keys = [site["key"] for site in self.sites]
+        sites = self.sites
         layer, step, site = min(max(selection.layer, 0), kind.layers - 1), selection.step, selection.site
-        if keys and keys[step : step + 1] != [site]:
+        if sites and not (0 <= step < len(sites) and sites[step]["key"] == site):
+            keys = [one["key"] for one in sites]
             step = place_of(keys, site, block_at(kind.name, layer), step)
             site = keys[step]
         return replace(
