@@ -160,9 +160,8 @@ class CurvePlot(Drawing):
             logs.append(self._logarithmic(box))
             self._frame.axes[axis].setLogMode(logs[-1], logs[-1])
             self._frame.axes[axis].setGrid(40)
-            self._frame.axes[axis].setStyle(
-                maxTickLevel=int(logs[-1])
-            )  # each line of the grid takes its time
+            # Each line of the grid takes its time.
+            self._frame.axes[axis].setStyle(maxTickLevel=int(logs[-1]))
         self._canvas.setBackground(QColor(colours.panel))
         self._frame.wear(colours, self.font())
         for item in self._items:

@@ -399,7 +399,7 @@ class GraphView(QAbstractScrollArea):
             always = box in ahead
             low, high = (self._spans if always else self._shares)[box.path]
             reach = MARGIN if always else -1
-            low, high = ((v * zoom + origin.x()) for v in (low - reach, high + reach))
+            low, high = (v * zoom + origin.x() for v in (low - reach, high + reach))
             width = metrics.horizontalAdvance(self.look(box.path).shape) + 4
             if not always and width > high - low:
                 continue

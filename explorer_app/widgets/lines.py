@@ -213,9 +213,8 @@ class SeriesPlot(Drawing):
             if len(at):
                 curve = pg.PlotCurveItem(x, y, connect=joined.astype(np.int32), pen=pen)
                 if pen.style() == Qt.PenStyle.SolidLine:
-                    curve.setSegmentedLineMode(
-                        "on"
-                    )  # a line drawn in one takes twice as long; dashes need it
+                    # A line drawn in one takes twice as long; dashes need it.
+                    curve.setSegmentedLineMode("on")
                 signs = pg.ScatterPlotItem(
                     x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None
                 )
