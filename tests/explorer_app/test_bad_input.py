@@ -20,6 +20,7 @@ from model_core import devices
 from model_core.decoder import Decoder
 from model_core.queries import Scene, query
 from tests.explorer_app.local_engine import LLAMA, LocalEngine, tiny_checkpoint
+from tests.explorer_app.window_on_screen import at_rest
 from tests.model_core.broken import BROKEN, hugging_face
 
 pytestmark = pytest.mark.process
@@ -41,8 +42,7 @@ class Good:
     session: Session
 
     def settle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.window.client.busy, timeout=60_000)
-        self.qtbot.wait(20)
+        self.qtbot.waitUntil(lambda: at_rest(self.window), timeout=60_000)
 
     @property
     def picture(self) -> Any:

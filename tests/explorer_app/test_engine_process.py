@@ -24,6 +24,7 @@ from model_core.protocol import BadFrame, Frame
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint, with_tokenizer
 from tests.explorer_app.processes import alive
+from tests.explorer_app.window_on_screen import at_rest, drawing
 from tests.model_core.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json
 
 pytestmark = pytest.mark.process
@@ -412,12 +413,10 @@ def test_a_killed_engine_leaves_the_window_as_it_was(small: str, qtbot: QtBot) -
         client.start()
         settle(qtbot, client)
         window.session.select(layer=1, head=1, query=4, key=2)
-        settle(qtbot, client)
-        qtbot.wait(50)
+        qtbot.waitUntil(lambda: at_rest(window), timeout=MINUTE)
         before, selection, pid = picture(window), window.session.selection, client.pid
         client.kill()
-        qtbot.waitUntil(lambda: window.session.engine == "starting", timeout=MINUTE)
-        qtbot.wait(50)
+        qtbot.waitUntil(lambda: window.session.engine == "starting" and not drawing(window), timeout=MINUTE)
         assert window.prompt_bar.prompt.text() == PROMPT
         assert window.session.selection == selection
         assert picture(window) == before

@@ -24,6 +24,7 @@ from model_core.presets import open_model
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.explorer_app.test_window import action
+from tests.explorer_app.window_on_screen import at_rest
 
 pytestmark = pytest.mark.process
 
@@ -52,7 +53,7 @@ def window(qtbot: QtBot, model: str) -> Iterator[MainWindow]:
 
 def settle(qtbot: QtBot, window: MainWindow) -> None:
     QApplication.processEvents()
-    qtbot.waitUntil(lambda: not window.client.busy and window.session.run is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: at_rest(window) and window.session.run is not None, timeout=60_000)
     QApplication.processEvents()
 
 

@@ -23,6 +23,7 @@ from tests.explorer_app import fake_training
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_open_model import data_of, drag_over, drop
 from tests.explorer_app.test_trainer import alive
+from tests.explorer_app.window_on_screen import at_rest
 
 pytestmark = pytest.mark.process
 
@@ -45,9 +46,7 @@ class Studio:
         self.window.show()
         self.window.client.start()
         self.window.docks["train"].raise_()
-        self.qtbot.waitUntil(
-            lambda: not self.window.client.busy and self.session.run is not None, timeout=MINUTE
-        )
+        self.qtbot.waitUntil(lambda: at_rest(self.window) and self.session.run is not None, timeout=MINUTE)
         QApplication.processEvents()
 
     def choose(self, preset: str) -> None:
@@ -275,7 +274,7 @@ def test_following_opens_each_checkpoint_until_another_model_is_chosen(studio: S
     studio.window.open(studio.model)
     assert not studio.panel.follow.isChecked()
     saved = studio.training.saved
-    studio.until(lambda: (studio.training.saved or 0) > (saved or 0) and not studio.window.client.busy)
+    studio.until(lambda: (studio.training.saved or 0) > (saved or 0) and at_rest(studio.window))
     assert session.shown.model == studio.model
     studio.window.docks["train"].raise_()
     QApplication.processEvents()

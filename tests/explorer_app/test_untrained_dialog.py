@@ -13,6 +13,7 @@ from model_core.families import FAMILIES
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_window import action
+from tests.explorer_app.window_on_screen import at_rest
 
 pytestmark = pytest.mark.process
 
@@ -105,7 +106,7 @@ def test_what_was_created_is_opened(qtbot: QtBot, model: str) -> None:
     qtbot.addWidget(window)
     window.show()
     window.client.start()
-    qtbot.waitUntil(lambda: not window.client.busy and window.session.run is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: at_rest(window) and window.session.run is not None, timeout=60_000)
     action(window, "New untrained model").trigger()
     dialog = window.findChild(UntrainedDialog)
     assert dialog is not None

@@ -24,6 +24,7 @@ from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Query, Scene
 from tests.explorer_app.fake_run import one_text, sites
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
+from tests.explorer_app.window_on_screen import at_rest
 
 pytestmark = pytest.mark.process
 
@@ -52,9 +53,7 @@ class Windows:
 
     def settle(self, window: MainWindow) -> None:
         QApplication.processEvents()
-        self.qtbot.waitUntil(
-            lambda: not window.client.busy and window.session.run is not None, timeout=60_000
-        )
+        self.qtbot.waitUntil(lambda: at_rest(window) and window.session.run is not None, timeout=60_000)
         QApplication.processEvents()
 
 
