@@ -8,14 +8,15 @@ A panel asks and draws, and knows nothing of the engine:
         def draw(self, answers: Answers) -> None: ...   paint; called when every need is answered, safe to repeat
 
 `draw` runs when the answers, the selection or the theme changed; a hidden panel asks for nothing, and draws what
-changed meanwhile when it is shown. It is only ever given answers of a model that it applies to. While something is
+changed meanwhile when it is shown. One that draws much is a generator, and what is between two `yield` is drawn in a
+turn of the event loop. It is only ever given answers of a model that it applies to. While something is
 missing the last picture stays, and looks it: once the wait is long, or a message says what is wrong, it is dimmed and
 says why.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,6 +56,7 @@ class Panel(QWidget):
         self.session = session
         self._behind = False
         self._drawn: list[Any] | None = None
+        self._pieces: Iterator[None] | None = None
         self._drawn_of: Scene | None = None
         self._missing = False
         self.veil = Veil(self)
@@ -77,8 +79,9 @@ class Panel(QWidget):
         """The queries whose answers `draw` gets; RUN is always among them. Asked once the run is known."""
         return []
 
-    def draw(self, answers: Answers) -> None:
-        """Paint the answers for the present selection."""
+    def draw(self, answers: Answers) -> Iterator[None] | None:
+        """Paint the answers for the present selection; the pieces of what takes long, which newer answers drop."""
+        return None
 
     def preview(self, query: int | None, key: int | None) -> None:
         """Show the token positions under the pointer (None: nothing hovered); cheap, nothing is asked for."""
@@ -91,7 +94,8 @@ class Panel(QWidget):
     @property
     def drawing(self) -> bool:
         """True while something is still to be drawn."""
-        return self.seen and (self._soon.isActive() or turns.waits(self._update))
+        waits = self._soon.isActive() or turns.waits(self._update) or turns.waits(self._go_on)
+        return self.seen and waits
 
     def set_seen(self, seen: bool) -> None:
         """Told by the dock whether its tab is in front."""
@@ -140,7 +144,7 @@ class Panel(QWidget):
 
     def refresh(self, _: Any = None) -> None:
         """Draw, once, when the event loop is free."""
-        self._drawn = None
+        self._drawn = self._pieces = None
         self._changed()
 
     def _wear(self, _: Any = None) -> None:
@@ -173,9 +177,16 @@ class Panel(QWidget):
             inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
             if inputs != self._drawn:
                 self._drawn = inputs
-                self.draw(answers)
+                self._pieces = self.draw(answers)
+                self._go_on()
             self._drawn_of = self.session.shown
         self._show_age()
+
+    def _go_on(self) -> None:
+        """Draw the next piece, and what is left of them in the turns after this one."""
+        for _ in self._pieces or ():
+            turns.ask(self._go_on)
+            return
 
     def _ageing(self) -> list[SignalInstance]:
         session = self.session
@@ -196,6 +207,7 @@ class Panel(QWidget):
         """Stop listening; called before the panel is deleted, since a signal would outlive it."""
         self._soon.stop()
         turns.drop(self._update)
+        turns.drop(self._go_on)
         self.session.shown_changed.disconnect(self.refresh)
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)

@@ -1,5 +1,6 @@
 """Norms: what each token was divided by, the vector before and after, and the learned gain."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from model_core.queries import Answer, Query, query
@@ -87,22 +88,26 @@ class Norms(Panel):
         norm = self._shown()
         return [SITES] if norm is None else [SITES, query("norm", module=norm)]
 
-    def draw(self, answers: Answers) -> None:
+    def draw(self, answers: Answers) -> Iterator[None]:
         norm = self._shown()
         if norm is None:
             self.measured.setText(tr("This model has no norm."))
             return
         self._fill_chooser(norm)
         run, answer = answers[RUN], answers[query("norm", module=norm)]
-        self._draw_norm(run, answer)
-        self._draw_token(run, answer, self._chosen(run))
+        token = self._chosen(run)
+        self._draw_token_norms(run, answer, token)
+        yield
+        self._draw_gain(answer)
+        yield from self._draw_token(run, answer, token)
 
     def preview(self, query_token: int | None, key: int | None) -> None:
         norm, run = self._shown(), self.session.run
         answer = None if norm is None else self.session.answer(query("norm", module=norm))
         if run is not None and answer is not None:
             token = self.session.token(self.session.pointed, self._text())
-            self._draw_token(run, answer, self._chosen(run) if token is None else token)
+            for _ in self._draw_token(run, answer, self._chosen(run) if token is None else token):
+                pass
 
     def _text(self) -> int:
         """Which of the texts the tokens of the norm are of."""
@@ -145,7 +150,7 @@ class Norms(Panel):
                 self.chooser.addItems(norms)
             self.chooser.setCurrentIndex(norms.index(norm))
 
-    def _draw_norm(self, run: Answer, answer: Answer) -> None:
+    def _draw_token_norms(self, run: Answer, answer: Answer, token: int) -> None:
         kind, gain = answer["kind"], answer["gain"]
         self.formula.setText(f"{kind}:  {formula(kind, answer['eps'], len(gain))}")
 
@@ -172,15 +177,18 @@ class Norms(Panel):
             ],
             [visible_blanks(string) for string in self._strings(run)],
         )
-        self.tokens.set_cursor(self._chosen(run))
+        self.tokens.set_cursor(token)
 
+    def _draw_gain(self, answer: Answer) -> None:
+        gain = answer["gain"]
         weights = [Series(tr("gain"), gain, "text")]
         if "bias" in answer.arrays:
             weights.append(Series(tr("bias"), answer["bias"], "muted"))
         self.gain_title.setText(tr("Gain, {largest}").format(largest=largest_words(gain)))
         self._draw_width(self.gain, len(gain), weights)
 
-    def _draw_token(self, run: Answer, answer: Answer, token: int) -> None:
+    def _draw_token(self, run: Answer, answer: Answer, token: int) -> Iterator[None]:
+        """What is known of one token, a plot a piece."""
         kind = answer["kind"]
         named = tr("token {position} “{string}”").format(
             position=token, string=visible_blanks(self._strings(run)[token])
@@ -192,6 +200,7 @@ class Norms(Panel):
             (self.before, self.before_title, "before", tr("Before, {largest}")),
             (self.after, self.after_title, "after", tr("After, {largest}")),
         ):
+            yield
             values = answer[name][token]
             title.setText(what.format(largest=largest_words(values)))
             self._draw_width(plot, len(values), [Series(named, values, "text")])

@@ -151,6 +151,53 @@ def test_what_comes_late_is_drawn_when_it_comes(qtbot: QtBot) -> None:
     panel.detach()
 
 
+class Piecewise(Panel):
+    """Draws each token in a turn of its own."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.drawn: list[tuple[int, int]] = []
+
+    def draw(self, answers: Answers) -> Iterator[None]:
+        count = len(answers[RUN]["tokens"])
+        for token in range(count):
+            self.drawn.append((count, token))
+            yield
+
+    def draw_first(self, scene: Scene, tokens: int) -> None:
+        """The first piece of a picture of so many tokens, and none of the others yet."""
+        self.session.scene = scene
+        self.session.take(scene, RUN, one_text(tokens, layers=1, heads=1))
+        while (tokens, 0) not in self.drawn:
+            QApplication.processEvents()
+
+
+@pytest.fixture
+def piecewise(qtbot: QtBot) -> Iterator[Piecewise]:
+    panel = Piecewise(Session(Scene("tales-llama", PROMPT)))
+    qtbot.addWidget(panel)
+    panel.show()
+    yield panel
+    panel.detach()
+
+
+def test_a_picture_in_pieces_is_drawing_until_the_last_of_them(piecewise: Piecewise, qtbot: QtBot) -> None:
+    piecewise.draw_first(piecewise.session.scene, 4)
+    assert piecewise.drawn == [(4, 0)]
+    assert piecewise.drawing
+    qtbot.waitUntil(lambda: not piecewise.drawing)
+    assert piecewise.drawn == [(4, 0), (4, 1), (4, 2), (4, 3)]
+
+
+def test_the_pieces_of_a_picture_that_is_out_of_date_are_not_drawn(
+    piecewise: Piecewise, qtbot: QtBot
+) -> None:
+    piecewise.draw_first(piecewise.session.scene, 4)
+    piecewise.draw_first(Scene("tales-llama", "Other"), 2)
+    qtbot.waitUntil(lambda: not piecewise.drawing)
+    assert piecewise.drawn == [(4, 0), (2, 0), (2, 1)]
+
+
 def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
     for dock in window.docks.values():
         dock.close()
