@@ -245,7 +245,7 @@ class Rotary(QWidget):
         self.numbers.show_array(
             np.stack([rope["angles"][t], rope["angles"][s], *both], axis=1),
             [tr("pair {pair}").format(pair=pair) for pair in range(rope["angles"].shape[1])],
-            [tr("θ of q, at {t}").format(t=t), tr("θ of k, at {t}").format(t=s)]
+            [f"q[{t}] θ", f"k[{s}] θ"]
             + [f"{name}[{t if name[0] == 'q' else s}] x{i}" for name in columns for i in "₀₁"],
         )
 

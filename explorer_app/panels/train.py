@@ -216,7 +216,7 @@ class Train(Panel):
         )
         self._show_words(training)
         self.bar.setVisible(active)
-        self.bar.setRange(0, training.steps if training.points or training.step else 0)
+        self.bar.setRange(0, max(1, training.steps))
         self.bar.setValue(training.step)
         self.numbers.setVisible(bool(training.points))
         self.numbers.say(numbers(training))

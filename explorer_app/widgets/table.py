@@ -47,6 +47,7 @@ class ArrayTable(QTableView):
         self.setFrameShape(QTableView.Shape.NoFrame)
         self.setFont(theme.mono_font())
         self.setAccessibleName(tr("Table of numbers"))
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         metrics = QFontMetricsF(self.font())
         self.horizontalHeader().setDefaultSectionSize(
             math.ceil(metrics.horizontalAdvance("−1.23456e-10") * 1.15)
@@ -143,6 +144,7 @@ class _ArrayModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        return (self._cols if orientation == Qt.Orientation.Horizontal else self._rows)[section]
+        name = (self._cols if orientation == Qt.Orientation.Horizontal else self._rows)[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tip(name)
+        return name if role == Qt.ItemDataRole.DisplayRole else None

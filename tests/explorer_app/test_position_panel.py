@@ -194,5 +194,5 @@ def test_the_columns_of_the_numbers_have_names_of_their_own(shown: OnScreen[Posi
     model = shown.panel.rotary.numbers.model()
     names = [str(model.headerData(n, Qt.Orientation.Horizontal)) for n in range(model.columnCount())]
     last = len(shown.session.run["tokens"]) - 1
-    assert names[:2] == [f"θ of q, at {last}", f"θ of k, at {last}"]
+    assert names[:2] == [f"q[{last}] θ", f"k[{last}] θ"]
     assert len(set(names)) == len(names)
