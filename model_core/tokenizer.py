@@ -57,36 +57,40 @@ class Origin:
 
 
 class Rest(Set[int]):
-    """The ids of a model that are not taken, in order. However many follow the last that is, they need no memory."""
+    """Some ids, in order, and all from `behind` to the last of a model: however many these are, they need no memory."""
 
-    def __init__(self, taken: Iterable[int], size: int) -> None:
-        self._taken = frozenset(taken)
-        self._size = size
-        last = max(self._taken, default=-1)
-        self._gaps = [id for id in range(min(last, size)) if id not in self._taken]
-        self._behind = range(last + 1, size)
+    def __init__(self, gaps: Iterable[int], behind: int, size: int) -> None:
+        self.gaps = list(gaps)
+        self.behind = range(behind, size)
+        self._found = frozenset(self.gaps)
+
+    @classmethod
+    def of(cls, taken: Iterable[int], size: int) -> Rest:
+        """The ids of a model of `size` that are not taken."""
+        ids = frozenset(taken)
+        last = max(ids, default=-1)
+        return cls((id for id in range(min(last, size)) if id not in ids), last + 1, size)
 
     def __contains__(self, id: object) -> bool:
-        return isinstance(id, int) and 0 <= id < self._size and id not in self._taken
+        return isinstance(id, int) and (id in self._found or id in self.behind)
 
     def __iter__(self) -> Iterator[int]:
-        return chain(self._gaps, self._behind)
+        return chain(self.gaps, self.behind)
 
     def __len__(self) -> int:
-        return len(self._gaps) + len(self._behind)
+        return len(self.gaps) + len(self.behind)
 
     @classmethod
     def _from_iterable(cls, ids: Iterable[Any]) -> frozenset[Any]:
         return frozenset(ids)
 
     def __getitem__(self, number: int) -> int:
-        gaps = len(self._gaps)
-        return self._gaps[number] if number < gaps else self._behind[number - gaps]
+        gaps = len(self.gaps)
+        return self.gaps[number] if number < gaps else self.behind[number - gaps]
 
     def number(self, id: int) -> int:
         """Which of them an id is, from 0."""
-        behind = id in self._behind
-        return len(self._gaps) + self._behind.index(id) if behind else self._gaps.index(id)
+        return len(self.gaps) + self.behind.index(id) if id in self.behind else self.gaps.index(id)
 
 
 class Tokenizer(Protocol):
@@ -102,7 +106,7 @@ class Tokenizer(Protocol):
     bos: int | None
     eos: int | None
     prefix: tuple[int, ...]
-    special: Set[int]
+    special: Rest
     origin: Origin
 
     def encode(self, text: str) -> list[int]:
@@ -159,13 +163,13 @@ class TiktokenTokenizer(Tokenizer):
         self.vocab_size = vocab_size or len(ranks) + len(ids)
         self.bos = self.eos = ids.get(END_OF_TEXT)
         self.prefix = tuple(ids[token] for token in prefix)
-        self.special = Rest(ranks.values(), self.vocab_size)
+        self.special = Rest.of(ranks.values(), self.vocab_size)
         self.pattern = pattern
         self.normalise: Any = normalise
         self.origin = Origin(name)
         self._ranks = dict(ranks)
         # The library makes one expression of all special tokens: of millions it would take all memory.
-        self._unused = Rest([*ranks.values(), *ids.values()], self.vocab_size)
+        self._unused = Rest.of([*ranks.values(), *ids.values()], self.vocab_size)
         self._encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens=ids
         )
@@ -263,7 +267,7 @@ class IdTokenizer(Tokenizer):
         self.bos: int | None = None
         self.eos: int | None = None
         self.prefix: tuple[int, ...] = ()
-        self.special: frozenset[int] = frozenset()
+        self.special = Rest((), vocab_size, vocab_size)
         self.origin = Origin()
 
     def encode(self, text: str) -> list[int]:

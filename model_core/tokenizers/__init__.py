@@ -18,7 +18,7 @@ from typing import Any
 from model_core.errors import InputError, Misfit, library_errors
 from model_core.json_file import read_json
 from model_core.regular_file import is_there
-from model_core.tokenizer import IdTokenizer, Origin, Rest, Tokenizer
+from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
 from model_core.tokenizer_process import ProcessTokenizer
 
 SETTINGS = "tokenizer_config.json"
@@ -113,9 +113,7 @@ def check(path: Path, tokenizer: Tokenizer) -> None:
     """InputError where a token that a file speaks of is none of the model's, or no text at all can be read."""
     single = (("BOS", tokenizer.bos), ("EOS", tokenizer.eos))
     listed = [("before every text", id) for id in tokenizer.prefix]
-    # A Rest is made of the model's own ids, of which there may be a hundred million.
-    said = () if isinstance(tokenizer.special, Rest) else tokenizer.special
-    for what, id in (*single, *listed, *(("a special token", id) for id in said)):
+    for what, id in (*single, *listed):
         if id is not None and not 0 <= id < tokenizer.vocab_size:
             raise InputError(
                 f"{path} has token {id} ({what}), but the model's ids go from 0 to {tokenizer.vocab_size - 1}"

@@ -31,7 +31,7 @@ class CharacterTokenizer(Tokenizer):
         self.prefix: tuple[int, ...] = (len(characters),)
         self.origin = Origin(name)
         self._names = {len(characters): begin, len(characters) + 1: end}
-        self.special = Rest(range(len(characters)), vocab_size)
+        self.special = Rest.of(range(len(characters)), vocab_size)
         self._ids = {character: id for id, character in enumerate(characters)}
 
     def encode(self, text: str) -> list[int]:

@@ -75,6 +75,18 @@ def test_everything_that_is_asked_is_as_in_one_process(name: str, tmp_path: Path
         ]
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model"])
+def test_ids_beyond_a_vocabulary_are_special_and_take_no_memory(name: str, tmp_path: Path) -> None:
+    content = {"tokenizer.json": bpe_json("<|begin|>"), "tokenizer.model": sentencepiece_model("bpe")}
+    write(tmp_path, {name: content[name]})
+    many = tokenizer_in(tmp_path, 100_000_000)
+    few = tokenizer_in(tmp_path, LEARNED + 3)
+    assert set(many.special.gaps) | set(many.special.behind[:3]) >= set(few.special)
+    assert 99_999_999 in many.special
+    assert many.token(99_999_999) == "<|unused99999999|>"
+    assert many.encode("The cat") == few.encode("The cat")
+
+
 def test_a_text_that_hangs_is_given_up_and_the_next_is_read(tmp_path: Path) -> None:
     tokenizer = tokenizer_of(tmp_path, tokenizer_json(bpe(), pre_tokenizer=SLOW_SPLIT))
     first = pid_of(tokenizer)

@@ -406,14 +406,14 @@ def test_an_unused_id_written_out_is_that_id_and_a_word_of_its_own(tmp_path: Pat
 
 
 def test_ids_that_are_left_keep_their_order_and_number() -> None:
-    left = Rest([0, 1, 3, 6], 10)
+    left = Rest.of([0, 1, 3, 6], 10)
     assert list(left) == [2, 4, 5, 7, 8, 9]
     assert [left[n] for n in range(len(left))] == list(left)
     assert [left.number(id) for id in left] == list(range(6))
     assert left == {2, 4, 5, 7, 8, 9}
     assert all((id in left) is (id in set(left)) for id in range(-2, 12))
     assert left & {2, 3} == {2}
-    assert list(Rest([0, 5], 3)) == [1, 2]
+    assert list(Rest.of([0, 5], 3)) == [1, 2]
 
 
 def test_llama3_tokenizer_model_is_read_as_ranks_and_begins_with_its_bos(tmp_path: Path) -> None:

@@ -121,10 +121,10 @@ for kind in ("bpe", "unigram"):
         lambda kind=kind: {"tokenizer.model": vocabularies.sentencepiece_model(kind)}, tokenizer(SIZE)
     )
 FORMATS["tiktoken"] = Format(ranks, tokenizer(300))
-# A model's ids may be many more than its tokens, and take no room of their own.
-FORMATS["tiktoken, many ids"] = Format(ranks, tokenizer(20_000_000))
 FORMATS["tokenizer.bin"] = Format(
     lambda: {"tokenizer.bin": (STORIES / "tok512.bin").read_bytes()}, tokenizer(512)
 )
 FORMATS["characters"] = Format(characters, tokenizer(70))
-FORMATS["characters, many ids"] = Format(characters, tokenizer(20_000_000))
+# A model's ids may be many more than its tokens, and take no room of their own.
+for name in ("tokenizer.json, bytes", "SentencePiece, bpe", "tiktoken", "characters"):
+    FORMATS[f"{name}, many ids"] = Format(FORMATS[name].files, tokenizer(20_000_000))
