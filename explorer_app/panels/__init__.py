@@ -33,6 +33,7 @@ from explorer_app.turns import turns
 from explorer_app.widgets.veil import Veil
 
 Answers = dict[Query, Answer]
+DONE = object()  # there is no piece left to be drawn
 
 
 class Panel(QWidget):
@@ -51,6 +52,9 @@ class Panel(QWidget):
     ages: ClassVar[bool] = True
     """Whether its picture is of one scene, and out of date when another is asked for."""
 
+    later_ms: ClassVar[int] = 0
+    """How long it waits before it draws: what is painted first where several panels draw the same change."""
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
@@ -60,7 +64,7 @@ class Panel(QWidget):
         self._drawn_of: Scene | None = None
         self._missing = False
         self.veil = Veil(self)
-        self._soon = QTimer(self, interval=0, singleShot=True)
+        self._soon = QTimer(self, interval=self.later_ms, singleShot=True)
         self._soon.timeout.connect(self._due)
         session.shown_changed.connect(self.refresh)
         session.selection_changed.connect(self._changed)
@@ -184,9 +188,8 @@ class Panel(QWidget):
 
     def _go_on(self) -> None:
         """Draw the next piece, and what is left of them in the turns after this one."""
-        for _ in self._pieces or ():
+        if self._pieces is not None and next(self._pieces, DONE) is not DONE:
             turns.ask(self._go_on)
-            return
 
     def _ageing(self) -> list[SignalInstance]:
         session = self.session

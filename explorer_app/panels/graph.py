@@ -27,7 +27,6 @@ else:
     nx = lazy("networkx")
 
 GRAPH = query("graph")
-LATER_MS = 15
 PIECE_S = 0.02  # of own CPU time: how long a plan is gone on with before the window has its turn
 
 
@@ -36,12 +35,11 @@ class ModelGraph(Panel):
     """Click a box to go there, its sign to fold or unfold it; only the block of the selected layer opens by itself."""
 
     follows = ("layer", "step", "site", "stack")
+    later_ms = 15
+    """The map that a key asked for is painted first; the graph follows before the eye has moved."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
-        # The map that a key asked for is painted first; the graph follows before the eye has moved.
-        self._soon.setInterval(LATER_MS)
-        self._begun = False
         self._answer: Answer | None = None
         self._coming: tuple[Answer, Plan, Iterator[None]] | None = None
         self._plan: Plan | None = None
@@ -87,18 +85,12 @@ class ModelGraph(Panel):
     def needs(self) -> list[Query]:
         return [GRAPH, SITES]
 
-    def draw(self, answers: Answers) -> None:
-        if not self._begun or not loaded("networkx"):
-            # The first plan takes as long as all the rest of the window, which is painted before it is made.
-            self._begun = True
+    def draw(self, answers: Answers) -> Iterator[None]:
+        if not loaded("networkx"):
             self.refresh()
             return
-        if answers[GRAPH] is not self._answer and not self._measure(answers[GRAPH]):
-            self._drawn = None
-            self._soon.start(0)
-            return
-        self._coming = None
-        self._soon.setInterval(LATER_MS)
+        if answers[GRAPH] is not self._answer:
+            yield from self._measure(answers[GRAPH])
         if self.session.sites is not self._steps:
             self._steps = self.session.sites
             self._step = {step["key"]: step for step in self._steps}
@@ -118,19 +110,21 @@ class ModelGraph(Panel):
             self.view.reveal(next((part.path for part in plan.groups if part.path == block), lit))
         self._say("")
 
-    def _measure(self, answer: Answer) -> bool:
-        """Another model: it is laid out where its structure is new, a piece at a time. False while some are left.
+    def _measure(self, answer: Answer) -> Iterator[None]:
+        """Another model: it is laid out where its structure is new, a piece at a time.
 
-        The picture before stays until the new one is whole.
+        The picture before stays until the new one is whole. What is chosen meanwhile begins nothing anew.
         """
         if self._coming is None or self._coming[0] is not answer:
             self._coming = self._begin(answer)
-            return False
+            yield
         _, plan, pieces = self._coming
         until = time.thread_time() + PIECE_S
         for _ in pieces:
             if time.thread_time() > until:
-                return False
+                yield
+                until = time.thread_time() + PIECE_S
+        self._coming = None
         self._answer = answer
         if plan is not self._plan:
             self._plan = plan
@@ -139,7 +133,6 @@ class ModelGraph(Panel):
             self._parts = {part.path: part for part in plan.groups}
         self._twins = twins(plan.graph, plan.root)
         self._roles = roles(plan.graph)
-        return True
 
     def _begin(self, answer: Answer) -> tuple[Answer, Plan, Iterator[None]]:
         """The plan of an answer, and what is left to be done for it: nothing where it is the one on screen."""

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
+from explorer_app.panels import Answers
 from explorer_app.panels import graph as graph_panel
 from explorer_app.panels.graph import GRAPH, ModelGraph
 from explorer_app.widgets.graph_view import GraphView
@@ -311,7 +312,14 @@ def test_a_new_graph_is_planned_a_box_a_turn_and_the_one_before_stays_until_it_i
         panel, session = shown.panel, shown.session
         before, seen = panel.view.boxes(), []
         draw = panel.draw
-        monkeypatch.setattr(panel, "draw", lambda answers: (draw(answers), seen.append(panel.view.boxes())))
+
+        def watched(answers: Answers) -> Iterator[None]:
+            for _ in draw(answers):
+                seen.append(panel.view.boxes())
+                yield
+            seen.append(panel.view.boxes())
+
+        monkeypatch.setattr(panel, "draw", watched)
         session.change(model=second)
         shown.settle()
         qtbot.waitUntil(lambda: seen[-1] != before)
