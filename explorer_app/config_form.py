@@ -154,9 +154,9 @@ class ConfigForm(QWidget):
 
     def _colour(self, _: Any = None) -> None:
         error = theme.current().error
-        self.complaint.setStyleSheet(f"color: {error}")
+        theme.colour_text(self.complaint, error)
         for name, label in self.labels.items():
-            label.setStyleSheet(f"color: {error}" if name in self.blamed else "")
+            theme.colour_text(label, error if name in self.blamed else "")
 
     def detach(self) -> None:
         """Stop listening, before the widgets are gone."""

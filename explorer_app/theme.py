@@ -221,8 +221,11 @@ def _wear(app: QApplication, theme: Theme) -> None:
 
 
 def colour_text(label: QWidget, colour: str) -> None:
-    """Write a label in one of the theme's colours. The sheet that it has is not set again: that would restyle it."""
-    sheet = f"color: {colour}"
+    """Write a label in one of the theme's colours, or in the usual one for "".
+
+    The sheet that it has is not set again: that would restyle it.
+    """
+    sheet = f"color: {colour}" if colour else ""
     if label.styleSheet() != sheet:
         label.setStyleSheet(sheet)
 

@@ -447,7 +447,7 @@ class TrainForm(QWidget):
     def _colour(self, _: Any = None) -> None:
         colours = theme.current()
         for label in self.said.values():
-            label.setStyleSheet(f"color: {colours.error if label.property('wrong') else colours.muted}")
+            theme.colour_text(label, colours.error if label.property("wrong") else colours.muted)
 
 
 def unreadable(path: str) -> str:

@@ -30,10 +30,7 @@ from model_core.tokenizers import FORMATS, Wanted, check
 SECONDS, MEMORY = 5.0, 500 << 20  # that a call may take, in bytes, and more for each byte of what is long:
 OF_A_FILE = 4e-6, 20  # a vocabulary of 256,000 tokens has 30 MB, and takes 0.4 GB
 OF_A_TEXT = 1e-5, 300  # a text to learn from takes up to 0.2 GB a megabyte
-TOKENS, TOKENS_A_CHARACTER = (
-    1000,
-    40,
-)  # that a text may become: a normaliser may write out a single character as many
+TOKENS, TOKENS_A_CHARACTER = 1000, 40  # that a text may become: some normalisers write one character as many
 CHARACTERS, CHARACTERS_A_TOKEN = 100_000, 1000  # that ids may become
 
 STATM = Path("/proc/self/statm")  # where Linux says what a process addresses

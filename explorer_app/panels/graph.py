@@ -159,14 +159,14 @@ class ModelGraph(Panel):
         if path in self._parts:
             twin = self._twins.get(path)
             note = tr("like {other}").format(other=last_name(twin)) if twin else self._module_facts(path)[1]
-            tip = [*self._module_facts(path), tr("double click folds or unfolds")]
-            return Look(note=note, tip="\n".join(tip))
+            said = [*self._module_facts(path), tr("double click folds or unfolds")]
+            return Look(note=note, tip="\n".join(said))
         step, constant = self._step[path], path in self._plan.constants
-        tip = [path, shape_words(step["dims"], step["shape"])]
+        said = [path, shape_words(step["dims"], step["shape"])]
         if constant:
-            tip.append(tr("depends on no token"))
+            said.append(tr("depends on no token"))
         shape = shape_text(step["dims"], step["shape"])
-        return Look(self._roles.get(path, ""), shape=shape, tip="\n".join(tip), constant=constant)
+        return Look(self._roles.get(path, ""), shape=shape, tip="\n".join(said), constant=constant)
 
     def _module_facts(self, path: str) -> list[str]:
         facts = [path, tr("{count} steps").format(count=len(self._parts[path].sites))]

@@ -146,8 +146,8 @@ class NextToken(Panel):
         bars = [Bar(words[0], 0.0, "–", tip=tr("“{word}” has nothing before it").format(word=words[0]))]
         for word, log_prob, rank in zip(words[1:], map(float, log_probs), map(int, ranks), strict=True):
             if math.isnan(log_prob):
-                tip = tr("“{word}”: its log-probability is not a number (NaN)").format(word=word)
-                bars.append(Bar(word, 0.0, short_number(log_prob), tip=tip))
+                why = tr("“{word}”: its log-probability is not a number (NaN)").format(word=word)
+                bars.append(Bar(word, 0.0, short_number(log_prob), tip=why))
                 continue
             bars.append(
                 Bar(

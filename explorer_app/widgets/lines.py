@@ -137,10 +137,6 @@ class SeriesPlot(Drawing):
             self._axis.set_locked(index)
             self._mark()
 
-    def set_log(self, log: bool) -> None:
-        """Choose the scale, as the switch does."""
-        self._log.setChecked(log)
-
     def show_all(self) -> None:
         """Zoom out to all labels."""
         self._box.setRange(xRange=(0, max(1, len(self._labels))), padding=0)

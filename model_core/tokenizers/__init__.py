@@ -66,6 +66,7 @@ FORMATS: list[Format] = []
 
 def register(format: Format) -> None:
     """Called once at the end of each format's file."""
+    assert all(format.order != other.order for other in FORMATS), "each format has an order of its own"
     FORMATS.append(format)
 
 

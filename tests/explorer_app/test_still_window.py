@@ -169,11 +169,11 @@ def test_a_click_on_a_node_in_sight_scrolls_nothing(qtbot: QtBot) -> None:
         panel = window.docks["graph"].panel
         assert isinstance(panel, ModelGraph)
         view = panel.view
-        for site in ("blocks.0.resid_pre", "blocks.0.norm1.out", "blocks.0.attn.q", "embed.out", "tokens"):
-            box = panel.view.box_rect(site)
-            area = view.viewport().rect()
-            if not area.contains(box.toAlignedRect()):
-                continue
+        sites = ("blocks.0.resid_pre", "blocks.0.norm1.out", "blocks.0.attn.q", "embed.out", "tokens")
+        area, places = view.viewport().rect(), {site: view.box_rect(site) for site in sites}
+        seen = {site: box for site, box in places.items() if area.contains(box.toAlignedRect())}
+        assert len(seen) >= 3
+        for site, box in seen.items():
             qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=box.center().toPoint())
             settle(window.client)
             qtbot.wait(30)

@@ -114,7 +114,7 @@ def test_the_switch_changes_the_scale_and_new_values_keep_the_choice(plot: Serie
     assert plot.painted_limits()[0] > 0.3
     show(plot, Series("entropy", [1.0, 2.0, 3.0, 2.5, 0.1, 4.0]))
     assert 0.05 < plot.painted_limits()[0] < 0.1
-    plot.set_log(False)
+    switch.click()
     assert plot.painted_limits()[0] < 0
 
 

@@ -23,6 +23,13 @@ QUERIES: Sequence[tuple[str, dict[str, Any]]] = (
     ("overview", {"side": 3}),
     ("value", {"site": "blocks.1.attn.pattern", "at": {"H": 2}}),
     ("inspect", {"site": "blocks.0.attn.q", "at": {"H": 0}, "limit": 4}),
+    ("growth", {}),
+    ("roles", {"on": "prompt"}),
+    ("split", {"position": 1}),
+    ("norm", {"module": "blocks.0.norm1"}),
+    ("rope", {"layer": 1, "head": 0}),
+    ("rope_conventions", {"layer": 0, "head": 1, "query": 0, "key": 0}),
+    ("positions", {}),
 )
 ODD = None, True, -1, 1.5, 2**70, "", "ask", [], {}, [[]], {"": None}, "\ud800"
 

@@ -8,9 +8,10 @@ from random import Random
 import hypothesis
 import pytest
 
+from model_core.engine import QUESTIONS
 from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from tests.model_core.engine_process import Process
-from tests.model_core.frame_cases import FIRST_ID, asks, malformed
+from tests.model_core.frame_cases import FIRST_ID, QUERIES, asks, malformed
 from tests.model_core.tiny import save
 
 pytestmark = pytest.mark.process
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.process
 SEED = 20260
 CASES = 10 * hypothesis.settings().max_examples  # of each; HYPOTHESIS_PROFILE=thorough has 10,000
 AT_ONCE = 10
+
+
+def test_every_question_is_among_the_asks() -> None:
+    assert {kind for kind, _ in QUERIES} == set(QUESTIONS)
 
 
 def test_malformed_frames_fault_nowhere_and_every_ask_among_them_is_answered(tmp_path: Path) -> None:
