@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from model_core.evaluation import evaluation, held_out
 from model_core.folder_lock import held
 from model_core.pairs import DatesTask
 from model_core.paths import expanded
+from model_core.phases import begins, train_phases
 from model_core.plain_text import one_line, unguarded
 from model_core.plan import Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
@@ -35,7 +35,7 @@ from model_core.run_files import CARD
 from model_core.run_folder import RunFolder, logged
 from model_core.scores import head_scores
 from model_core.task import Task
-from model_core.train import Progress, State, check_length, train
+from model_core.train import Progress, State, check_length
 
 MEASURE_EVERY = 5  # reports between two measures of held-out text
 BAR = 24  # characters
@@ -81,7 +81,7 @@ def train_in_folder(
 ) -> None:
     """Train in a folder that is this process's alone, from its beginning or from what is kept there."""
     recipe = plan.recipe
-    steps = sum(phase.steps for phase in plan.recipes)
+    steps = begins(plan.recipes)[-1]
     folder = RunFolder(arguments.out, description(plan, corpus))
     said = Said(arguments.json)
     control = Control(lambda word: said.event(word))
@@ -95,8 +95,7 @@ def train_in_folder(
         before = None
         if plan.source is not None and corpus is not None:
             before = held_out(model.eval(), corpus, recipe.held_out, recipe.held_out_share)
-        begins = accumulate((phase.steps for phase in plan.recipes), initial=0)
-        state = folder.kept(model, tuple(begins)) or State()
+        state = folder.kept(model, begins(plan.recipes)) or State()
         said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=steps)
 
         def save(place: Path, name: str) -> None:
@@ -116,9 +115,9 @@ def train_in_folder(
                 place = growth.step_folder(folder.path, state.step)
                 save(place, f"{plan.name}@{state.step}")
             scores = head_scores(open_checkpoint(place).model)
-            before = [moment for moment in growth.moments(folder.path) if moment.step < state.step]
+            earlier = [moment for moment in growth.moments(folder.path) if moment.step < state.step]
             tables = {name: values.tolist() for name, values in scores.items()}
-            growth.write(folder.path, [*before, growth.Moment(state.step, state.tokens, tables)])
+            growth.write(folder.path, [*earlier, growth.Moment(state.step, state.tokens, tables)])
 
         def report(progress: Progress) -> None:
             said.progress(progress)
@@ -128,29 +127,19 @@ def train_in_folder(
             control.listen()
         try:
             with control.signals():
-                past = 0
-                for phase, task in zip(plan.recipes, tasks, strict=True):
-                    left = steps - past - phase.steps
-                    if past <= state.step < past + phase.steps or not left:
-                        if 0 < past == state.step:
-                            # It begins from the model that the phase before has left, as anybody would open it.
-                            native.round_as_saved(model)
-                        train(
-                            model,
-                            task,
-                            phase,
-                            report,
-                            before=past,
-                            after=left,
-                            every=every,
-                            measure=arguments.measure_every or MEASURE_EVERY * every,
-                            state=state,
-                            keep=keep,
-                            keep_every=arguments.save_every or every,
-                            grown=grown,
-                            cancelled=control.cancelled,
-                        )
-                    past += phase.steps
+                train_phases(
+                    model,
+                    plan.recipes,
+                    tasks,
+                    report,
+                    state,
+                    every=every,
+                    measure=arguments.measure_every or MEASURE_EVERY * every,
+                    keep=keep,
+                    keep_every=arguments.save_every or every,
+                    grown=grown,
+                    cancelled=control.cancelled,
+                )
         except Cancelled:
             said.event("stopped", step=state.step)
             raise

@@ -6,7 +6,6 @@ import tomllib
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache, partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +19,7 @@ from model_core.describe import parameter_count, quality
 from model_core.description import TEXT
 from model_core.errors import Cancelled
 from model_core.evaluation import held_out
+from model_core.phases import begins, train_phases
 from model_core.plan import Plan, of_file
 from model_core.presets import RECIPE, preset_in
 from model_core.protocol import Frame, encode_bytes
@@ -135,9 +135,9 @@ FORMATS["recipe of a preset"] = Format(
 
 
 @cache
-def small(autocast: str) -> Plan:
+def small(autocast: str, phases: str = "") -> Plan:
     with scratch() as folder:
-        said = tomllib.loads(TOML)
+        said = tomllib.loads(TOML + phases)
         said["recipe"]["autocast"] = autocast
         (folder / "plan.json").write_text(json.dumps(said))
         return of_file(folder / "plan.json")
@@ -148,26 +148,25 @@ def go_on(folder: Path, plan: Plan, until: int = 1 << 60) -> None:
     (folder / DATA).write_bytes(IDS)
     corpus = corpus_of(plan, [folder / DATA])
     run = RunFolder(folder / "run", description(plan, corpus))
-    model, task = plan.model(), task_of(plan, corpus, plan.recipe)
-    begins = tuple(accumulate((phase.steps for phase in plan.recipes), initial=0))
-    state = run.kept(model, begins) or State()
+    model, tasks = plan.model(), [task_of(plan, corpus, phase) for phase in plan.recipes]
+    state = run.kept(model, begins(plan.recipes)) or State()
     with suppress(Cancelled):
-        train(
+        train_phases(
             model,
-            task,
-            plan.recipe,
+            plan.recipes,
+            tasks,
             run.log,
+            state,
             every=1,
             measure=1,
-            state=state,
             keep=partial(run.keep, model),
             keep_every=1,
             cancelled=lambda: state.step == until,
         )
 
 
-def stopped(autocast: str, until: int) -> Files:
-    files = written(lambda folder: go_on(folder, small(autocast), until))
+def stopped(plan: Plan, until: int) -> Files:
+    files = written(lambda folder: go_on(folder, plan, until))
     return {name: content for name, content in files.items() if name != DATA}
 
 
@@ -215,9 +214,9 @@ def read(folder: Path) -> None:
     evaluated(folder)
 
 
-def used(folder: Path, autocast: str) -> None:
+def used(folder: Path, plan: Plan) -> None:
     read(folder)
-    go_on(folder, small(autocast))
+    go_on(folder, plan)
 
 
 NUMBERS_FILE = "numbers.json"
@@ -225,7 +224,7 @@ NUMBERS_FILE = "numbers.json"
 
 def unsealed() -> Files:
     """A state of a training in float16, and beside it what its header says in JSON of its own."""
-    files = stopped("float16", 1)
+    files = stopped(small("float16"), 1)
     header, _ = header_of(files[f"run/{STATE}"])
     return files | {NUMBERS_FILE: header["__metadata__"][NUMBERS].encode()}
 
@@ -240,7 +239,7 @@ def used_sealed(folder: Path) -> None:
         path.write_bytes(len(text).to_bytes(8, "little") + text + tensors)
     said = read_metadata(path).get(CHECKSUM, "")
     with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
-        used(folder, "float16")
+        used(folder, small("float16"))
 
 
 MOMENTS_FILE = "moments.json"
@@ -248,7 +247,7 @@ MOMENTS_FILE = "moments.json"
 
 def with_moments() -> Files:
     """A state, and beside it the first number of each of its moments and weights in JSON of its own."""
-    files = stopped("float32", 2)
+    files = stopped(small("float32"), 2)
     header, tensors = header_of(files[f"run/{STATE}"])
     first = {
         name: struct.unpack_from("<f", tensors, said["data_offsets"][0])[0]
@@ -271,7 +270,7 @@ def used_moments(folder: Path) -> None:
     path.write_bytes(data)
     said = read_metadata(path).get(CHECKSUM, "")
     with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
-        used(folder, "float32")
+        used(folder, small("float32"))
 
 
 def header_of(data: bytes) -> tuple[Any, bytes]:
@@ -280,7 +279,10 @@ def header_of(data: bytes) -> tuple[Any, bytes]:
     return json.loads(data[8 : 8 + size]), data[8 + size :]
 
 
-FORMATS["training state"] = Format(partial(stopped, "float32", 2), partial(used, autocast="float32"))
+for name, phases, until in (("training state", "", 2), ("training state, second phase", PHASES, 4)):
+    FORMATS[name] = Format(
+        partial(stopped, small("float32", phases), until), partial(used, plan=small("float32", phases))
+    )
 FORMATS["training state, sealed"] = Format(unsealed, used_sealed, (f"run/{DESCRIPTION}", f"run/{LOG}"))
 FORMATS["training state, moments"] = Format(
     with_moments, used_moments, tuple(f"run/{name}" for name in (DESCRIPTION, LOG, STATE))
