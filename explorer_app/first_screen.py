@@ -1,4 +1,4 @@
-"""What the first window shows before the engine is up: the engine's own answers to the default scene, stored.
+"""What the first window shows before the engine is up: the engine's own answers to how its model opens, stored.
 
     python -m explorer_app.first_screen        asks the engine again and rewrites assets/first_screen.frames
 
@@ -9,32 +9,40 @@ is kept.
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 from model_core.assets import asset
 from model_core.errors import InputError
+from model_core.opening import Opening, opening_in
 from model_core.protocol import Frame, FrameReader, encode_bytes
 from model_core.queries import Answer, Query, Scene, layer_of, query
 from model_core.regular_file import read_regular
-from numpy.typing import NDArray
 
 from explorer_app.session import Session
 
-SCENE = Scene("tales-llama", "the blue cat ate my old shoe. the blue cat ate my old")
+MODEL = "tales-llama"
 FILE = "first_screen.frames"
 LIMIT = 2_000_000
-CLEAR = 0.4
+
+
+def beginning() -> tuple[Scene, dict[str, int]]:
+    """The scene and the selection that the recipe of the model opens with; no text where nobody can read it."""
+    try:
+        opening = opening_in(asset("presets", MODEL))
+    except InputError:
+        opening = Opening()
+    return Scene(MODEL, opening.prompt), {"layer": opening.layer, "head": opening.head}
 
 
 def load() -> Session:
     """The session of the bundled first screen; the same scene with nothing to show where the file is missing."""
     try:
-        return session_of(read_regular(asset(FILE), LIMIT))
+        data = read_regular(asset(FILE), LIMIT)
     except InputError:
-        return Session(SCENE)
+        data = b""
+    return session_of(data)
 
 
 def session_of(data: bytes) -> Session:
@@ -48,9 +56,9 @@ def session_of(data: bytes) -> Session:
 
 
 def read(data: bytes) -> tuple[Scene, dict[str, int], dict[Query, Answer]]:
-    """Scene, selection and answers; of anything but what `write` wrote the default scene and nothing to show."""
+    """Scene, selection and answers; of anything but what `write` wrote the beginning and nothing to show."""
     if data[-SEAL:] != seal(data[:-SEAL]):
-        return SCENE, {}, {}
+        return *beginning(), {}
     head, *rest, _ = (frame for frame in FrameReader().feed(data) if isinstance(frame, Frame))
     answers = {
         query(frame.fields["query"]["kind"], **frame.fields["query"]["arguments"]): Answer(
@@ -83,57 +91,24 @@ def write(
     return data + seal(data)
 
 
-def induction(pattern: NDArray[Any], tokens: Sequence[int]) -> NDArray[np.float64]:
-    """[H] of a pattern [H T S]: how much the repeated tokens attend to what followed them before, 0..1.
-
-    Prefix matching as in Olsson et al., "In-context Learning and Induction Heads" (2022).
-    """
-    earlier = {at: [k + 1 for k in range(at - 1) if tokens[k] == token] for at, token in enumerate(tokens)}
-    looks = [pattern[:, at, keys].sum(-1) for at, keys in earlier.items() if keys]
-    return np.mean(looks, axis=0) if looks else np.zeros(len(pattern))
-
-
-def previous(pattern: NDArray[Any]) -> NDArray[np.float64]:
-    """[H] of a pattern [H T S]: how much the tokens attend to the one before them, 0..1."""
-    diagonal = np.diagonal(pattern, offset=-1, axis1=1, axis2=2)
-    return diagonal.mean(-1) if diagonal.size else np.zeros(len(pattern))
-
-
-def telling_head(patterns: Sequence[NDArray[Any]], tokens: Sequence[int]) -> tuple[int, int]:
-    """(layer, head) that a person recognises at once: the strongest induction head, else the best at looking back."""
-    scores = np.stack([induction(pattern, tokens) for pattern in patterns])
-    if scores.max() < CLEAR:
-        scores = np.stack([previous(pattern) for pattern in patterns])
-    layer, head = np.unravel_index(scores.argmax(), scores.shape)
-    return int(layer), int(head)
-
-
-def record(scene: Scene) -> bytes:
-    """The frames of a scene, as a real engine answers now."""
-    from explorer_app.engine_client import EngineClient
+def record(scene: Scene, selection: Mapping[str, int]) -> bytes:
+    """The frames of a scene, as a real engine answers now. selection  the layer and the head to see first"""
     from explorer_app.snapshot import closing, settle
     from explorer_app.window import MainWindow
 
-    patterns: list[Query] = []
     session = Session(scene)
-    window = MainWindow(session, connect=lambda of, wanted: EngineClient(of, lambda: [*wanted(), *patterns]))
+    window = MainWindow(session)
     with closing(window):
         window.show()
         window.client.start()
         settle(window.client)
-        assert session.run is not None
-        attention, tokens = session.kinds[0], session.run["tokens"]
-        patterns += [query("value", site=attention.site(n, "pattern")) for n in range(attention.layers)]
-        settle(window.client)
-        layer, head = telling_head([known(session, asked)["values"] for asked in patterns], tokens)
-        patterns.clear()
         # What is seen first comes first in the file; the rest as far as there is room.
         answers: dict[Query, Answer] = {}
-        for visit in visits(window, layer, head):
+        for visit in visits(window, **selection):
             visit()
             settle(window.client)
             answers |= {asked: known(session, asked) for asked in window.wanted()}
-    return write(scene, {"layer": layer, "head": head}, answers)
+    return write(scene, selection, answers)
 
 
 def visits(window: Any, layer: int, head: int) -> Iterator[Callable[[], object]]:
@@ -161,7 +136,7 @@ def main() -> int:
 
     start_application()
     theme.apply(application(), "light")
-    data = record(SCENE)
+    data = record(*beginning())
     asset(FILE).write_bytes(data)
     _, selection, answers = read(data)
     print(f"{FILE}: {len(answers)} answers, {len(data):,} bytes, {selection}")

@@ -252,7 +252,8 @@ class PromptBar(QWidget):
 
     def models(self) -> list[Recent]:
         """What the chooser of models offers: presets, what was opened before, and what the scene says."""
-        scene, presets = self.session.scene, self.session.greeting.get("presets", {})
+        scene, greeting = self.session.scene, self.session.greeting
+        presets = [*greeting.get("presets", {}), *greeting.get("damaged", {})]
         models = [Recent(name) for name in presets]
         models += [recent for recent in self.recent if recent.model not in presets]
         asked = Recent(*scene.shape)
@@ -261,6 +262,7 @@ class PromptBar(QWidget):
     def show_models(self) -> None:
         self.choices = self.models()
         presets = self.session.greeting.get("presets", {})
+        damaged = self.session.greeting.get("damaged", {})
         with QSignalBlocker(self.model):
             self.model.clear()
             titles = distinct_titles([(choice.model, choice.config) for choice in self.choices])
@@ -270,7 +272,11 @@ class PromptBar(QWidget):
                 if facts := presets.get(choice.model):
                     about = preset_tip(facts)
                     self.model.setItemData(row, preset_line(facts), DETAIL)
-                known = choice.model in presets or choice.model == self.session.scene.shape[0]
+                # Its weights may be whole and open; if they do not, the engine says why.
+                if choice.model in damaged:
+                    about = damaged[choice.model]
+                    self.model.setItemData(row, tr("damaged"), DETAIL)
+                known = choice.model in (*presets, *damaged) or choice.model == self.session.scene.shape[0]
                 if missing := "" if known else why_missing(choice.model):
                     about = f"{about}\n{missing}"
                     cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)

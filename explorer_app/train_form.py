@@ -217,7 +217,7 @@ class TrainForm(QWidget):
             self.what.clear()
             for name in self.presets:
                 self.what.addItem(tr("{name}, from scratch").format(name=name), name)
-            if self.presets:
+            if self.session.greeting:
                 self.what.addItem(self._further(), "")
             self.what.setCurrentIndex(max(0, self.what.findData(chosen)))
         with QSignalBlocker(self.device):
@@ -243,7 +243,7 @@ class TrainForm(QWidget):
     def _choose_what(self) -> None:
         """Fill in its recipe, and a folder unless the person has chosen one."""
         self._quiet(*ROWS)
-        if self.presets:
+        if self.session.greeting:
             self._fill(self._recipe())
             if self._own_folder:
                 self.propose()
@@ -349,9 +349,9 @@ class TrainForm(QWidget):
         self.new_folder.setVisible(self.found is not None)
         if self.found is not None:
             self._adopt(self.found)
-        elif before is not None and self.presets:
+        elif before is not None and self.session.greeting:
             self._fill(self._recipe())
-        if self.presets:
+        if self.session.greeting:
             self.what.setItemText(self.what.count() - 1, self._further())
         self.changed.emit()
 
@@ -403,7 +403,10 @@ class TrainForm(QWidget):
 
     def _missing(self) -> Iterator[tuple[str, str]]:
         """Each row with what is missing or wrong there, "" where nothing is."""
-        yield "what", "" if self.presets else tr("The engine is starting; it knows what can be trained.")
+        yield (
+            "what",
+            "" if self.session.greeting else tr("The engine is starting; it knows what can be trained."),
+        )
         if not self.makes_its_own:
             yield "data", "" if self.data else tr("Choose a text to learn from.")
             yield from (("data", unreadable(path)) for path in self.data)

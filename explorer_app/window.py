@@ -484,7 +484,8 @@ class MainWindow(QMainWindow):
     def _note_model(self, _: Any = None) -> None:
         """What could be opened is offered again, now and at the next start."""
         recent = Recent(*self.session.shown.shape)
-        known = self.session.greeting.get("presets", {recent.model: ""})
+        greeting = self.session.greeting
+        known = greeting.get("presets", {recent.model: ""}) | greeting.get("damaged", {})
         if recent.model not in known and recent != next(iter(self.prompt_bar.recent), None):
             self.prompt_bar.remember(recent)
             self.keep(recent=tuple(self.prompt_bar.recent))

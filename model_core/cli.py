@@ -294,7 +294,12 @@ def models(arguments: argparse.Namespace) -> None:
     from model_core.families import FAMILIES
     from model_core.untrained import PREFIX
 
-    for name, preset in describe.presets().items():
+    known, damaged = describe.presets()
+    for name in presets.NAMES:
+        if name in damaged:
+            print(f"{name}\n    {damaged[name]}")
+            continue
+        preset = known[name]
         weights = f"{preset['bytes'] / 1e6:.1f} MB in {presets.folder_of(name)}"
         if not preset["bytes"]:
             weights = f"no weights yet: layerscope train --preset {name}"
@@ -447,7 +452,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def held_out_of(loaded: Loaded, arguments: argparse.Namespace) -> tuple[tuple[int, ...], float]:
     """What of the text to measure: what was said, what the training held out, or what the preset does."""
     from model_core.growth import split
-    from model_core.presets import PRESETS
+    from model_core.presets import NAMES, preset_named
     from model_core.run_folder import held_out_in
 
     if arguments.held_out is not None:
@@ -456,9 +461,9 @@ def held_out_of(loaded: Loaded, arguments: argparse.Namespace) -> tuple[tuple[in
     if loaded.path is not None and (found := held_out_in(loaded.path)) is not None:
         return found
     name, _ = split(loaded.name)
-    if name not in PRESETS:
+    if name not in NAMES:
         raise InputError(f"{loaded.name} is no preset: say with --held-out which documents to measure")
-    recipe = PRESETS[name].recipe
+    recipe = preset_named(name).recipe
     return recipe.held_out, recipe.held_out_share
 
 

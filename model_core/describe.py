@@ -1,7 +1,8 @@
 """What forms and panels are told of families, configurations and models, as plain JSON.
 
 families()        each family's text, the fields of its configuration and its published sizes
-presets()         each preset's size, what it was trained on, how good it was measured to be, and how it is trained
+presets()         each preset's size, what it was trained on, how good it was measured to be, and how it is trained;
+                  why others are damaged
 size(...)         what a model of a configuration would take: counted on a model without memory
 architecture(...) what a loaded model is made of, and where it came from
 """
@@ -18,11 +19,13 @@ from torch import Tensor
 from model_core import presets as shipped
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, empty_model
+from model_core.checkpoint.native import WEIGHTS
 from model_core.checkpoint.said import changed, parse
 from model_core.devices import DTYPES, find
 from model_core.errors import InputError, spelled
 from model_core.families import FAMILIES, Family
 from model_core.plain_text import one_line
+from model_core.regular_file import check_regular
 from model_core.run_folder import done_in
 from model_core.untrained import PREFIX, SEED, published_of, seed_of
 
@@ -40,8 +43,8 @@ def families() -> dict[str, dict[str, Any]]:
     }
 
 
-def presets() -> dict[str, dict[str, Any]]:
-    """name -> what a list of models shows, and what a form to train it begins with.
+def presets() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """name -> what a list of models shows, and what a form to train it begins with; name -> why it is damaged.
 
     about, title, parameters  the preset's text, its family's name and how many numbers it learned
     bytes                     of its weights on disk; 0 where it was not trained yet
@@ -51,17 +54,24 @@ def presets() -> dict[str, dict[str, Any]]:
     example                   the fields of a scene that show what it learned
     focus                     the fields of a selection that do
     """
-    return {name: preset_facts(name) for name in shipped.PRESETS}
+    facts, damaged = {}, {}
+    for name in shipped.NAMES:
+        try:
+            facts[name] = preset_facts(name)
+        except InputError as error:
+            damaged[name] = one_line(str(error))
+    return facts, damaged
 
 
 def preset_facts(name: str) -> dict[str, Any]:
-    preset, folder = shipped.PRESETS[name], shipped.folder_of(name)
+    """InputError where it is damaged."""
+    preset, folder = shipped.preset_named(name), shipped.folder_of(name)
     done = done_in(folder)
     return {
         "about": preset.about,
         "title": FAMILIES[preset.family].title,
         "parameters": parameter_count(preset.family, preset.config),
-        "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors") if file.is_file()),
+        "bytes": check_regular(folder / WEIGHTS) if shipped.has_weights(name) else 0,
         "data": re.sub(r" \([\d,]+ bytes\)", "", str(done.get("data", ""))),
         "licence": str(done.get("licence", "")),
         "quality": quality(done.get("measured", {})),

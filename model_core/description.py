@@ -15,37 +15,21 @@ prompt = "Once upon a time"
 head = 2
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from model_core.errors import InputError, first_line
+from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
-from model_core.json_file import check_depth, read_json
+from model_core.json_file import read_json
+from model_core.opening import Opening
 from model_core.recipe import Recipe, phase_of, recipe_of
-from model_core.schema import Count, record, shown
-from model_core.text_file import read_text
+from model_core.schema import record, shown
+from model_core.toml_file import MOST_BYTES, read_toml
 
 TEXT: Literal["text"] = "text"
 DATES: Literal["dates"] = "dates"
-MOST_BYTES = 1 << 17  # of a description that somebody wrote by hand
-MOST_DOTS = 100
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How a model is shown at first: the texts that it reads, and the head that is in focus.
-
-    stack  the kind of attention; "" where the model has one only
-    """
-
-    prompt: str = ""
-    target: str = ""
-    layer: Count = 0
-    head: Count = 0
-    stack: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,16 +96,7 @@ def read_description(path: Path) -> Description:
 def tables_in(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return read_json(path, MOST_BYTES)
-    text = read_text(path, MOST_BYTES)
-    # What reads TOML takes the square of the parts of a name in time.
-    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
-        raise InputError(f"{path} has a line of more than {MOST_DOTS} dots: such a file has short names")
-    try:
-        said = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not TOML: {first_line(error)}") from None
-    check_depth(said, str(path))
-    return said
+    return read_toml(path)
 
 
 def published(path: Path, family: Family, size: str) -> Any:

@@ -49,7 +49,7 @@ from model_core.not_finite import first_not_finite, is_sound, is_sound_run
 from model_core.plain_text import one_line
 from model_core.plan import FINE_TUNING
 from model_core.position import Rope
-from model_core.presets import PRESETS, grown, open_model, recorded
+from model_core.presets import NAMES, grown, open_model, recorded
 from model_core.protocol import BadFrame, Frame, FrameReader, encode
 from model_core.queries import Answer, Scene, axis_index, layer_of, left_axes
 from model_core.replay import Run
@@ -376,13 +376,16 @@ def failure(
 def greeting() -> dict[str, Any]:
     """What this engine has: devices with their memory, dtypes, presets and those that can be seen growing, families.
 
+    damaged      preset -> why it is none
     fine_tuning  the recipe by which a model on screen is trained further
     """
+    presets, damaged = describe.presets()
     return {
         "devices": [device.__dict__ for device in devices()],
         "dtypes": list(DTYPES),
-        "presets": describe.presets(),
-        "growing": [name for name in PRESETS if grown(name)],
+        "presets": presets,
+        "damaged": damaged,
+        "growing": [name for name in NAMES if grown(name)],
         "fine_tuning": asdict(FINE_TUNING),
         "families": describe.families(),
         "pid": os.getpid(),

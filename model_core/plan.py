@@ -68,10 +68,8 @@ class Plan:
 
 
 def of_preset(name: str) -> Plan:
-    """InputError where there is no such preset."""
-    if name not in presets.PRESETS:
-        raise InputError(f"there is no preset '{name}': name one of {', '.join(presets.PRESETS)}")
-    preset = presets.PRESETS[name]
+    """InputError where there is no such preset, or it is damaged."""
+    preset = presets.preset_named(name)
     tokenizer = vocabulary(preset.tokenizer, preset.config.vocab_size, asset("tokenizers"))
     family = FAMILIES[preset.family]
     return Plan(

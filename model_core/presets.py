@@ -1,6 +1,6 @@
 """The models that come with the program, and how any model is opened: a preset, a path, or one without training."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,15 @@ from typing import Any
 from model_core import growth, untrained
 from model_core.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.description import Opening, configuration, read_description
+from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.description import configuration, read_description
 from model_core.errors import InputError
+from model_core.opening import RECIPE, Opening
 from model_core.paths import expanded
 from model_core.plain_text import shortened
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
-RECIPE = "recipe.toml"
 MOST_OF_A_NAME = 200  # characters of it that a message repeats
 
 
@@ -49,11 +50,16 @@ def folder_of(name: str) -> Path:
 
 def preset_in(folder: Path) -> Preset:
     """What the recipe in a preset's folder says. InputError where it cannot be read."""
-    said = read_description(folder / RECIPE)
+    path = folder / RECIPE
+    said = read_description(path)
+    try:
+        config: Any = configuration(said.family, said.config)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return Preset(
         about=said.about,
         family=said.family.name,
-        config=configuration(said.family, said.config),
+        config=config,
         tokenizer=str(said.tokenizer),
         recipe=said.recipe,
         opening=said.opening,
@@ -62,7 +68,19 @@ def preset_in(folder: Path) -> Preset:
     )
 
 
-PRESETS: Mapping[str, Preset] = {name: preset_in(folder_of(name)) for name in NAMES}
+def preset_named(name: str) -> Preset:
+    """A preset as its folder says it now. InputError where there is none of that name, or its folder is damaged."""
+    if name not in NAMES:
+        raise InputError(f"there is no preset '{name}': name one of {', '.join(NAMES)}")
+    try:
+        return preset_in(folder_of(name))
+    except InputError as error:
+        raise InputError(f"the preset {name} is damaged: {error}; install Layerscope again") from None
+
+
+def has_weights(name: str) -> bool:
+    """Was the preset trained, and is what was learned still there?"""
+    return all(is_there(folder_of(name) / file) for file in (MANIFEST, WEIGHTS))
 
 
 def open_model(
@@ -91,11 +109,12 @@ def open_model(
 def path_of(model: str) -> Path:
     """The path of a preset's weights, or the one that was given; of either at a step: "growth@16".
 
-    InputError where nothing is there.
+    InputError where nothing is there. Weights are opened whatever became of the recipe that made them.
     """
-    if model in PRESETS:
-        if is_there(path := folder_of(model)):
-            return path
+    if model in NAMES:
+        if has_weights(model):
+            return folder_of(model)
+        preset_named(model)  # one that is damaged cannot be trained either
         raise InputError(
             f"the preset {model} has no weights yet: layerscope train --preset {model} makes them",
             window=f"the preset {model} has no weights yet: train it in the Train panel",
@@ -106,7 +125,7 @@ def path_of(model: str) -> Path:
     name, step = growth.split(model)
     if step is not None:
         return growth.path_at(path_of(name), name, step)
-    presets = ", ".join(PRESETS)
+    presets = ", ".join(NAMES)
     raise InputError(
         f"there is no model '{shortened(model, MOST_OF_A_NAME)}': name a preset ({presets}), a checkpoint's path, "
         "or untrained:family/size"

@@ -7,12 +7,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from explorer_app import first_screen
-from explorer_app.first_screen import induction, read, record, session_of, telling_head, write
+from explorer_app.first_screen import beginning, read, record, session_of, write
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.snapshot import closing, settle
 from explorer_app.window import MainWindow
 from model_core.assets import asset
-from model_core.queries import Answer, Query, Scene
+from model_core.presets import preset_named
+from model_core.queries import Answer, Query, Scene, query
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.process
@@ -26,6 +27,10 @@ ROUNDED = {"inspect": {"counts"}}
 
 def bundled() -> bytes:
     return asset(first_screen.FILE).read_bytes()
+
+
+def focus_of(session: Session) -> dict[str, int]:
+    return {"layer": session.selection.layer, "head": session.selection.head}
 
 
 def asked_again(scene: Scene, queries: list[Query]) -> dict[Query, Answer]:
@@ -66,9 +71,19 @@ def assert_equal(stored: dict[Query, Answer], now: dict[Query, Answer]) -> None:
 
 def test_the_bundled_answers_are_the_engines_own(qtbot: QtBot) -> None:
     scene, _, answers = read(bundled())
-    assert scene == first_screen.SCENE
     assert answers
     assert_equal(answers, asked_again(scene, list(answers)))
+
+
+def test_the_bundled_screen_is_how_the_preset_opens() -> None:
+    opening = preset_named("tales-llama").opening
+    scene, selection, answers = read(bundled())
+    assert scene == Scene("tales-llama", opening.prompt)
+    assert selection == {"layer": opening.layer, "head": opening.head}
+    assert (scene, selection) == beginning()
+    assert query("value", site=f"blocks.{opening.layer}.attn.pattern") in answers
+    shown = first_screen.load()
+    assert (shown.scene, focus_of(shown)) == (scene, selection)
 
 
 def test_the_bundled_file_names_no_place_on_a_machine() -> None:
@@ -116,9 +131,9 @@ def test_the_engine_replaces_what_was_stored(qtbot: QtBot) -> None:
 
 def test_what_is_recorded_is_read_again(qtbot: QtBot, tmp_path: Path) -> None:
     scene = Scene(tiny_checkpoint(tmp_path), PROMPT)
-    got, selection, answers = read(record(scene))
+    got, selection, answers = read(record(scene, {"layer": 1, "head": 2}))
     assert got == scene
-    assert set(selection) == {"layer", "head"}
+    assert selection == {"layer": 1, "head": 2}
     assert {RUN, SITES} <= set(answers)
     assert_equal(answers, asked_again(scene, list(answers)))
 
@@ -139,7 +154,7 @@ def test_a_damaged_file_leaves_the_default_scene_and_nothing_to_show(damage: str
         damage
     ]
     session = session_of(data)
-    assert session.scene == first_screen.SCENE
+    assert (session.scene, focus_of(session)) == beginning()
     assert session.run is None
 
 
@@ -149,36 +164,18 @@ def test_any_damage_of_what_was_stored_leaves_the_default_scene_and_nothing_to_s
     for at in range(len(whole)):
         damaged = bytearray(whole)
         damaged[at] ^= 1
-        assert read(bytes(damaged)) == (first_screen.SCENE, {}, {})
-        assert read(whole[:at]) == (first_screen.SCENE, {}, {})
+        assert read(bytes(damaged)) == (*beginning(), {})
+        assert read(whole[:at]) == (*beginning(), {})
 
 
 def test_a_missing_file_leaves_the_default_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_screen, "FILE", "nowhere.frames")
-    assert first_screen.load().scene == first_screen.SCENE
+    session = first_screen.load()
+    assert (session.scene, focus_of(session)) == beginning()
 
 
-def test_induction_is_looking_at_what_followed_the_same_token_before() -> None:
-    tokens = [5, 6, 7, 5, 6]
-    perfect, diagonal = np.zeros((5, 5)), np.eye(5)
-    perfect[3, 1] = perfect[4, 2] = 1.0
-    scores = induction(np.stack([perfect, diagonal, (perfect + diagonal) / 2]), tokens)
-    np.testing.assert_allclose(scores, [1.0, 0.0, 0.5])
-
-
-def test_induction_of_a_prompt_without_repetition_is_zero() -> None:
-    assert induction(np.ones((2, 3, 3)), [1, 2, 3]).tolist() == [0.0, 0.0]
-
-
-def test_the_first_head_is_the_strongest_induction_head_where_there_is_one() -> None:
-    tokens = [5, 6, 7, 5, 6]
-    looks_back = np.eye(5, k=-1)
-    induces = np.zeros((5, 5))
-    induces[3, 1] = induces[4, 2] = 1.0
-    dull = np.full((5, 5), 0.2)
-    assert telling_head([np.stack([dull, looks_back]), np.stack([induces, dull])], tokens) == (1, 0)
-    assert telling_head([np.stack([dull, looks_back]), np.stack([dull, dull])], tokens) == (0, 1)
-
-
-def test_a_prompt_of_one_token_has_a_first_head() -> None:
-    assert telling_head([np.ones((2, 1, 1))], [3]) == (0, 0)
+def test_neither_a_file_nor_a_recipe_leaves_the_model_without_a_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(first_screen, "asset", tmp_path.joinpath)
+    assert first_screen.load().scene == Scene("tales-llama", "")

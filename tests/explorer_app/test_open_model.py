@@ -234,6 +234,17 @@ ASKS = [
 ]
 
 
+def test_a_damaged_preset_that_opens_is_not_offered_twice(
+    window: MainWindow, other: str, qtbot: QtBot
+) -> None:
+    before = window.prompt_bar.recent
+    window.session.greet(window.session.greeting | {"damaged": {other: "its recipe is cut off"}})
+    window.open(other)
+    settle(qtbot, window)
+    assert window.session.shown.model == other
+    assert window.prompt_bar.recent == before
+
+
 @pytest.fixture
 def unsaid(monkeypatch: pytest.MonkeyPatch, other: str) -> list[tuple[str, ...]]:
     """Opening `other` needs words from now on; returns what was said each time."""

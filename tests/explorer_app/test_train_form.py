@@ -52,3 +52,15 @@ def test_what_a_person_started_stays_proposed(form: TrainForm) -> None:
     assert form.spec() is not None
     shows(form, "tales-llama")
     assert form.preset == "dates"
+
+
+def test_the_model_on_screen_is_trained_further_where_every_preset_is_damaged(qtbot: QtBot) -> None:
+    form = TrainForm(Session(Scene("path/to/mine", "The cat")))
+    qtbot.addWidget(form)
+    form.session.greet(greeting() | {"presets": {}, "damaged": {"growth": "cut off"}})
+    assert [form.what.itemText(row) for row in range(form.what.count())] == [
+        "continue training the model on screen: mine"
+    ]
+    assert form.folder().name == "mine-further"
+    assert dict(form._missing())["what"] == ""
+    form.detach()

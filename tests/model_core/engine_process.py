@@ -22,12 +22,12 @@ def ask(id: int, scene: Scene, *queries: tuple[str, dict[str, Any]]) -> Frame:
 class Process:
     """An engine process with its pipes. One that does not answer within PATIENCE is killed, which ends the wait."""
 
-    def __init__(self, *command: str, log: Path) -> None:
+    def __init__(self, *command: str, log: Path, folder: Path = ROOT) -> None:
         self.log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
-                cwd=ROOT,
+                cwd=folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

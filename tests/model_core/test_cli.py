@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,20 @@ from model_core import cli, corpus, devices, presets
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
 from model_core.decoder import Decoder
-from model_core.description import Opening
 from model_core.edits import parse
 from model_core.engine import Engine
 from model_core.families import family_of
 from model_core.generate import Sampling, generate
+from model_core.opening import RECIPE
 from model_core.plain_text import shortened
-from model_core.presets import PRESETS, Preset, open_model
+from model_core.presets import NAMES, open_model, preset_named
 from model_core.protocol import Frame
 from model_core.queries import Scene
-from model_core.recipe import Recipe
 from model_core.replay import Run, sites
 from model_core.run_files import DESCRIPTION, LOG, STATE
 from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
+from tests.model_core.own_assets import copied_assets, use_assets
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
 
 pytestmark = pytest.mark.unit
@@ -285,24 +284,17 @@ def test_cut_prompt_to_go_on_after_is_the_end_with_room_for_the_new_tokens(
 
 
 def test_models_lists_every_preset_with_its_size_and_where_it_is(
-    monkeypatch: pytest.MonkeyPatch,
-    models: dict[str, str],
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(presets, "folder_of", lambda name: Path(models["llama"]))
     assert main(["models"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    for name, preset in PRESETS.items():
-        assert f"{name}\n    {preset.about}" in said.out
-    size = (Path(models["llama"]) / WEIGHTS).stat().st_size
-    assert f"LLaMA, 2,755,008 parameters, {size / 1e6:.1f} MB in {models['llama']}" in said.out
+    for name in NAMES:
+        assert f"{name}\n    {preset_named(name).about}" in said.out
+    folder = presets.folder_of("tales-llama")
+    size = (folder / WEIGHTS).stat().st_size
+    assert f"LLaMA, 2,755,008 parameters, {size / 1e6:.1f} MB in {folder}" in said.out
     assert "or the folder that has config.json, params.json or layerscope.json" in said.out
-
-    monkeypatch.setattr(presets, "folder_of", lambda name: tmp_path / "nowhere")
-    assert main(["models"]) == 0
-    assert "no weights yet: layerscope train --preset tales-llama" in capsys.readouterr().out
 
 
 TALES = [
@@ -321,12 +313,30 @@ def data(tmp_path: Path) -> list[str]:
     return ["--data", str(first), "--data", str(second)]
 
 
+TINY = """
+[recipe]
+steps = 5
+batch = 4
+length = 16
+warmup = 2
+held_out = [2]
+"""
+
+
 @pytest.fixture
-def preset(monkeypatch: pytest.MonkeyPatch) -> str:
+def preset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """The name of a preset that is trained in no time, its third document held out."""
-    recipe = Recipe(steps=5, batch=4, length=16, warmup=2, held_out=(2,))
-    tiny = Preset("A llama for tests", "llama", CONFIGS["llama"], "tales-2048", recipe, Opening("a"))
-    monkeypatch.setattr(presets, "PRESETS", {**PRESETS, "tiny": tiny})
+    folder = copied_assets(tmp_path / "program") / "tiny"
+    folder.mkdir()
+    config = "\n".join(
+        f"{name} = {json.dumps(field)}" for name, field in vars(CONFIGS["llama"]).items() if field is not None
+    )
+    (folder / RECIPE).write_text(
+        f'about = "A llama for tests"\nfamily = "llama"\ntokenizer = "tales-2048"\n[config]\n{config}\n{TINY}',
+        encoding="utf-8",
+    )
+    use_assets(monkeypatch, tmp_path / "program")
+    monkeypatch.setattr(presets, "NAMES", (*NAMES, "tiny"))
     monkeypatch.setattr(cli, "REPORT_EVERY", 2)
     return "tiny"
 
@@ -511,19 +521,8 @@ def test_model_that_is_neither_a_preset_nor_a_path_is_one_line(
         )
     else:
         assert message.startswith(
-            f"there is no model '{shortened(' '.join(model.split()), 200)}': name a preset ({', '.join(PRESETS)})"
+            f"there is no model '{shortened(' '.join(model.split()), 200)}': name a preset ({', '.join(NAMES)})"
         )
-
-
-def test_preset_without_weights_says_how_to_make_them(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(presets, "folder_of", lambda name: tmp_path / "nowhere")
-    message = refused(capsys, ["generate", "--model", "tales-llama", "--prompt", "a"])
-    assert (
-        message
-        == "the preset tales-llama has no weights yet: layerscope train --preset tales-llama makes them"
-    )
 
 
 WITH_MODEL: dict[str, tuple[str, str]] = {
@@ -710,8 +709,8 @@ def test_training_that_cannot_begin_is_one_line(
     (tmp_path / "file").touch()
     assert "file cannot be written: " in refused(capsys, [*begin, "--out", str(tmp_path / "file")])
     too_short = [*begin, "--held-out", "0,1", "--out", str(made)]
-    long_rows = replace(presets.PRESETS[preset], recipe=Recipe(steps=1, length=500))
-    monkeypatch.setitem(presets.PRESETS, preset, long_rows)
+    recipe = presets.folder_of(preset) / RECIPE
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("length = 16", "length = 500"))
     assert "training needs more than 500" in refused(capsys, too_short)
 
 

@@ -31,7 +31,7 @@ from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.first_weights import initialise
 from model_core.model import Model
 from model_core.pairs import DatesTask, answers, by_length, rows_of
-from model_core.presets import PRESETS
+from model_core.presets import preset_named
 from model_core.recipe import Recipe
 from model_core.tokenizer import Tokenizer
 from model_core.train import train
@@ -109,7 +109,7 @@ def test_same_seed_makes_the_same_dates_and_held_out_days_never_meet_the_others(
 
 
 def test_vocabulary_of_dates_is_a_token_a_character(tokenizer: Tokenizer) -> None:
-    assert tokenizer.vocab_size == len(CHARACTERS) + 2 == PRESETS["dates"].config.vocab_size
+    assert tokenizer.vocab_size == len(CHARACTERS) + 2 == preset_named("dates").config.vocab_size
     ids = tokenizer.encode(CHARACTERS)
     assert ids == list(range(len(CHARACTERS)))
     assert [tokenizer.token(id) for id in ids] == list(CHARACTERS)

@@ -9,7 +9,7 @@ import pytest
 from model_core import describe
 from model_core.checkpoint import empty_model, said
 from model_core.families import FAMILIES
-from model_core.presets import PRESETS, folder_of, open_model
+from model_core.presets import NAMES, folder_of, open_model, preset_named
 from model_core.run_folder import done_in
 from tests.model_core.tiny import save
 
@@ -108,10 +108,11 @@ def test_a_checkpoint_is_placed_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_presets_say_what_they_are_and_how_good() -> None:
-    facts = describe.presets()
-    assert json.loads(json.dumps(facts)).keys() == PRESETS.keys()
-    for name, preset in PRESETS.items():
-        known = facts[name]
+    facts, damaged = describe.presets()
+    assert list(json.loads(json.dumps(facts))) == list(NAMES)
+    assert damaged == {}
+    for name in NAMES:
+        preset, known = preset_named(name), facts[name]
         assert known["about"] == preset.about
         assert known["recipe"]["steps"] == preset.recipe.steps
         assert known["parameters"] == empty_model(FAMILIES[preset.family], preset.config).parameter_count

@@ -8,7 +8,7 @@ import pytest
 
 from model_core import growth
 from model_core.cli import main
-from model_core.presets import PRESETS, folder_of, open_model
+from model_core.presets import folder_of, open_model, preset_named
 from model_core.scores import head_scores
 
 pytestmark = pytest.mark.unit
@@ -31,7 +31,7 @@ def best(moment: growth.Moment, name: str) -> float:
 
 
 def test_it_was_kept_from_the_first_step_to_the_last_in_steps_that_grow(kept: list[growth.Moment]) -> None:
-    recipe = PRESETS["growth"].recipe
+    recipe = preset_named("growth").recipe
     assert [moment.step for moment in kept] == [*recipe.kept, recipe.steps]
     assert 12 <= len(kept) <= 16
     assert kept[0].step == kept[0].tokens == 0
@@ -76,7 +76,7 @@ def test_a_step_that_was_not_kept_ends_in_one_line(capsys: pytest.CaptureFixture
 
 
 def steps_said() -> str:
-    recipe = PRESETS["growth"].recipe
+    recipe = preset_named("growth").recipe
     return ", ".join(map(str, [*recipe.kept, recipe.steps]))
 
 

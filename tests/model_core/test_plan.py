@@ -14,7 +14,7 @@ from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.first_weights import initialise
 from model_core.plan import FINE_TUNING, of_checkpoint, of_file, of_preset
-from model_core.presets import PRESETS
+from model_core.presets import NAMES
 from model_core.recipe import Recipe
 from model_core.tokenizer import TiktokenTokenizer, Tokenizer
 from model_core.tokenizers import tokenizer_in
@@ -128,7 +128,7 @@ def test_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         of_file(tmp_path / "nowhere.toml")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_preset_has_a_tokenizer_of_its_size(name: str) -> None:
     plan = of_preset(name)
     assert plan.tokenizer.vocab_size == plan.config.vocab_size

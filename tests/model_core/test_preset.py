@@ -12,11 +12,11 @@ from model_core.checkpoint import Loaded
 from model_core.cli import main
 from model_core.corpus import bits_per_byte
 from model_core.generate import Sampling, generate
-from model_core.presets import PRESETS, folder_of, open_model
+from model_core.presets import NAMES, folder_of, open_model, preset_named
 from model_core.scores import head_scores
 from tests.data_files import TALES as TALES_TEXT
 
-TALES = [name for name in PRESETS if name.startswith("tales-")]
+TALES = [name for name in NAMES if name.startswith("tales-")]
 TEXTS = ("Once upon a time", "", "naïve – 3 kings & a <|endoftext|>", "  two\n\nlines\t", "\U0001f409 roared")
 
 
@@ -122,12 +122,12 @@ def test_every_model_of_tales_cuts_a_text_into_the_same_tokens_and_learned_as_lo
     for text in TEXTS:
         assert tales.tokenizer.encode(text) == first.tokenizer.encode(text)
     assert tales.tokenizer.prefix == first.tokenizer.prefix
-    recipe, other = PRESETS[name].recipe, PRESETS[TALES[0]].recipe
+    recipe, other = preset_named(name).recipe, preset_named(TALES[0]).recipe
     assert (recipe.steps, recipe.batch, recipe.length) == (other.steps, other.batch, other.length)
     assert recipe.held_out == other.held_out
 
 
 @pytest.mark.process
 def test_no_preset_is_large() -> None:
-    weights = [file.stat().st_size for name in PRESETS for file in folder_of(name).rglob("*.safetensors")]
+    weights = [file.stat().st_size for name in NAMES for file in folder_of(name).rglob("*.safetensors")]
     assert sum(weights) <= 40e6

@@ -7,10 +7,11 @@ import torch
 
 from model_core import growth
 from model_core.assets import asset
-from model_core.description import Opening, read_description
+from model_core.description import read_description
 from model_core.errors import InputError
+from model_core.opening import RECIPE, Opening, opening_in
 from model_core.plan import of_file, of_preset
-from model_core.presets import NAMES, PRESETS, RECIPE, folder_of, open_model
+from model_core.presets import NAMES, folder_of, open_model, preset_named
 from model_core.recipe import Recipe
 from model_core.roles import role_scores
 from model_core.run_folder import done_in
@@ -18,7 +19,7 @@ from model_core.tap import record
 
 pytestmark = pytest.mark.unit
 
-TALES = [name for name in PRESETS if name.startswith("tales-")]
+TALES = [name for name in NAMES if name.startswith("tales-")]
 
 
 def test_every_folder_of_a_preset_has_a_name() -> None:
@@ -74,7 +75,7 @@ def test_the_models_of_tales_learn_in_two_phases_of_which_the_second_repeats_ran
 @pytest.mark.parametrize("name", [*TALES, "growth"])
 def test_a_preset_opens_on_its_own_induction_head(name: str) -> None:
     """In the text it opens with, the head in focus looks more than any other at what followed the same token before."""
-    loaded, opening = open_model(name), PRESETS[name].opening
+    loaded, opening = open_model(name), preset_named(name).opening
     (kind,) = loaded.model.attentions
     tokens = torch.tensor(loaded.tokenizer.encode(opening.prompt))
     with torch.inference_mode(), record(loaded.model, ["*.pattern", "*.masked"]) as trace:
@@ -96,7 +97,12 @@ def test_a_preset_opens_on_its_own_induction_head(name: str) -> None:
 
 
 def test_dates_open_on_cross_attention() -> None:
-    assert PRESETS["dates"].opening == Opening("the 3rd of March 1987", "1987-03-03", 1, 0, "cross")
+    assert preset_named("dates").opening == Opening("the 3rd of March 1987", "1987-03-03", 1, 0, "cross")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_opening_that_is_read_alone_is_that_of_the_preset(name: str) -> None:
+    assert opening_in(folder_of(name)) == preset_named(name).opening
 
 
 @pytest.mark.parametrize(
@@ -108,9 +114,9 @@ def test_dates_open_on_cross_attention() -> None:
     ],
 )
 def test_an_opening_that_is_none_is_one_line(tmp_path: Path, said: str, message: str) -> None:
-    path = tmp_path / "plan.toml"
+    path = tmp_path / RECIPE
     path.write_text(f'family = "llama"\n[recipe]\nsteps = 3\n[opening]\n{said}\n')
-    with pytest.raises(InputError) as error:
-        read_description(path)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
+    for refuse in (lambda: read_description(path), lambda: opening_in(tmp_path)):
+        with pytest.raises(InputError) as error:
+            refuse()
+        assert str(error.value) == f"{path}: {message}"

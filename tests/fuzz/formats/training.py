@@ -19,9 +19,10 @@ from model_core.describe import parameter_count, quality
 from model_core.description import TEXT
 from model_core.errors import Cancelled
 from model_core.evaluation import held_out
+from model_core.opening import RECIPE
 from model_core.phases import begins, train_phases
 from model_core.plan import Plan, of_file
-from model_core.presets import RECIPE, preset_in
+from model_core.presets import preset_in
 from model_core.protocol import Frame, encode_bytes
 from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.run_folder import CHECKSUM, RunFolder, done_in, held_out_in

@@ -1,0 +1,30 @@
+"""How a model is shown at first, as its recipe says. Imports neither torch nor Qt."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_core.schema import Count, record
+from model_core.toml_file import read_toml
+
+RECIPE = "recipe.toml"
+TABLE = "opening"  # of RECIPE
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The texts that a model reads at first, and the head that is in focus.
+
+    stack  the kind of attention; "" where the model has one only
+    """
+
+    prompt: str = ""
+    target: str = ""
+    layer: Count = 0
+    head: Count = 0
+    stack: str = ""
+
+
+def opening_in(folder: Path) -> Opening:
+    """What the recipe in a preset's folder says of it, and no more of it is read. InputError where it cannot be."""
+    path = folder / RECIPE
+    return record(Opening, read_toml(path).get(TABLE, {}), f"{path}: '{TABLE}'")
