@@ -1,5 +1,6 @@
 """What a path that somebody wrote means: "~" is a home, and what does not begin at the root begins where we are."""
 
+import os
 from pathlib import Path
 
 from model_core.errors import InputError
@@ -20,6 +21,11 @@ def whole(path: str | Path) -> Path:
         return written
     check_working_folder()
     return written.absolute()
+
+
+def followed(path: Path) -> Path:
+    """What the path leads to through its links; of links that have become a circle, as far as they lead."""
+    return Path(os.path.realpath(path))
 
 
 def check_working_folder() -> None:

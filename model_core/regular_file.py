@@ -4,8 +4,10 @@ Every reader goes through here: a FIFO would wait for ever, a device has no end,
 """
 
 import errno
+import mmap
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +50,36 @@ def read_regular(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise InputError(f"{path} cannot be read: it grew beyond {limit:,} bytes")
     return data
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The bytes of a file that was open, none of which is read before it is used.
+
+    They stay what they were when another file takes its name, or none.
+    """
+
+    path: Path
+    bytes: mmap.mmap
+
+    @property
+    def size(self) -> int:
+        return len(self.bytes)
+
+    def whole(self) -> mmap.mmap:
+        """The bytes; what is written on them stays here. InputError where the file has been cut since it was mapped."""
+        # To touch what is no longer there would end the process.
+        if self.bytes.size() < self.size:
+            raise InputError(f"{self.path} was cut while it was read: open it again when it is whole")
+        return self.bytes
+
+
+def mapped(path: Path, file: BinaryIO) -> Mapped:
+    """The bytes of the open file that was found under that path. InputError where it is empty or cannot be mapped."""
+    try:
+        return Mapped(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {why(error)}") from None
 
 
 def is_there(path: Path) -> bool:

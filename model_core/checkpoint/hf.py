@@ -22,6 +22,7 @@ from model_core.checkpoint.files import (
 from model_core.checkpoint.said import as_dict, settle
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
+from model_core.paths import followed
 from model_core.regular_file import is_there
 from model_core.schema import shown
 from model_core.tokenizers import tokenizer_in
@@ -43,7 +44,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         raise InputError("config.json has quantised weights, which cannot be read: use the unquantised model")
     assert family.from_hf is not None
     assert family.hf_weights is not None
-    name = path.resolve().name
+    name = followed(path).name
     config = settle(name, family, as_dict(family.from_hf(hf)), said)
     named = stored_tensors(path)
     stored = {name.removeprefix(family.hf_prefix): tensor for name, tensor in named.items()}

@@ -7,7 +7,9 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -18,7 +20,8 @@ from model_core.checkpoint.said import settle
 from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES
-from model_core.regular_file import check_regular, open_regular
+from model_core.paths import followed
+from model_core.regular_file import Mapped, mapped, open_regular
 
 LEGACY = struct.Struct("<7i")
 MAGIC = 0x616B3432  # "ak42"
@@ -66,10 +69,9 @@ class Header:
             )
 
 
-def header_of(path: Path) -> Header:
-    """The header of a file. Unfit where its numbers make no model."""
-    with open_regular(path) as file:
-        start = file.read(VERSIONED.size)
+def header_of(file: BinaryIO) -> Header:
+    """The header of an open file. Unfit where its numbers make no model."""
+    start = file.read(VERSIONED.size)
     if len(start) >= 8 and struct.unpack_from("<I", start)[0] == MAGIC:
         if len(start) < VERSIONED.size:
             raise Unfit("it ends within the header")
@@ -90,19 +92,22 @@ def recognises(path: Path) -> bool:
     with open_regular(path) as file:
         if file.read(4) == struct.pack("<I", MAGIC):
             return True
-    try:
-        header_of(path)
-    except Unfit:
-        return False
+        file.seek(0)
+        try:
+            header_of(file)
+        except Unfit:
+            return False
     return True
 
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     """What the file holds; the weights stay mapped."""
-    try:
-        header = header_of(path)
-    except Unfit as error:
-        raise InputError(f"{path} has the header of llama2.c, but makes no model: {error}") from None
+    with open_regular(path) as file:
+        try:
+            header = header_of(file)
+        except Unfit as error:
+            raise InputError(f"{path} has the header of llama2.c, but makes no model: {error}") from None
+        bytes_ = mapped(path, file)
     if header.version not in (0, 1):
         raise InputError(
             f"{path} is of llama2.c's version {header.version}, with weights of 8 bits, which cannot be read: "
@@ -110,14 +115,13 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         )
     parts = list((legacy_parts if header.version == 0 else versioned_parts)(header))
     needed = (header.start + sum(math.prod(shape) for _, shape in parts)) * FLOAT
-    size = check_regular(path)
-    if size != needed:
+    if bytes_.size != needed:
         raise InputError(
-            f"{path} has {size:,} bytes, but its header makes {needed:,}: download it again, "
+            f"{path} has {bytes_.size:,} bytes, but its header makes {needed:,}: download it again, "
             "or it is no model of llama2.c"
         )
-    stored = mapped(path, header, parts)
-    name, family = path.resolve().stem, FAMILIES["llama"]
+    stored = stored_in(bytes_, header, parts)
+    name, family = followed(path).stem, FAMILIES["llama"]
     known = {
         "width": header.dim,
         "layers": header.layers,
@@ -185,24 +189,23 @@ def part_shapes(header: Header) -> dict[str, tuple[int, ...]]:
     }
 
 
-def mapped(path: Path, header: Header, parts: list[Part]) -> dict[str, Stored]:
-    """The parts, and those of the layers one by one as "wq.3". The file is mapped, not read."""
-    total = header.start + sum(math.prod(shape) for _, shape in parts)
-    floats = torch.from_file(str(path), shared=False, size=total, dtype=torch.float32)
+def stored_in(file: Mapped, header: Header, parts: list[Part]) -> dict[str, Stored]:
+    """The parts, and those of the layers one by one as "wq.3"."""
     stored: dict[str, Stored] = {}
     at = header.start
     for name, shape in parts:
-        whole = floats[at : at + math.prod(shape)].view(shape)
-        at += math.prod(shape)
+        pieces = {name: shape}
         if name in LAYERED.values():
-            stored |= {f"{name}.{n}": as_stored(f"{name}.{n}", layer) for n, layer in enumerate(whole)}
-        else:
-            stored[name] = as_stored(name, whole)
+            pieces = {f"{name}.{n}": shape[1:] for n in range(header.layers)}
+        for piece, size in pieces.items():
+            stored[piece] = Stored(piece, size, "F32", partial(floats, file, at, size))
+            at += math.prod(size)
     return stored
 
 
-def as_stored(name: str, tensor: Tensor) -> Stored:
-    return Stored(name, tuple(tensor.shape), "F32", lambda: tensor)
+def floats(file: Mapped, at: int, shape: tuple[int, ...]) -> Tensor:
+    """The float32 from the `at`th on, mapped. InputError where the file has been cut."""
+    return torch.frombuffer(file.whole(), dtype=torch.float32)[at : at + math.prod(shape)].view(shape)
 
 
 LAYERED = {

@@ -23,6 +23,7 @@ from model_core.errors import InputError
 from model_core.families import FAMILIES
 from model_core.families.llama import ffn_hidden
 from model_core.json_file import read_json
+from model_core.paths import followed
 from model_core.regular_file import is_there
 from model_core.tokenizers import tokenizer_in
 
@@ -59,7 +60,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     params = read_json(path / PARAMS)
     pieces = [state_dict(file)[0] for file in piece_files(path)]
     stored = joined(pieces, number(params, "dim", int))
-    name, family = path.resolve().name, FAMILIES["llama"]
+    name, family = followed(path).name, FAMILIES["llama"]
     config = settle(name, family, sizes(params, stored), said, left_open(params))
     check_layers(config, stored)
     tensors, missing, extra = match(weights(config.layers, config.tied), stored, ("*rope.freqs",))

@@ -15,8 +15,10 @@ from model_core.checkpoint import Blueprint, Reader, register, some
 from model_core.checkpoint.files import Stored, check_layers, match, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
-from model_core.checkpoint.torch_file import ZIP, Laid, Opaque, load
+from model_core.checkpoint.torch_file import ZIP, load
+from model_core.checkpoint.torch_pickle import Laid, Opaque
 from model_core.errors import InputError
+from model_core.paths import followed
 from model_core.regular_file import open_regular
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
@@ -42,7 +44,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
             f"{path} holds {some(list(found))}, which are the names of no layout known here: {known}"
         )
     plan = layout.read(found, beside)
-    name = path.resolve().stem
+    name = followed(path).stem
     config = settle(name, plan.family, plan.known, said, plan.asks)
     check_layers(config, found)
     tensors, missing, extra = match(plan.weights(config), {**found, **plan.added}, plan.ignored)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tomllib
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -273,7 +274,9 @@ def damaged_archive(random: Random, data: bytes) -> bytes:
     else:
         packing = zipfile.ZIP_DEFLATED
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", packing) as archive:
+    with zipfile.ZipFile(target, "w", packing) as archive, warnings.catch_warnings():
+        # Two damages may give two members one name.
+        warnings.simplefilter("ignore")
         for name, content in members:
             archive.writestr(name, content)
     return target.getvalue()

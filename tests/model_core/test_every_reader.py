@@ -200,7 +200,7 @@ def reads(call: ast.Call) -> bool:
     match call.func:
         case ast.Name(id="safe_open" | "load_file"):
             return True
-        case ast.Attribute(attr="read_text" | "read_bytes"):
+        case ast.Attribute(attr="read_text" | "read_bytes" | "from_file" | "fromfile" | "memmap"):
             return True
         case ast.Attribute(value=ast.Name(id="torch"), attr="load"):
             return True
@@ -239,6 +239,10 @@ WRITING = {first + kind for first in "wax" for kind in ("", "b", "t")}
         "path.read_text()",
         "path.read_bytes()",
         "torch.load(path)",
+        "torch.from_file(str(path), size=3)",
+        "torch.UntypedStorage.from_file(str(path), False, 3)",
+        "np.fromfile(path)",
+        "numpy.memmap(path, mode='r')",
         "safe_open(path, framework='pt')",
         "load_file(path)",
     ],

@@ -1,0 +1,339 @@
+"""The pickle in a file of torch.save, followed word by word without calling anything.
+
+What makes a tensor leaves a `Laid`, a dict leaves its entries, and what else PyTorch, Python's plain types and numpy's
+numbers would make, beside the weights, leaves an `Opaque`. Any other name is refused: it could run code.
+"""
+
+import math
+import pickletools
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model_core.plain_text import shortened
+from model_core.regular_file import Mapped
+from model_core.schema import shown
+
+MOST_WORDS = 1_000_000  # a tensor takes about forty
+MOST_NUMBERS = 2**62
+MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
+
+# Modules of what makes tensors and of what says their types: nothing of them is called either.
+TORCH = (
+    "torch",
+    "torch._utils",
+    "torch._tensor",
+    "torch.cuda",
+    "torch.cuda.sparse",
+    "torch.sparse",
+    "torch.storage",
+    "torch.serialization",
+    "torch.nn.parameter",
+)
+# What else plain values and numpy's are made of, at any protocol.
+HARMLESS: Mapping[str, str] = {
+    "builtins": "bool bytearray bytes complex dict float frozenset int list range set slice str tuple",
+    "collections": "Counter OrderedDict defaultdict deque",
+    "_codecs": "encode",
+    "numpy": "dtype ndarray",
+    **dict.fromkeys(("numpy.core.multiarray", "numpy._core.multiarray"), "_reconstruct scalar"),
+    **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), "_frombuffer"),
+}
+# Dicts whose entries follow, and how many arguments they may have before: more would be entries too.
+DICTS = {"collections.OrderedDict": 0, "collections.defaultdict": 1}
+WHOLE, TYPED = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"
+PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
+OF_TYPE = "torch._tensor._rebuild_from_type_v2"
+DTYPES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+    "UntypedStorage": torch.uint8,
+}
+
+
+class Unopened(Exception):
+    """Why a file is not opened, in words."""
+
+
+class Damaged(Unopened):
+    """What is wrong with it."""
+
+
+class Refused(Unopened):
+    """The name of what its pickle would have called."""
+
+
+class Unread(Unopened):
+    """What its pickle uses that no such file needs, and that is not followed here."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where the bytes of a record lie in the file."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Numbers of a type in a record."""
+
+    record: Record
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A tensor as the pickle describes it, all of whose numbers lie in the storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    file: Mapped
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.storage.dtype
+
+    def read(self) -> Tensor:
+        """The tensor, mapped. InputError where the file has been cut."""
+        record = self.storage.record
+        whole = torch.frombuffer(self.file.whole(), dtype=torch.uint8).untyped_storage()
+        within = whole[record.start : record.start + record.size]
+        return torch.empty(0, dtype=self.dtype).set_(within, self.offset, self.shape, self.strides)
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """What a word would have made that is neither a plain tensor nor a dict."""
+
+    word: str
+
+    @property
+    def is_tensor(self) -> bool:
+        return "._rebuild_" in self.word
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a pickle would import."""
+
+    name: str
+
+
+class Tuple(tuple[Any, ...]):
+    """What a pickle has put together. Such may share their parts: written out, a few bytes of one fill any memory."""
+
+    depth: int
+
+    def __new__(cls, items: Iterable[Any]) -> "Tuple":
+        made = super().__new__(cls, items)
+        made.depth = 1 + max((item.depth for item in made if isinstance(item, Tuple)), default=0)
+        if made.depth > MOST_NESTED:
+            raise Unread(f"more than {MOST_NESTED} tuples within each other")
+        return made
+
+    def __repr__(self) -> str:
+        return f"a tuple of {len(self)}"
+
+
+class Pickle:
+    """A pickle that is followed without calling anything: values on a stack, and what was put aside."""
+
+    def __init__(self, records: Mapping[str, Record], folder: str, file: Mapped) -> None:
+        self.records, self.folder, self.file = records, folder, file
+        self.stack: list[Any] = []
+        self.marked: list[list[Any]] = []
+        self.aside: dict[int, Any] = {}
+
+    def follow(self, data: bytes) -> Any:
+        """What the pickle makes."""
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if count > MOST_WORDS:
+                raise Unread(f"more than {MOST_WORDS:,} words of pickle")
+            if opcode.name in VALUES:
+                self.stack.append(argument)
+                continue
+            try:
+                if opcode.name == "STOP":
+                    return self.stack.pop()
+                self.step(opcode.name, argument)
+            except Unopened:
+                raise
+            except Exception:  # what a word needs is not there, or is something else
+                raise Damaged(f"its pickle makes no sense from word {count:,} on") from None
+        raise Damaged("its pickle has no end")
+
+    def step(self, word: str, argument: Any) -> None:
+        if word == "INST":  # names what it calls
+            self.import_(*argument.split(" "))
+        if word not in STEPS:
+            raise Unread(f"{word} of pickle")
+        STEPS[word](self, argument)
+
+    def items(self) -> list[Any]:
+        """What was put on the stack since the last mark."""
+        found, self.stack = self.stack, self.marked.pop()
+        return found
+
+    def last(self, count: int) -> Tuple:
+        """The last values, taken from the stack."""
+        return Tuple(reversed([self.stack.pop() for _ in range(count)]))
+
+    def mark(self) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def put_aside(self, number: int | None) -> None:
+        self.aside[len(self.aside) if number is None else number] = self.stack[-1]
+
+    def import_(self, module: str, name: str) -> None:
+        """A name goes on the stack, by that of Python 3 where it is of Python 2, as protocol 2 has them."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise Damaged("its pickle imports what is no name")
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+        full = f"{module}.{name}"
+        if "." in name or (module not in TORCH and name not in HARMLESS.get(module, "").split()):
+            raise Refused(shortened(full, 200))
+        self.stack.append(Word(full))
+
+    def set_items(self, items: list[Any]) -> None:
+        """Entries of the dict on the stack. Keys of state dicts are text; whatever else is counted by is no weight."""
+        held = self.stack[-1]
+        if isinstance(held, dict):
+            held |= {
+                key: one for key, one in zip(items[::2], items[1::2], strict=True) if isinstance(key, str)
+            }
+
+    def append(self, items: list[Any]) -> None:
+        if isinstance(self.stack[-1], list):
+            self.stack[-1].extend(items)
+
+    def call(self) -> None:
+        arguments, word = self.stack.pop(), self.stack.pop()
+        if isinstance(word, Opaque):
+            raise Unread(f"a call of what {word.word} makes")
+        if not isinstance(word, Word):
+            raise Damaged("its pickle calls what is no function")
+        self.stack.append(self.made(word.name, arguments))
+
+    def made(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """What a call would have made."""
+        if len(arguments) <= DICTS.get(name, -1):
+            return {}
+        if name == OF_TYPE and arguments[0].name != OF_TYPE:
+            return self.made(arguments[0].name, arguments[2])
+        if name in PARAMETERS:
+            return arguments[0]
+        if name in (WHOLE, TYPED) and isinstance(arguments[0], Storage):
+            storage, offset, shape, strides = arguments[:4]
+            return self.tensor(storage, offset, shape, strides, arguments[6] if name == TYPED else None)
+        return Opaque(name)
+
+    def storage(self) -> None:
+        kind, word, key, _, count = self.stack.pop()
+        dtype = DTYPES.get(word.name.rpartition(".")[2])
+        record = self.records.get(f"{self.folder}/data/{key}") if isinstance(key, str) else None
+        if kind != "storage" or record is None:
+            raise Damaged(f"it has no record {shown(key)}")
+        if dtype is None:
+            self.stack.append(Opaque(word.name))
+            return
+        if not is_size(count) or count * dtype.itemsize > record.size:
+            raise Damaged(
+                f"record {shown(key)} is to hold {shown(count)} numbers, but has {record.size:,} bytes"
+            )
+        self.stack.append(Storage(record, dtype))
+
+    def tensor(
+        self, storage: Storage, offset: Any, shape: Any, strides: Any, typed: Word | None
+    ) -> Laid | Opaque:
+        if typed is not None:
+            dtype = getattr(torch, typed.name.removeprefix("torch."), None)
+            if not isinstance(dtype, torch.dtype):
+                return Opaque(TYPED)
+            storage = Storage(storage.record, dtype)
+        sizes = (offset, *shape, *strides)
+        if len(shape) != len(strides) or len(shape) > 64 or not all(map(is_size, sizes)):
+            raise Damaged("a tensor has an impossible shape")
+        if math.prod(max(1, n) for n in shape) >= MOST_NUMBERS:
+            raise Damaged("a tensor is larger than can be counted")
+        held, wanted = storage.record.size // storage.dtype.itemsize, math.prod(shape)
+        last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+        if wanted and (wanted > held or last >= held):
+            raise Damaged(f"a tensor is to have {wanted:,} numbers, but {held:,} are stored for it")
+        return Laid(storage, offset if wanted else 0, tuple(shape), tuple(strides), self.file)
+
+
+def is_size(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST_NUMBERS
+
+
+VALUES = (
+    *("BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "INT", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+)
+
+
+def push(make: Callable[[Pickle], Any]) -> Callable[[Pickle, Any], None]:
+    """A step that puts something new on the stack."""
+
+    def step(pickle: Pickle, _: Any) -> None:
+        made = make(pickle)  # first: it may change which stack there is
+        pickle.stack.append(made)
+
+    return step
+
+
+STEPS: Mapping[str, Callable[[Pickle, Any], Any]] = {
+    "PROTO": lambda pickle, version: None,
+    "FRAME": lambda pickle, size: None,
+    "NONE": push(lambda pickle: None),
+    "NEWTRUE": push(lambda pickle: True),
+    "NEWFALSE": push(lambda pickle: False),
+    "EMPTY_DICT": push(lambda pickle: {}),
+    "EMPTY_LIST": push(lambda pickle: []),
+    "EMPTY_TUPLE": push(lambda pickle: ()),
+    "EMPTY_SET": push(lambda pickle: Opaque("builtins.set")),
+    "FROZENSET": push(lambda pickle: pickle.made("builtins.frozenset", (pickle.items(),))),
+    "MARK": lambda pickle, _: pickle.mark(),
+    "TUPLE": push(lambda pickle: Tuple(pickle.items())),
+    "LIST": push(lambda pickle: list(pickle.items())),
+    "TUPLE1": push(lambda pickle: pickle.last(1)),
+    "TUPLE2": push(lambda pickle: pickle.last(2)),
+    "TUPLE3": push(lambda pickle: pickle.last(3)),
+    "APPEND": lambda pickle, _: pickle.append([pickle.stack.pop()]),
+    "APPENDS": lambda pickle, _: pickle.append(pickle.items()),
+    "ADDITEMS": lambda pickle, _: pickle.items(),
+    "SETITEM": lambda pickle, _: pickle.set_items([pickle.stack.pop(), pickle.stack.pop()][::-1]),
+    "SETITEMS": lambda pickle, _: pickle.set_items(pickle.items()),
+    "POP": lambda pickle, _: pickle.stack.pop(),
+    "POP_MARK": lambda pickle, _: pickle.items(),
+    "DUP": push(lambda pickle: pickle.stack[-1]),
+    "GLOBAL": lambda pickle, name: pickle.import_(*name.split(" ")),
+    "STACK_GLOBAL": lambda pickle, _: pickle.import_(*pickle.last(2)),
+    "REDUCE": lambda pickle, _: pickle.call(),
+    "NEWOBJ": lambda pickle, _: pickle.call(),
+    "BUILD": lambda pickle, _: pickle.stack.pop(),  # attributes, such as the version of a module
+    "BINPERSID": lambda pickle, _: pickle.storage(),
+    "MEMOIZE": lambda pickle, _: pickle.put_aside(None),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda pickle, number: pickle.put_aside(number)),
+    **dict.fromkeys(
+        ("GET", "BINGET", "LONG_BINGET"), lambda pickle, number: pickle.stack.append(pickle.aside[number])
+    ),
+}
