@@ -124,6 +124,21 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not found
 
 
+def test_heads_come_by_themselves_and_nothing_of_the_product_speaks_of_guidance() -> None:
+    product = [
+        name for name in tracked_files() if name.startswith(("model_core/", "explorer_app/", "assets/"))
+    ]
+    texts = {name: (ROOT / name).read_bytes() for name in [*product, "README.md"]}
+    assert len(texts) > 100
+    assert [name for name, text in texts.items() if re.search(rb"\bguid(ance|ed)\b", text, re.I)] == []
+
+
+def test_one_variable_names_the_corpora_and_the_checks_turn_their_tests_on() -> None:
+    readme, checks = (ROOT / "README.md").read_text(), (ROOT / ".ci/run").read_text()
+    assert set(re.findall(r"\bLAYERSCOPE_\w+", readme)) == {"LAYERSCOPE_DATA"}
+    assert re.search(r"LAYERSCOPE_DATA=\S+ .*pytest -m corpora", checks)
+
+
 def test_the_wheel_carries_both_packages_their_assets_and_the_command(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],

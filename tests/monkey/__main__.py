@@ -30,7 +30,7 @@ from tests.monkey.stalls import Watch
 
 ACT_MS = 40
 LOOK_S = 5.0
-STORE_BYTES = 16 << 20
+STORE_BYTES = 4 << 20  # full after some minutes
 NOT_OURS = ("This plugin does not support", "Release of profile", "propagateSizeHints")
 
 
