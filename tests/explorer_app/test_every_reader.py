@@ -59,7 +59,7 @@ def test_a_strange_text_is_refused_with_what_it_is(kind: str, tmp_path: Path) ->
 def test_a_strange_first_screen_shows_nothing(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_screen, "asset", lambda name: tmp_path / name)
+    monkeypatch.setattr(first_screen, "asset", lambda *names: tmp_path.joinpath(*names))
     put(kind, tmp_path / first_screen.FILE)
     with at_once():
         assert first_screen.load().run is None
