@@ -61,7 +61,9 @@ class Panel(QWidget):
         self._behind = False
         self._drawn: list[Any] | None = None
         self._pieces: Iterator[None] | None = None
+        self._redraw = False
         self._drawn_of: Scene | None = None
+        self._drawing_of: Scene | None = None
         self._missing = False
         self.veil = Veil(self)
         self._soon = QTimer(self, interval=self.later_ms, singleShot=True)
@@ -84,7 +86,10 @@ class Panel(QWidget):
         return []
 
     def draw(self, answers: Answers) -> Iterator[None] | None:
-        """Paint the answers for the present selection; the pieces of what takes long, which newer answers drop."""
+        """Paint the answers for the present selection, or tell the pieces in which it is done where it takes long.
+
+        Newer answers wait until the last of them: who types fast sees pictures, and not the first pieces of many.
+        """
         return None
 
     def preview(self, query: int | None, key: int | None) -> None:
@@ -148,7 +153,7 @@ class Panel(QWidget):
 
     def refresh(self, _: Any = None) -> None:
         """Draw, once, when the event loop is free."""
-        self._drawn = self._pieces = None
+        self._drawn = None
         self._changed()
 
     def _wear(self, _: Any = None) -> None:
@@ -172,6 +177,9 @@ class Panel(QWidget):
     def _update(self) -> None:
         if not self.seen or self.session.run is None or not self._concerned:
             return
+        self._redraw = self._pieces is not None
+        if self._redraw:
+            return
         needs = [RUN, *self.needs()]
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
         self._missing = len(answers) < len(set(needs))
@@ -181,15 +189,24 @@ class Panel(QWidget):
             inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
             if inputs != self._drawn:
                 self._drawn = inputs
+                self.veil.lift()  # it goes on: what dims it is only that it stands still
                 self._pieces = self.draw(answers)
+                self._drawing_of = self.session.shown
                 self._go_on()
-            self._drawn_of = self.session.shown
+            elif self._pieces is None:
+                self._drawn_of = self.session.shown
         self._show_age()
 
     def _go_on(self) -> None:
         """Draw the next piece, and what is left of them in the turns after this one."""
-        if self._pieces is not None and next(self._pieces, DONE) is not DONE:
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None and next(pieces, DONE) is not DONE:
+            self._pieces = pieces
             turns.ask(self._go_on)
+            return
+        self._drawn_of = self._drawing_of
+        if self._redraw:
+            turns.ask(self._update)
 
     def _ageing(self) -> list[SignalInstance]:
         session = self.session
@@ -211,6 +228,7 @@ class Panel(QWidget):
         self._soon.stop()
         turns.drop(self._update)
         turns.drop(self._go_on)
+        self._pieces = None
         self.session.shown_changed.disconnect(self.refresh)
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)

@@ -91,6 +91,8 @@ class ModelGraph(Panel):
             return
         if answers[GRAPH] is not self._answer:
             yield from self._measure(answers[GRAPH])
+            if answers[GRAPH] is not self._answer:
+                return  # another model is on screen meanwhile
         if self.session.sites is not self._steps:
             self._steps = self.session.sites
             self._step = {step["key"]: step for step in self._steps}
@@ -124,6 +126,8 @@ class ModelGraph(Panel):
             if time.thread_time() > until:
                 yield
                 until = time.thread_time() + PIECE_S
+            if self.session.answer(GRAPH) is not answer:
+                return
         self._coming = None
         self._answer = answer
         if plan is not self._plan:

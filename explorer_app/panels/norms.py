@@ -95,18 +95,24 @@ class Norms(Panel):
             return
         self._fill_chooser(norm)
         run, answer = answers[RUN], answers[query("norm", module=norm)]
-        token = self._chosen(run)
-        self._draw_token_norms(run, answer, token)
-        yield
-        self._draw_gain(answer)
-        yield from self._draw_token(run, answer, token)
+        token, strings = self._chosen(run), self._strings(run)
+        # Painted as one: no number of one prompt beside one of another.
+        self.setUpdatesEnabled(False)
+        try:
+            self._draw_token_norms(run, answer, token)
+            yield
+            self._draw_gain(answer)
+            yield from self._draw_token(answer, token, strings[token])
+        finally:
+            self.setUpdatesEnabled(True)
 
     def preview(self, query_token: int | None, key: int | None) -> None:
         norm, run = self._shown(), self.session.run
         answer = None if norm is None else self.session.answer(query("norm", module=norm))
         if run is not None and answer is not None:
             token = self.session.token(self.session.pointed, self._text())
-            for _ in self._draw_token(run, answer, self._chosen(run) if token is None else token):
+            at = self._chosen(run) if token is None else token
+            for _ in self._draw_token(answer, at, self._strings(run)[at]):
                 pass
 
     def _text(self) -> int:
@@ -187,12 +193,10 @@ class Norms(Panel):
         self.gain_title.setText(tr("Gain, {largest}").format(largest=largest_words(gain)))
         self._draw_width(self.gain, len(gain), weights)
 
-    def _draw_token(self, run: Answer, answer: Answer, token: int) -> Iterator[None]:
+    def _draw_token(self, answer: Answer, token: int, string: str) -> Iterator[None]:
         """What is known of one token, a plot a piece."""
         kind = answer["kind"]
-        named = tr("token {position} “{string}”").format(
-            position=token, string=visible_blanks(self._strings(run)[token])
-        )
+        named = tr("token {position} “{string}”").format(position=token, string=visible_blanks(string))
         at = {name: float(answer[name][token]) for name in MEASURES[kind]}
         measured = statistics_words(kind, answer["eps"], at)
         self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))

@@ -15,7 +15,16 @@ from explorer_app.text import tr
 from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
-from explorer_app.widgets.plotting import Canvas, Drawing, Frame, legend_entry, pg, value_ends, view_box
+from explorer_app.widgets.plotting import (
+    Canvas,
+    Drawing,
+    Frame,
+    Signs,
+    legend_entry,
+    pg,
+    value_ends,
+    view_box,
+)
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■"}
@@ -176,9 +185,7 @@ class CurvePlot(Drawing):
             if x.size:
                 self._items.append(pg.PlotCurveItem(x, y, pen=pen))
             if 0 < x.size <= _FEW:
-                self._items.append(
-                    pg.ScatterPlotItem(x, y, symbol=symbol, size=line * 0.4, brush=colour, pen=None)
-                )
+                self._items.append(Signs(x, y, symbol=symbol, size=line * 0.4, brush=colour, pen=None))
             legend.append(legend_entry(sign, colour, one.name))
         for item in self._items:
             self._box.addItem(item, ignoreBounds=True)

@@ -16,7 +16,16 @@ from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.numbers import short_number
 from explorer_app.widgets.plain import RichLabel
-from explorer_app.widgets.plotting import Canvas, Drawing, Frame, legend_entry, pg, value_ends, view_box
+from explorer_app.widgets.plotting import (
+    Canvas,
+    Drawing,
+    Frame,
+    Signs,
+    legend_entry,
+    pg,
+    value_ends,
+    view_box,
+)
 from explorer_app.widgets.readout import Readout
 
 _SIGNS = {"o": "●", "s": "■", "t1": "▲", "d": "◆"}
@@ -211,9 +220,7 @@ class SeriesPlot(Drawing):
                 if pen.style() == Qt.PenStyle.SolidLine:
                     # A line drawn in one takes twice as long; dashes need it.
                     curve.setSegmentedLineMode("on")
-                signs = pg.ScatterPlotItem(
-                    x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None
-                )
+                signs = Signs(x[signed], y[signed], symbol=symbol, size=line * 0.4, brush=colour, pen=None)
                 self._items += [curve, signs] if signed.any() else [curve]
             legend.append(legend_entry(sign, colour, one.name))
         for item in self._items:

@@ -69,6 +69,17 @@ class Canvas(pg.GraphicsView):
         self.left.emit()
 
 
+class Signs(pg.ScatterPlotItem):
+    """Points that are not clicked themselves: the canvas tells where a click was.
+
+    pyqtgraph gives each point of a clicked plot an object that knows its plot, in an array of numpy's, through which
+    Python looks for no garbage: a plot that was ever clicked would stay for ever.
+    """
+
+    def mouseClickEvent(self, event: Any) -> None:
+        event.ignore()
+
+
 class Drawing(QWidget):
     """A widget around a canvas, drawn in other colours when it is painted first after they changed.
 

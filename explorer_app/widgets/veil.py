@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 from explorer_app import theme
 
 DIMMED = 0.6
-AFTER_MS = 300
+AFTER_MS = 600
 LINES = 6
 """A view that is lower than so many lines of text is dimmed without words: they would hide it."""
 

@@ -189,13 +189,13 @@ def test_a_picture_in_pieces_is_drawing_until_the_last_of_them(piecewise: Piecew
     assert piecewise.drawn == [(4, 0), (4, 1), (4, 2), (4, 3)]
 
 
-def test_the_pieces_of_a_picture_that_is_out_of_date_are_not_drawn(
+def test_a_picture_that_was_begun_is_finished_before_a_newer_one_is(
     piecewise: Piecewise, qtbot: QtBot
 ) -> None:
     piecewise.draw_first(piecewise.session.scene, 4)
     piecewise.draw_first(Scene("tales-llama", "Other"), 2)
     qtbot.waitUntil(lambda: not piecewise.drawing)
-    assert piecewise.drawn == [(4, 0), (2, 0), (2, 1)]
+    assert piecewise.drawn == [(4, 0), (4, 1), (4, 2), (4, 3), (2, 0), (2, 1)]
 
 
 def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
