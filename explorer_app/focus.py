@@ -122,7 +122,17 @@ def place_of(keys: Sequence[str], site: str, block: str, otherwise: int) -> int:
     return next((place for place in found if place is not None), min(max(otherwise, 0), len(keys) - 1))
 
 
-def moved(site: str, block: str) -> str:
-    """The site of the same name in another block; one outside of all blocks stays where it is."""
+ATTENTIONS = {path.rpartition(".")[2] for path in ATTENTION_PATHS.values()}
+"""What attention is called in a block."""
+
+
+def moved(site: str, block: str, stack: str | None = None) -> str:
+    """The site of the same name in another block, and of an attention in the one of that kind.
+
+    One outside of all blocks stays where it is.
+    """
     own = block_of(site)
-    return f"{block}.{site.removeprefix(own + '.')}" if own else site
+    part, dot, name = site.removeprefix(own + ".").partition(".")
+    if stack is not None and part in ATTENTIONS:
+        part = ATTENTION_PATHS[stack].rpartition(".")[2]
+    return f"{block}.{part}{dot}{name}" if own else site

@@ -266,7 +266,7 @@ class Session:
             self._focus = "", {}
             if focus:
                 block = block_at(focus["stack"], focus["layer"])
-                self.select(**focus, site=moved(self.selection.site, block))
+                self.select(**focus, site=moved(self.selection.site, block, focus["stack"]))
         self._point(self.pointed)
         self.shown_changed.emit(self.shown)
 
@@ -380,18 +380,17 @@ class Session:
     def _point(self, cursor: Cursor) -> None:
         """Point at the tokens of a cursor that the texts on screen have; what was pointed at may be longer gone."""
         kind = next((kind for kind in self.kinds if kind.name == cursor.stack), None)
-        texts = self.texts
-
-        def there(position: int | None, text: int) -> int | None:
-            within = position is not None and 0 <= position < len(texts[text]["tokens"])
-            return position if within else None
-
-        query = None if kind is None else there(cursor.query, kind.queries)
-        key = None if kind is None else there(cursor.key, kind.keys)
+        query = None if kind is None else self._there(cursor.query, kind.queries)
+        key = None if kind is None else self._there(cursor.key, kind.keys)
         pointed = Cursor() if query is None and key is None else Cursor(query, key, cursor.stack)
         if pointed != self.pointed:
             self.pointed = pointed
             self.hovered_changed.emit(self.hovered)
+
+    def _there(self, position: int | None, text: int) -> int | None:
+        """A position that a text on screen has, else None."""
+        within = position is not None and 0 <= position < len(self.texts[text]["tokens"])
+        return position if within else None
 
     def hover_token(self, text: int, position: int | None, role: Role = "query") -> None:
         """A token of one of the texts is under the pointer."""
@@ -467,7 +466,12 @@ class Session:
         self.greeted.emit(greeting)
 
     def clamp(self) -> None:
-        self._set(self._clamped(self.selection))
+        """Bring the selection within the run on screen; a token that is locked is free again where it has gone."""
+        selection, kind = self.selection, self.attention
+        if kind is not None:
+            query, key = self._there(selection.query, kind.queries), self._there(selection.key, kind.keys)
+            selection = replace(selection, query=query, key=key)
+        self._set(self._clamped(selection))
 
     def _set(self, selection: Selection) -> None:
         if selection != self.selection:

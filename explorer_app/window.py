@@ -250,6 +250,9 @@ class MainWindow(QMainWindow):
             dock.view_action.setVisible(applies or explains)
             if not applies and not dock.isHidden() and not (explains and name in self._withheld):
                 self._withheld.add(name)
+                if (focus := self.focusWidget()) is not None and dock.isAncestorOf(focus):
+                    # Qt would give the focus to whatever comes next, which then takes the keys of the forward pass.
+                    self.setFocus()
                 dock.hide()
             elif applies and name in self._withheld:
                 self._withheld.remove(name)

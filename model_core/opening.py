@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from model_core.schema import Count, record
+from model_core.names import ATTENTION_PATHS
+from model_core.schema import Count, Within, record
 from model_core.toml_file import read_toml
 
 RECIPE = "recipe.toml"
@@ -21,7 +23,7 @@ class Opening:
     target: str = ""
     layer: Count = 0
     head: Count = 0
-    stack: str = ""
+    stack: Annotated[str, Within(lambda name: name in ATTENTION_PATHS, "a kind of attention")] = ""
 
 
 def opening_in(folder: Path) -> Opening:

@@ -84,12 +84,15 @@ def test_the_selection_stays_within_the_model() -> None:
     assert session.selection == Selection(layer=3, head=0, query=2, key=1, step=0, site="embed.out")
 
 
-def test_a_shorter_prompt_pulls_the_locked_tokens_in() -> None:
+def test_a_token_that_is_locked_is_free_again_where_a_shorter_prompt_has_it_no_more() -> None:
     session = answered()
     session.select(query=2, key=1)
+    session.change(prompt="a b")
+    session.take(session.scene, RUN, run(tokens=2))
+    assert (session.selection.query, session.selection.key) == (None, 1)
     session.change(prompt="a")
     session.take(session.scene, RUN, run(tokens=1))
-    assert (session.selection.query, session.selection.key) == (0, 0)
+    assert (session.selection.query, session.selection.key) == (None, None)
 
 
 def test_the_first_answers_give_the_step_its_site() -> None:
@@ -159,6 +162,18 @@ def test_the_step_goes_along_to_the_layer_that_a_preset_opens_on() -> None:
     session.take(session.scene, RUN, run())
     session.take(session.scene, SITES, sites("embed.out", "blocks.0.attn.q", "blocks.2.attn.q", "logits"))
     assert (session.selection.layer, session.selection.site) == (2, "blocks.2.attn.q")
+
+
+def test_a_step_of_attention_goes_along_to_the_kind_that_a_preset_opens_on() -> None:
+    session = answered()
+    focus = {"stack": "cross", "layer": 1, "head": 0}
+    session.greet({"presets": {**PRESETS, "dates": PRESETS["growth"] | {"focus": focus}}})
+    session.go_to("blocks.0.attn.q")
+    session.open("dates")
+    session.take(session.scene, RUN, two_texts())
+    keys = [f"decoder.blocks.{layer}.{kind}.q" for layer in range(2) for kind in ("attn", "cross")]
+    session.take(session.scene, SITES, sites("embed.out", *keys))
+    assert (session.selection.stack, session.selection.site) == ("cross", "decoder.blocks.1.cross.q")
 
 
 def test_going_to_an_unknown_site_changes_nothing() -> None:
