@@ -46,9 +46,10 @@ def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
     RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself. LayerNorm: mean and the biased variance, without
     eps. StdLayerNorm: mean and the unbiased standard deviation, without eps.
     """
-    x = wide(x)
     if isinstance(norm, RMSNorm):
-        return {"rms": (x.pow(2).mean(-1) + norm.eps).sqrt()}
+        # In the type that the norm computes in: another would show a divisor that was not used.
+        return {"rms": (x.float().pow(2).mean(-1) + norm.eps).sqrt()}
+    x = wide(x)
     if isinstance(norm, LayerNorm):
         return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
     return {"mean": x.mean(-1), "std": x.std(-1)}
@@ -56,7 +57,10 @@ def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
 
 def cosines(rows: Tensor) -> Tensor:
     """rows [T C] -> cosine of the angle between every two of them [T T]; rounding beyond 1 is taken off."""
-    units = torch.nn.functional.normalize(rows.float(), dim=-1)
+    rows = wide(rows)
+    # Squares of very large and very small numbers are no numbers that can be held.
+    rows = rows / rows.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+    units = torch.nn.functional.normalize(rows, dim=-1)
     return (units @ units.T).clamp(-1, 1)
 
 

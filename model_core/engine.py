@@ -543,6 +543,8 @@ def overview(context: Context, word: str = "pattern", stack: str = "", side: int
     size   rows and columns of the maps as they are, before they were shrunk
     """
     kind = kind_named(context, stack)
+    if context.site(kind.site(0, word)).dims.split()[-2:] != ["T", "S"]:
+        raise InputError(f"'{word}' is no map of who looks at whom")
     whole = [context.value(kind.site(layer, word)) for layer in range(kind.layers)]
     maps = [derive.shrink(maps, max(1, side)) for maps in whole]
     return Answer({"size": list(whole[0].shape[-2:])}, {"maps": to_array(torch.stack(maps))})

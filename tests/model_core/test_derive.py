@@ -80,6 +80,20 @@ def test_norm_statistics_of_bfloat16_are_computed_in_float32() -> None:
     torch.testing.assert_close(found, norm_statistics(RMSNorm(64), x.float())["rms"])
 
 
+def test_the_divisor_told_of_an_rms_norm_is_the_one_that_it_used() -> None:
+    x = torch.full((2, 8), 1e30, dtype=torch.float64)
+    layer = RMSNorm(8).double()
+    with torch.no_grad():
+        assert not layer(x).any()
+    assert norm_statistics(layer, x)["rms"].isinf().all()
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1e20, 1e37])
+def test_cosines_do_not_depend_on_how_large_the_rows_are(size: float) -> None:
+    rows = random(4, 6)
+    torch.testing.assert_close(cosines(rows * size), cosines(rows))
+
+
 def test_cosines_are_the_angles_between_rows() -> None:
     rows = torch.tensor([[2.0, 0.0], [0.0, 5.0], [3.0, 3.0], [-1.0, 0.0], [0.0, 0.0]])
     half = math.sqrt(0.5)

@@ -497,6 +497,8 @@ def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene
         ("inspect", {"site": "tokens", "at": "H"}, "inspect: 'at' is 'H', not an object"),
         ("run", {"k": 3}, "run: there is no 'k'; there are none"),
         ("inspect", {"site": "tokens"}, "there is no site 'tokens' in this model"),
+        ("overview", {"word": "out"}, "'out' is no map of who looks at whom"),
+        ("overview", {"word": "q"}, "'q' is no map of who looks at whom"),
         ("overview", {"word": "patern"}, "there is no site 'blocks.0.attn.patern' in this model"),
         ("roles", {"on": "moon"}, "roles are measured on the prompt or on the probe, not on 'moon'"),
         ("norm", {"module": "blocks.0.attn"}, "there is no norm 'blocks.0.attn' in this model"),
