@@ -22,6 +22,8 @@ from explorer_app import theme
 from explorer_app.text import tr
 from explorer_app.widgets.plain import tip
 
+LONGEST = 18  # characters of a column's name that is never cut
+
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -49,9 +51,6 @@ class ArrayTable(QTableView):
         self.setAccessibleName(tr("Table of numbers"))
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         metrics = QFontMetricsF(self.font())
-        self.horizontalHeader().setDefaultSectionSize(
-            math.ceil(metrics.horizontalAdvance("−1.23456e-10") * 1.15)
-        )
         self.verticalHeader().setDefaultSectionSize(math.ceil(metrics.height() * 1.4))
         self.clicked.connect(self._click)
 
@@ -61,11 +60,15 @@ class ArrayTable(QTableView):
         """Show `values` [rows, columns]; without labels, the numbers of the rows and columns."""
         if values.ndim != 2:
             raise ValueError(f"a table shows two axes, got an array of {values.shape}")
+        names = list(cols) if cols is not None else [str(i) for i in range(values.shape[1])]
         self._model.set_array(
-            values,
-            list(rows) if rows is not None else [str(i) for i in range(values.shape[0])],
-            list(cols) if cols is not None else [str(i) for i in range(values.shape[1])],
+            values, list(rows) if rows is not None else [str(i) for i in range(values.shape[0])], names
         )
+        # Any number fits, and every short name: of q_rot[127] x₀ and q_rot[127] x₁ the end tells which is which.
+        header, number = self.horizontalHeader(), self.fontMetrics().horizontalAdvance("−1.23456e-10") * 1.15
+        short = [place for place, name in enumerate(names) if len(name) <= LONGEST]
+        widest = max(short, key=lambda place: len(names[place]), default=0)
+        header.setDefaultSectionSize(max(math.ceil(number), header.sectionSizeFromContents(widest).width()))
 
     def text(self, row: int, col: int) -> str:
         """What a cell says."""

@@ -36,6 +36,18 @@ def test_headers_are_the_labels_or_the_numbers(table: ArrayTable) -> None:
     assert model.headerData(1, Qt.Orientation.Horizontal) == "1"
 
 
+def test_short_names_of_columns_are_never_cut(table: ArrayTable) -> None:
+    names = ["q_rot[127] x₀", "q_rot[127] x₁", "a name that is longer than any number of it could be"]
+    table.show_array(np.zeros((2, 3)), cols=names)
+    header = table.horizontalHeader()
+    assert [header.sectionSizeFromContents(n).width() <= header.sectionSize(n) for n in range(3)] == [
+        True,
+        True,
+        False,
+    ]
+    assert table.model().headerData(2, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole) == names[2]
+
+
 def test_copying_gives_every_digit_of_the_array_with_its_labels(table: ArrayTable) -> None:
     QTest.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     lines = QGuiApplication.clipboard().text().splitlines()

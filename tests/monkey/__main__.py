@@ -31,7 +31,12 @@ from tests.monkey.stalls import Watch
 ACT_MS = 40
 LOOK_S = 5.0
 STORE_BYTES = 4 << 20  # full after some minutes
-NOT_OURS = ("This plugin does not support", "Release of profile", "propagateSizeHints")
+NOT_OURS = (
+    "This plugin does not support",
+    "Release of profile",
+    "propagateSizeHints",
+    "Unable to detect a web browser",  # for a link to a paper that was clicked
+)
 
 
 class Monkey:
