@@ -59,7 +59,7 @@ from explorer_app.widgets.plain import Label, Message, caption, tip, title_text
 MASK_OFF = "mask off"
 SIZE = (1280, 800)
 WIDTHS = {"left": 21, "centre": 55, "right": 24}
-HEIGHTS = {"next_token": 36, "edits": 20, "inspector": 44, "graph": 42, "growth": 58}
+HEIGHTS = {"next_token": 33, "edits": 25, "inspector": 42, "graph": 42, "growth": 58}
 LAYOUT_VERSION = 1
 AFTER_PAINT_MS = 50
 SETTLING_MS = 300
