@@ -136,7 +136,8 @@ class Monkey:
             "qt": self.said,
             "zombies": self.zombies,
             "left": list(children()),
-            "stalls": stalls.told,
+            "stalls": stalls.count,
+            "longest": stalls.told,
             "worst_ms": {name: round(cpu * 1000) for name, cpu in sorted(stalls.worst.items())},
             # Of 40 minutes these are minutes 10 to 15 and 35 to 40.
             "early_mb": held(2 / 8, 3 / 8),

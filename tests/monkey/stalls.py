@@ -14,11 +14,14 @@ STALL_S = 0.050
 @dataclass
 class Stalls:
     """worst  seconds of the thread's own CPU of the longest stretch in which no timer was served, by what was done then
-    told   each stretch over `STALL_S`, and where the thread was seen in it
+    count  how many stretches were over `STALL_S`
+    told   the longest of these by what was done then, and where the thread was seen in it: all would be memory of
+           the window's own process, which is measured
     """
 
     worst: dict[str, float] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    count: int = 0
+    told: dict[str, str] = field(default_factory=dict)
 
 
 class Watch(QObject):
@@ -37,10 +40,14 @@ class Watch(QObject):
 
     def _tick(self) -> None:
         used = time.thread_time() - self._last
-        self.found.worst[self.doing] = max(self.found.worst.get(self.doing, 0.0), used)
+        longest = used > self.found.worst.get(self.doing, 0.0)
+        if longest:
+            self.found.worst[self.doing] = used
         if used > STALL_S:
-            seen = " | ".join(dict.fromkeys(self._seen)) or "not seen"
-            self.found.told.append(f"{used * 1000:.0f} ms, {self.doing}: {seen}")
+            self.found.count += 1
+            if longest:
+                seen = " | ".join(dict.fromkeys(self._seen)) or "not seen"
+                self.found.told[self.doing] = f"{used * 1000:.0f} ms: {seen}"
         self._seen = []
         signal.setitimer(signal.ITIMER_REAL, STALL_S / 2, STALL_S / 2)
         self._last = time.thread_time()
