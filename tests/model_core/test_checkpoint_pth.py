@@ -36,6 +36,7 @@ EXACT = {"rtol": 0.0, "atol": 1e-5}
 LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, list[str]]] = {
     "nanoGPT": (tutorials.NanoGPT, "gpt2", [*HEADS_SAID, "activation=gelu"]),
     "nanoGPT without biases": (partial(tutorials.NanoGPT, bias=False), "gpt2", [*HEADS_SAID, "act=gelu"]),
+    "nanoGPT, untied": (partial(tutorials.NanoGPT, tied=False), "gpt2", [*HEADS_SAID, "activation=gelu"]),
     "minGPT": (
         partial(tutorials.NanoGPT, tied=False, activation=partial(gelu, approximate="tanh")),
         "gpt2",
@@ -43,11 +44,23 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, list[str]]] = {
     ),
     "LLMs-from-scratch": (tutorials.FromScratchGPT, "gpt2", HEADS_SAID),
     "LLMs-from-scratch with biases": (partial(tutorials.FromScratchGPT, qkv_bias=True), "gpt2", HEADS_SAID),
+    "LLMs-from-scratch, tied": (partial(tutorials.FromScratchGPT, tied=True), "gpt2", HEADS_SAID),
     "mini-GPT": (tutorials.MiniGPT, "mini", []),
+    "mini-GPT, tied": (partial(tutorials.MiniGPT, tied=True), "mini", []),
+    "mini-GPT with learned positions, tied": (
+        partial(tutorials.MiniGPT, positions="learned", tied=True),
+        "mini",
+        [],
+    ),
     "mini-GPT without a stored table": (partial(tutorials.MiniGPT, positions="computed"), "mini", []),
     "mini-GPT with learned positions": (partial(tutorials.MiniGPT, positions="learned"), "mini", []),
     "mini-GPT without positions": (partial(tutorials.MiniGPT, positions="none"), "mini", ["positions=none"]),
     "encoder-decoder": (partial(tutorials.TutorialTransformer, "pre"), "seq2seq", HEADS_SAID),
+    "encoder-decoder, tied": (
+        partial(tutorials.TutorialTransformer, "pre", tied=True),
+        "seq2seq",
+        HEADS_SAID,
+    ),
     "encoder-decoder, normed": (
         partial(tutorials.TutorialTransformer, "normed"),
         "seq2seq",

@@ -76,7 +76,7 @@ def read(found: Tensors, beside: Mapping[str, Any]) -> Plan:
         known=known,
         asks=asks,
         weights=lambda config: weights(config, outer, parts, table),
-        ignored=(*MASKS, *([table] if table is not None else [])),
+        ignored=(*MASKS, f"{head}.weight", *([table] if table is not None else [])),
         added=missing_biases(found, [head], parts),
     )
 
