@@ -123,7 +123,7 @@ def check_tied(family: Family, config: Any, stored: Mapping[str, Stored]) -> Non
     head, embed = (stored.get(sources[name].name) for name in ("head.weight", "embed.weight"))
     if head is None or embed is None:
         return
-    if head.shape != embed.shape or not torch.equal(head.read(), embed.read()):
+    if head.shape != embed.shape or not torch.equal(head.floats(), embed.floats()):
         raise InputError(
             f"config.json ties the output head to the embedding, but {head.name} is stored and differs: "
             "set tie_word_embeddings to false"

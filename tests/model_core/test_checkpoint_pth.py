@@ -335,6 +335,41 @@ def test_tensors_that_are_no_floats_or_no_numbers_are_named(tmp_path: Path) -> N
         assert message in refused(path, config=HEADS_SAID)
 
 
+DTYPES = sorted({str(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)})
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("make", "names", "needed"),
+    [
+        (tutorials.FromScratchGPT, ["tok_emb.weight", "out_head.weight"], True),  # compared: are they tied?
+        (tutorials.MiniGPT, ["positional_encoding"], True),  # compared with sines and cosines
+        (tutorials.NanoGPT, ["transformer.h.0.attn.bias"], False),
+    ],
+)
+def test_a_tensor_of_any_dtype_opens_or_is_named(
+    make: type[nn.Module], names: list[str], needed: bool, dtype: str, tmp_path: Path
+) -> None:
+    # Files are made by PyTorch with a dtype that it saves by its name, which is then replaced by any other's.
+    def other(state: dict[str, Tensor]) -> None:
+        for name in names:
+            numbers = torch.zeros(8 * state[name].numel(), dtype=torch.uint16)
+            state[name] = numbers[: state[name].numel()].view(state[name].shape)
+
+    before, after = b"ctorch\nuint16\n", b"ctorch\n" + dtype.removeprefix("torch.").encode() + b"\n"
+    path = rewritten(
+        change(tmp_path / "model.pth", other, make),
+        lambda name, data: (data.replace(before, after), zipfile.ZIP_STORED),
+    )
+    said = ["heads=4"] if make is not tutorials.MiniGPT else []
+    if needed and dtype not in ("torch.float64", "torch.float32", "torch.float16", "torch.bfloat16"):
+        message = refused(path, config=said)
+        assert "is stored as " in message
+        assert any(name in message for name in names)
+    else:
+        open_checkpoint(path, config=said)
+
+
 @pytest.mark.parametrize("rows", [2**27, 2**50])
 def test_more_numbers_than_are_stored_are_refused_before_one_is_read(rows: int, tmp_path: Path) -> None:
     huge = torch.zeros(1, 1).expand(rows, 24)  # stored as one number
