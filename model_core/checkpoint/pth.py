@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint import Blueprint, Reader, register, some
+from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, register, some
 from model_core.checkpoint.files import Stored, check_layers, match, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
@@ -23,6 +23,7 @@ from model_core.regular_file import open_regular
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel, torch.compile
+LONGEST_NAME = 500  # letters; of the longest that a model of PyTorch has by itself, a few times over
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
@@ -71,6 +72,13 @@ def state_dict(path: Path) -> tuple[dict[str, Stored], Mapping[str, Any]]:
             break
     found: dict[str, Stored] = {}
     for name, laid in tensors_of(content):
+        if len(name) > LONGEST_NAME:
+            raise InputError(
+                f"{path} has a tensor whose name is {len(name):,} letters long, more than {LONGEST_NAME}: "
+                "save model.state_dict()"
+            )
+        if len(found) == MOST_TENSORS:
+            raise InputError(f"{path} holds more than {MOST_TENSORS:,} tensors, which are no model's")
         if (plain := without_wrappers(name)) in found:
             raise InputError(f"{path} stores {plain} twice, with and without a prefix")
         found[plain] = stored_as(name, laid)
