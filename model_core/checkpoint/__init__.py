@@ -25,6 +25,7 @@ from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
 from model_core.paths import expanded
+from model_core.plain_text import shortened
 from model_core.regular_file import check_regular, is_there, why
 from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
 from model_core.tokenizers.ranks import ENCODINGS, named
@@ -67,6 +68,7 @@ class Reader:
 READERS: list[Reader] = []
 # A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
 MOST_TENSORS = 20_000
+MOST_OF_A_NAME = 160  # letters of a name of a tensor, and of what is wrong with it, in a message
 ENCODING = "tokenizer"  # how an encoding is named among what a person says
 
 
@@ -312,8 +314,9 @@ def is_finite(values: Tensor) -> bool:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first three, and how many more there are."""
-    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:3])
+    """The first three, the long ones without their middle, and how many more there are."""
+    first = (name if name.isprintable() else repr(name) for name in names[:3])
+    shown = ", ".join(shortened(name, MOST_OF_A_NAME) for name in first)
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

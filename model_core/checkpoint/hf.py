@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint import Blueprint, Reader, register
+from model_core.checkpoint import Blueprint, Reader, register, some
 from model_core.checkpoint.files import (
     Stored,
     check_layers,
@@ -82,7 +82,9 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
     for shard in shards:
         tensors = read_safetensors(path / shard)
         if twice := stored.keys() & tensors.keys():
-            raise InputError(f"{path / shard} stores {min(twice)}, which an earlier shard has as well")
+            raise InputError(
+                f"{path / shard} stores {some([min(twice)])}, which an earlier shard has as well"
+            )
         stored |= tensors
     return stored
 
