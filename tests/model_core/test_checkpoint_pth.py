@@ -384,6 +384,17 @@ def test_more_numbers_than_are_stored_are_refused_before_one_is_read(rows: int, 
     assert f"a tensor is to have {rows * 24:,} numbers, but 1 are stored for it" in refused(path)
 
 
+def test_numbers_are_not_taken_for_more_weights_than_the_file_holds(tmp_path: Path) -> None:
+    state = dict(drawn(tutorials.FromScratchGPT()).state_dict())
+    block = {name: tensor for name, tensor in state.items() if name.startswith("trf_blocks.0.")}
+    for n in range(1, 30):
+        state |= {name.replace(".0.", f".{n}.", 1): tensor for name, tensor in block.items()}
+    message = refused(saved(tmp_path / "shared.pth", state), config=HEADS_SAID)
+    assert re.search(r"has 0\.1 MB, but its weights would be 0\.\d MB: many of its tensors share", message)
+    apart = {name: tensor.clone() for name, tensor in state.items()}
+    assert open_checkpoint(saved(tmp_path / "apart.pth", apart), config=HEADS_SAID).model.config.layers == 30
+
+
 def test_folder_with_a_state_dict_says_to_give_the_file(tmp_path: Path) -> None:
     nano(tmp_path / "ckpt.pt")
     (tmp_path / "notes.txt").write_text("notes")
@@ -615,6 +626,8 @@ def test_more_heads_and_blocks_than_tensors_make_no_names(tmp_path: Path) -> Non
 def test_a_name_of_many_letters_is_neither_looked_at_nor_repeated(name: str, tmp_path: Path) -> None:
     message = refused(saved(tmp_path / "model.pth", {name: torch.zeros(1)}))
     assert f"has a tensor whose name is {len(name):,} letters long, more than 500" in message
+    message = refused(saved(tmp_path / "sparse.pth", {name: torch.zeros(1, 1).to_sparse()}))
+    assert "is stored in a form that cannot be read" in message
 
 
 def test_more_tensors_than_a_model_has_are_refused_before_a_layout_looks(
