@@ -280,17 +280,18 @@ def fill(
     """Give each parameter its stored values, one by one. Names that share a parameter go on sharing it."""
     total = sum(parameter.numel() for parameter in model.parameters())
     done = 0
-    state: dict[str, Tensor] = {}
     new: dict[nn.Parameter, nn.Parameter] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if parameter not in new:
-            if cancelled():
-                raise Cancelled
-            new[parameter] = nn.Parameter(taken(tensors[name], device, dtype), requires_grad=False)
-            done += parameter.numel()
-            progress(done / total)
-        state[name] = new[parameter]
-    model.load_state_dict(state, assign=True)
+    # load_state_dict would go through all names once for each module.
+    for at, module in model.named_modules():
+        own = module.named_parameters(at, recurse=False, remove_duplicate=False)
+        for name, parameter in list(own):
+            if parameter not in new:
+                if cancelled():
+                    raise Cancelled
+                new[parameter] = nn.Parameter(taken(tensors[name], device, dtype), requires_grad=False)
+                done += parameter.numel()
+                progress(done / total)
+            setattr(module, name.rpartition(".")[2], new[parameter])
     model.requires_grad_(False)
     model.eval()
 

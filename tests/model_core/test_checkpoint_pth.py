@@ -4,6 +4,7 @@ import argparse
 import os
 import pickle
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -671,6 +672,34 @@ def walked(name: str, blocks: int) -> int:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_twice_the_blocks_are_at_most_twice_the_work(name: str) -> None:
     assert 0 < walked(name, 40) <= 2 * walked(name, 20)
+
+
+def steps(path: Path, blocks: int) -> int:
+    """How many functions are called until a file of so many blocks is open."""
+    state = dict(drawn(tutorials.MiniGPT()).state_dict())
+    last = {name: tensor for name, tensor in state.items() if name.startswith("blocks.1.")}
+    for n in range(2, blocks):
+        state |= {name.replace(".1.", f".{n}.", 1): tensor.clone() for name, tensor in last.items()}
+    saved(path, state)
+    found = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        open_checkpoint(path)
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_opening_twice_the_blocks_is_at_most_twice_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    steps(path, 4)  # what is done once in a process
+    a, b = steps(path, 20), steps(path, 40)
+    assert b <= 2 * a
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
