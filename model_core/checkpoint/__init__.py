@@ -25,6 +25,7 @@ from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
 from model_core.paths import expanded
+from model_core.plain_text import shortened
 from model_core.regular_file import check_regular, is_there, why
 from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
 from model_core.tokenizers.ranks import ENCODINGS, named
@@ -67,6 +68,7 @@ class Reader:
 READERS: list[Reader] = []
 # A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
 MOST_TENSORS = 20_000
+MOST_OF_A_NAME = 160  # letters of a name of a tensor, and of what is wrong with it, in a message
 ENCODING = "tokenizer"  # how an encoding is named among what a person says
 
 
@@ -278,17 +280,18 @@ def fill(
     """Give each parameter its stored values, one by one. Names that share a parameter go on sharing it."""
     total = sum(parameter.numel() for parameter in model.parameters())
     done = 0
-    state: dict[str, Tensor] = {}
     new: dict[nn.Parameter, nn.Parameter] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if parameter not in new:
-            if cancelled():
-                raise Cancelled
-            new[parameter] = nn.Parameter(taken(tensors[name], device, dtype), requires_grad=False)
-            done += parameter.numel()
-            progress(done / total)
-        state[name] = new[parameter]
-    model.load_state_dict(state, assign=True)
+    # load_state_dict would go through all names once for each module.
+    for at, module in model.named_modules():
+        own = module.named_parameters(at, recurse=False, remove_duplicate=False)
+        for name, parameter in list(own):
+            if parameter not in new:
+                if cancelled():
+                    raise Cancelled
+                new[parameter] = nn.Parameter(taken(tensors[name], device, dtype), requires_grad=False)
+                done += parameter.numel()
+                progress(done / total)
+            setattr(module, name.rpartition(".")[2], new[parameter])
     model.requires_grad_(False)
     model.eval()
 
@@ -312,8 +315,9 @@ def is_finite(values: Tensor) -> bool:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first three, and how many more there are."""
-    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:3])
+    """The first three, the long ones without their middle, and how many more there are."""
+    first = (name if name.isprintable() else repr(name) for name in names[:3])
+    shown = ", ".join(shortened(name, MOST_OF_A_NAME) for name in first)
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

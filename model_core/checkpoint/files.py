@@ -25,12 +25,22 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of a file: `read` maps it, and copies nothing where it can."""
+    """A tensor of a file: `read` maps it, and copies nothing where it can, whatever PyTorch can do with its dtype."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], Tensor]
+
+    def check_floats(self) -> None:
+        """InputError for any dtype but those of weights: of some, PyTorch can neither copy nor compare the numbers."""
+        if self.dtype not in FLOATS:
+            raise InputError(f"{self.name} is stored as {self.dtype}; weights must be {', '.join(FLOATS)}")
+
+    def floats(self) -> Tensor:
+        """The tensor, which can be calculated with. InputError where it is of another dtype than weights are."""
+        self.check_floats()
+        return self.read()
 
     def converted(self, convert: Callable[[Tensor], Tensor]) -> "Stored":
         """The same tensor after `convert`. InputError where that cannot be done to a tensor of its shape."""
@@ -85,8 +95,7 @@ def match(
     others = [name for name in stored if name not in wanted]
     extra = [name for name in others if not any(fnmatchcase(name, glob) for glob in ignored)]
     for name in sorted(wanted & stored.keys()):
-        if stored[name].dtype not in FLOATS:
-            raise InputError(f"{name} is stored as {stored[name].dtype}; weights must be {', '.join(FLOATS)}")
+        stored[name].check_floats()
     tensors = {
         ours: stored[source.name].converted(source.convert)
         for ours, source in sources.items()

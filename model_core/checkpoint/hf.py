@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint import Blueprint, Reader, register
+from model_core.checkpoint import Blueprint, Reader, register, some
 from model_core.checkpoint.files import (
     Stored,
     check_layers,
@@ -82,7 +82,9 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
     for shard in shards:
         tensors = read_safetensors(path / shard)
         if twice := stored.keys() & tensors.keys():
-            raise InputError(f"{path / shard} stores {min(twice)}, which an earlier shard has as well")
+            raise InputError(
+                f"{path / shard} stores {some([min(twice)])}, which an earlier shard has as well"
+            )
         stored |= tensors
     return stored
 
@@ -123,7 +125,7 @@ def check_tied(family: Family, config: Any, stored: Mapping[str, Stored]) -> Non
     head, embed = (stored.get(sources[name].name) for name in ("head.weight", "embed.weight"))
     if head is None or embed is None:
         return
-    if head.shape != embed.shape or not torch.equal(head.read(), embed.read()):
+    if head.shape != embed.shape or not torch.equal(head.floats(), embed.floats()):
         raise InputError(
             f"config.json ties the output head to the embedding, but {head.name} is stored and differs: "
             "set tie_word_embeddings to false"

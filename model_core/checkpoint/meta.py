@@ -5,6 +5,7 @@ whole in every piece. Reference: meta-llama/llama, llama/model.py and fairscale'
 RowParallelLinear and ParallelEmbedding.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, check_layers, match
-from model_core.checkpoint.pth import state_dict
+from model_core.checkpoint.pth import Placed, check_held, state_dict
 from model_core.checkpoint.said import Ask, settle
 from model_core.config import Source, flag, needed
 from model_core.errors import InputError
@@ -24,7 +25,7 @@ from model_core.families import FAMILIES
 from model_core.families.llama import ffn_hidden
 from model_core.json_file import read_json
 from model_core.paths import followed
-from model_core.regular_file import is_there
+from model_core.regular_file import is_there, open_regular
 from model_core.tokenizers import tokenizer_in
 
 PARAMS = "params.json"
@@ -58,12 +59,15 @@ def recognises(path: Path) -> bool:
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     """What the folder holds. Its pieces are joined one tensor at a time, when it is read."""
     params = read_json(path / PARAMS)
-    pieces = [state_dict(file)[0] for file in piece_files(path)]
-    stored = joined(pieces, number(params, "dim", int))
+    pieces = pieces_of(path)
+    stored = joined(list(pieces.values()), number(params, "dim", int))
     name, family = followed(path).name, FAMILIES["llama"]
     config = settle(name, family, sizes(params, stored), said, left_open(params))
     check_layers(config, stored)
-    tensors, missing, extra = match(weights(config.layers, config.tied), stored, ("*rope.freqs",))
+    sources = weights(config.layers, config.tied)
+    tensors, missing, extra = match(sources, stored, ("*rope.freqs",))
+    for file, piece in pieces.items():
+        check_held(file, piece, sources.values())
     return Blueprint(
         name=name,
         family=family,
@@ -75,24 +79,41 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     )
 
 
+def pieces_of(path: Path) -> dict[Path, dict[str, Placed]]:
+    """What each piece holds. InputError, before the next is read, where one has other tensors than the first."""
+    files = piece_files(path)
+    pieces: dict[Path, dict[str, Placed]] = {}
+    for file in files:
+        piece = state_dict(file)[0]
+        first = pieces.get(files[0], piece)
+        if differs := first.keys() ^ piece.keys():
+            raise InputError(f"{min(differs)} is not in every piece: {file.name} is of another model")
+        pieces[file] = piece
+    return pieces
+
+
 def piece_files(path: Path) -> list[Path]:
-    """The pieces in their order. InputError where one between is missing; how many there were is in no file."""
+    """The pieces in their order. InputError where one between is missing, or is another once more.
+
+    How many there were is in no file.
+    """
     found = sorted(file for file in path.iterdir() if PIECE.fullmatch(file.name))
     for n, file in enumerate(found):
         if file.name != f"consolidated.{n:02}.pth":
             raise InputError(f"{path} has {file.name}, but no consolidated.{n:02}.pth: download it again")
+    known: dict[tuple[int, int], str] = {}
+    for file in found:
+        with open_regular(file) as opened:
+            status = os.fstat(opened.fileno())
+        same = known.setdefault((status.st_dev, status.st_ino), file.name)
+        if same != file.name:
+            raise InputError(f"{path}: {file.name} is the same file as {same}: download it again")
     return found
 
 
 def joined(pieces: Sequence[Mapping[str, Stored]], width: int) -> dict[str, Stored]:
     """The tensors of all pieces, each of the shape that it has as a whole."""
-    first = pieces[0]
-    for n, piece in enumerate(pieces):
-        if differs := first.keys() ^ piece.keys():
-            raise InputError(
-                f"{min(differs)} is not in every piece: consolidated.{n:02}.pth is of another model"
-            )
-    return {name: joined_tensor([piece[name] for piece in pieces], name, width) for name in first}
+    return {name: joined_tensor([piece[name] for piece in pieces], name, width) for name in pieces[0]}
 
 
 def joined_tensor(parts: Sequence[Stored], name: str, width: int) -> Stored:

@@ -5,24 +5,28 @@ of PyTorch put before its names. Only tensors and plain values are read (torch_f
 function to be called is refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from model_core.checkpoint import Blueprint, Reader, register, some
+from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, gigabytes, register, some
 from model_core.checkpoint.files import Stored, check_layers, match, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
 from model_core.checkpoint.torch_file import ZIP, load
 from model_core.checkpoint.torch_pickle import Laid, Opaque
+from model_core.config import Source
 from model_core.errors import InputError
 from model_core.paths import followed
 from model_core.regular_file import open_regular
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel, torch.compile
+LONGEST_NAME = 500  # letters; of the longest that a model of PyTorch has by itself, a few times over
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
@@ -47,7 +51,9 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     name = followed(path).stem
     config = settle(name, plan.family, plan.known, said, plan.asks)
     check_layers(config, found)
-    tensors, missing, extra = match(plan.weights(config), {**found, **plan.added}, plan.ignored)
+    sources = plan.weights(config)
+    tensors, missing, extra = match(sources, {**found, **plan.added}, plan.ignored)
+    check_held(path, found, sources.values())
     return Blueprint(
         name=name,
         family=plan.family,
@@ -59,7 +65,14 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     )
 
 
-def state_dict(path: Path) -> tuple[dict[str, Stored], Mapping[str, Any]]:
+@dataclass(frozen=True)
+class Placed(Stored):
+    """A tensor of which it is known where in the file its numbers lie."""
+
+    laid: Laid
+
+
+def state_dict(path: Path) -> tuple[dict[str, Placed], Mapping[str, Any]]:
     """The tensors of a file by their names without wrappers' prefixes, and what lies beside them."""
     content = load(path)
     if not isinstance(content, Mapping):
@@ -69,8 +82,15 @@ def state_dict(path: Path) -> tuple[dict[str, Stored], Mapping[str, Any]]:
         if isinstance(content.get(holder), Mapping):
             content, beside = content[holder], content
             break
-    found: dict[str, Stored] = {}
+    found: dict[str, Placed] = {}
     for name, laid in tensors_of(content):
+        if len(name) > LONGEST_NAME:
+            raise InputError(
+                f"{path} has a tensor whose name is {len(name):,} letters long, more than {LONGEST_NAME}: "
+                "save model.state_dict()"
+            )
+        if len(found) == MOST_TENSORS:
+            raise InputError(f"{path} holds more than {MOST_TENSORS:,} tensors, which are no model's")
         if (plain := without_wrappers(name)) in found:
             raise InputError(f"{path} stores {plain} twice, with and without a prefix")
         found[plain] = stored_as(name, laid)
@@ -83,7 +103,7 @@ def tensors_of(content: Mapping[str, Any]) -> Iterator[tuple[str, Laid]]:
     """The plain tensors of a mapping; what else is in it (a counter, an optimizer's state) is no weight."""
     for name, laid in content.items():
         if isinstance(laid, Opaque) and laid.is_tensor:
-            raise InputError(f"{name} is stored in a form that cannot be read: save plain tensors")
+            raise InputError(f"{some([name])} is stored in a form that cannot be read: save plain tensors")
         if isinstance(laid, Laid):
             yield name, laid
 
@@ -95,10 +115,26 @@ def without_wrappers(name: str) -> str:
     return name
 
 
-def stored_as(name: str, laid: Laid) -> Stored:
+def stored_as(name: str, laid: Laid) -> Placed:
     """A mapped tensor."""
     dtype = NAMES.get(laid.dtype, str(laid.dtype).removeprefix("torch."))
-    return Stored(name, laid.shape, dtype, laid.read)
+    return Placed(name, laid.shape, dtype, laid.read, laid)
+
+
+def check_held(path: Path, found: Mapping[str, Placed], sources: Iterable[Source]) -> None:
+    """InputError where the weights are more bytes than the file; two that are one, as tied ones are, count once.
+
+    A file may name the same numbers as often as it likes, and a model has memory of its own for each name.
+    """
+    names = {source.name for source in sources}
+    used = Counter(found[name].laid for name in names & found.keys())
+    taken = sum((times + 1) // 2 * laid.bytes for laid, times in used.items())
+    held = max((laid.file.size for laid in used), default=0)
+    if taken > held:
+        raise InputError(
+            f"{path} has {gigabytes(held)}, but its weights would be {gigabytes(taken)}: many of its tensors "
+            "share their numbers; save a state dict with tensor.clone() of each"
+        )
 
 
 register(Reader("file of torch.save (.pth, .pt)", recognises, read, file=True))

@@ -109,6 +109,11 @@ class Laid:
     def dtype(self) -> torch.dtype:
         return self.storage.dtype
 
+    @property
+    def bytes(self) -> int:
+        """How many its numbers take."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
     def read(self) -> Tensor:
         """The tensor, mapped. InputError where the file has been cut."""
         record = self.storage.record

@@ -386,6 +386,20 @@ def test_tied_head_stored_with_other_values_is_refused(gpt2_folder: Path) -> Non
     assert "lm_head.weight is stored and differs: set tie_word_embeddings to false" in refused(gpt2_folder)
 
 
+def test_tied_head_stored_in_another_dtype_than_weights_is_named(gpt2_folder: Path) -> None:
+    head = torch.zeros(VOCAB, 32).to(torch.float8_e4m3fn)
+    change_weights(gpt2_folder, lambda old: old | {"lm_head.weight": head})
+    assert "lm_head.weight is stored as F8_E4M3" in refused(gpt2_folder)
+
+
+def test_a_name_of_many_letters_is_said_without_its_middle(folder: Path) -> None:
+    change_weights(folder, lambda old: old | {"model." + "\x1b" * 100_000 + ".end": torch.zeros(1)})
+    message = refused(folder)
+    assert message.startswith(r"llama stores 'model.\x1b\x1b")
+    assert "…" in message
+    assert message.endswith(r"\x1b.end', for which its configuration has no place")
+
+
 def test_names_with_and_without_the_prefix_are_refused(gpt2_folder: Path) -> None:
     change_weights(gpt2_folder, lambda old: old | {"wte.weight": torch.zeros(VOCAB, 32)})
     assert "both with and without 'transformer.'" in refused(gpt2_folder)

@@ -202,6 +202,31 @@ def test_damaged_piece_is_named(model: Decoder, tmp_path: Path) -> None:
     assert "consolidated.01.pth is no whole file of torch.save" in refused(folder)
 
 
+def test_a_piece_of_other_names_is_refused_before_the_next_is_read(model: Decoder, tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", model, pieces=3)
+    torch.save({"norm.weight": torch.ones(WIDTH)}, folder / "consolidated.01.pth")
+    (folder / "consolidated.02.pth").write_bytes(b"damaged")
+    assert "is not in every piece: consolidated.01.pth is of another model" in refused(folder)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_piece_that_is_another_once_more_is_refused(link: Any, model: Decoder, tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", model, pieces=2)
+    (folder / "consolidated.01.pth").unlink()
+    link(folder / "consolidated.01.pth", folder / "consolidated.00.pth")
+    assert "consolidated.01.pth is the same file as consolidated.00.pth" in refused(folder)
+
+
+def test_numbers_are_not_taken_for_more_weights_than_a_piece_holds(model: Decoder, tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", model, params={**PARAMS, "n_layers": 30})
+    state = torch.load(folder / "consolidated.00.pth")
+    layer = {name: tensor for name, tensor in state.items() if name.startswith("layers.0.")}
+    for n in range(1, 30):
+        state |= {name.replace(".0.", f".{n}."): tensor for name, tensor in layer.items()}
+    torch.save(state, folder / "consolidated.00.pth")
+    assert "many of its tensors share their numbers" in refused(folder)
+
+
 def test_joining_holds_one_tensor_and_can_be_cancelled(model: Decoder, tmp_path: Path) -> None:
     folder = write(tmp_path / "m", model, pieces=4)
     shares: list[float] = []

@@ -4,8 +4,9 @@ import argparse
 import os
 import pickle
 import re
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from torch.nn.functional import gelu
 
 from model_core import devices
 from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.checkpoint.said import likely_heads
+from model_core.checkpoint.files import Stored
+from model_core.checkpoint.layouts import LAYOUTS as KNOWN
+from model_core.checkpoint.said import likely_heads, parse, settle
 from model_core.checkpoint.torch_pickle import Damaged, Pickle, Record, Storage
 from model_core.errors import Cancelled, InputError, Unsaid
 from model_core.regular_file import mapped, open_regular
@@ -36,6 +39,7 @@ EXACT = {"rtol": 0.0, "atol": 1e-5}
 LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, list[str]]] = {
     "nanoGPT": (tutorials.NanoGPT, "gpt2", [*HEADS_SAID, "activation=gelu"]),
     "nanoGPT without biases": (partial(tutorials.NanoGPT, bias=False), "gpt2", [*HEADS_SAID, "act=gelu"]),
+    "nanoGPT, untied": (partial(tutorials.NanoGPT, tied=False), "gpt2", [*HEADS_SAID, "activation=gelu"]),
     "minGPT": (
         partial(tutorials.NanoGPT, tied=False, activation=partial(gelu, approximate="tanh")),
         "gpt2",
@@ -43,11 +47,23 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, list[str]]] = {
     ),
     "LLMs-from-scratch": (tutorials.FromScratchGPT, "gpt2", HEADS_SAID),
     "LLMs-from-scratch with biases": (partial(tutorials.FromScratchGPT, qkv_bias=True), "gpt2", HEADS_SAID),
+    "LLMs-from-scratch, tied": (partial(tutorials.FromScratchGPT, tied=True), "gpt2", HEADS_SAID),
     "mini-GPT": (tutorials.MiniGPT, "mini", []),
+    "mini-GPT, tied": (partial(tutorials.MiniGPT, tied=True), "mini", []),
+    "mini-GPT with learned positions, tied": (
+        partial(tutorials.MiniGPT, positions="learned", tied=True),
+        "mini",
+        [],
+    ),
     "mini-GPT without a stored table": (partial(tutorials.MiniGPT, positions="computed"), "mini", []),
     "mini-GPT with learned positions": (partial(tutorials.MiniGPT, positions="learned"), "mini", []),
     "mini-GPT without positions": (partial(tutorials.MiniGPT, positions="none"), "mini", ["positions=none"]),
     "encoder-decoder": (partial(tutorials.TutorialTransformer, "pre"), "seq2seq", HEADS_SAID),
+    "encoder-decoder, tied": (
+        partial(tutorials.TutorialTransformer, "pre", tied=True),
+        "seq2seq",
+        HEADS_SAID,
+    ),
     "encoder-decoder, normed": (
         partial(tutorials.TutorialTransformer, "normed"),
         "seq2seq",
@@ -322,6 +338,41 @@ def test_tensors_that_are_no_floats_or_no_numbers_are_named(tmp_path: Path) -> N
         assert message in refused(path, config=HEADS_SAID)
 
 
+DTYPES = sorted({str(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)})
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("make", "names", "needed"),
+    [
+        (tutorials.FromScratchGPT, ["tok_emb.weight", "out_head.weight"], True),  # compared: are they tied?
+        (tutorials.MiniGPT, ["positional_encoding"], True),  # compared with sines and cosines
+        (tutorials.NanoGPT, ["transformer.h.0.attn.bias"], False),
+    ],
+)
+def test_a_tensor_of_any_dtype_opens_or_is_named(
+    make: type[nn.Module], names: list[str], needed: bool, dtype: str, tmp_path: Path
+) -> None:
+    # Files are made by PyTorch with a dtype that it saves by its name, which is then replaced by any other's.
+    def other(state: dict[str, Tensor]) -> None:
+        for name in names:
+            numbers = torch.zeros(8 * state[name].numel(), dtype=torch.uint16)
+            state[name] = numbers[: state[name].numel()].view(state[name].shape)
+
+    before, after = b"ctorch\nuint16\n", b"ctorch\n" + dtype.removeprefix("torch.").encode() + b"\n"
+    path = rewritten(
+        change(tmp_path / "model.pth", other, make),
+        lambda name, data: (data.replace(before, after), zipfile.ZIP_STORED),
+    )
+    said = ["heads=4"] if make is not tutorials.MiniGPT else []
+    if needed and dtype not in ("torch.float64", "torch.float32", "torch.float16", "torch.bfloat16"):
+        message = refused(path, config=said)
+        assert "is stored as " in message
+        assert any(name in message for name in names)
+    else:
+        open_checkpoint(path, config=said)
+
+
 @pytest.mark.parametrize("rows", [2**27, 2**50])
 def test_more_numbers_than_are_stored_are_refused_before_one_is_read(rows: int, tmp_path: Path) -> None:
     huge = torch.zeros(1, 1).expand(rows, 24)  # stored as one number
@@ -332,6 +383,17 @@ def test_more_numbers_than_are_stored_are_refused_before_one_is_read(rows: int, 
     )
     assert os.path.getsize(path) < 200_000
     assert f"a tensor is to have {rows * 24:,} numbers, but 1 are stored for it" in refused(path)
+
+
+def test_numbers_are_not_taken_for_more_weights_than_the_file_holds(tmp_path: Path) -> None:
+    state = dict(drawn(tutorials.FromScratchGPT()).state_dict())
+    block = {name: tensor for name, tensor in state.items() if name.startswith("trf_blocks.0.")}
+    for n in range(1, 30):
+        state |= {name.replace(".0.", f".{n}.", 1): tensor for name, tensor in block.items()}
+    message = refused(saved(tmp_path / "shared.pth", state), config=HEADS_SAID)
+    assert re.search(r"has 0\.1 MB, but its weights would be 0\.\d MB: many of its tensors share", message)
+    apart = {name: tensor.clone() for name, tensor in state.items()}
+    assert open_checkpoint(saved(tmp_path / "apart.pth", apart), config=HEADS_SAID).model.config.layers == 30
 
 
 def test_folder_with_a_state_dict_says_to_give_the_file(tmp_path: Path) -> None:
@@ -544,6 +606,100 @@ def test_a_huge_number_in_a_name_makes_no_names(make: Any, part: str, tmp_path: 
     state = {name.replace(part, huge): tensor for name, tensor in drawn(make()).state_dict().items()}
     message = refused(saved(tmp_path / "model.pth", state), config=HEADS_SAID[: "Mini" not in str(make)])
     assert "the file has a number 99,999,999 of " in message
+
+
+def test_more_heads_and_blocks_than_tensors_make_no_names(tmp_path: Path) -> None:
+    state = dict(drawn(tutorials.MiniGPT()).state_dict())
+    blocks = {name: tensor for name, tensor in state.items() if name.startswith("blocks.1.")}
+    for n in range(2, 20):
+        state |= {
+            f"blocks.{n}.{name.removeprefix('blocks.1.')}": tensor
+            for name, tensor in blocks.items()
+            if ".heads." not in name or "heads.0.W_q" in name
+        }
+    query = "blocks.0.multi_head_attention.heads.{}.W_q.weight"
+    state |= {query.format(n): state[query.format(0)] for n in range(200)}
+    message = refused(saved(tmp_path / "model.pth", state))
+    assert f"the file has 20 blocks of 200 heads, but {len(state):,} tensors: it is not whole" in message
+
+
+@pytest.mark.parametrize("name", ["module." * 100 + "w", "w" * 100_000])
+def test_a_name_of_many_letters_is_neither_looked_at_nor_repeated(name: str, tmp_path: Path) -> None:
+    message = refused(saved(tmp_path / "model.pth", {name: torch.zeros(1)}))
+    assert f"has a tensor whose name is {len(name):,} letters long, more than 500" in message
+    message = refused(saved(tmp_path / "sparse.pth", {name: torch.zeros(1, 1).to_sparse()}))
+    assert "is stored in a form that cannot be read" in message
+
+
+def test_more_tensors_than_a_model_has_are_refused_before_a_layout_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = torch.zeros(1)
+    path = saved(tmp_path / "model.pth", {f"h.{n}.attn.c_attn.weight": one for n in range(20_001)})
+    monkeypatch.setattr("model_core.checkpoint.pth.LAYOUTS", [])
+    assert "holds more than 20,000 tensors, which are no model's" in refused(path)
+
+
+class Walked(dict[str, Stored]):
+    """It counts the names that are gone through."""
+
+    steps = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for name in super().__iter__():
+            self.steps += 1
+            yield name
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+
+def walked(name: str, blocks: int) -> int:
+    """How many names a layout goes through until it has said where all parameters of so many blocks lie."""
+    make, _, config = LAYOUTS[name]
+    found = Walked()
+    for key, tensor in make().state_dict().items():
+        last = re.match(r"(.*?\b(?:h|trf_blocks|blocks|layers)\.)1(\..*)", key)
+        for each in [f"{last[1]}{n}{last[2]}" for n in range(1, blocks)] if last else [key]:
+            found[each] = Stored(each, tuple(tensor.shape), "F32", lambda tensor=tensor: tensor)
+    layout = next(layout for layout in KNOWN if layout.recognises(found))
+    plan = layout.read(found, {})
+    settled = settle("m", plan.family, plan.known, parse(config), plan.asks)
+    assert len(plan.weights(settled)) > 8 * blocks
+    return found.steps
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_twice_the_blocks_are_at_most_twice_the_work(name: str) -> None:
+    assert 0 < walked(name, 40) <= 2 * walked(name, 20)
+
+
+def steps(path: Path, blocks: int) -> int:
+    """How many functions are called until a file of so many blocks is open."""
+    state = dict(drawn(tutorials.MiniGPT()).state_dict())
+    last = {name: tensor for name, tensor in state.items() if name.startswith("blocks.1.")}
+    for n in range(2, blocks):
+        state |= {name.replace(".1.", f".{n}.", 1): tensor.clone() for name, tensor in last.items()}
+    saved(path, state)
+    found = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        open_checkpoint(path)
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_opening_twice_the_blocks_is_at_most_twice_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    steps(path, 4)  # what is done once in a process
+    a, b = steps(path, 20), steps(path, 40)
+    assert b <= 2 * a
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

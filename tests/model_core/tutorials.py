@@ -156,13 +156,15 @@ class ScratchBlock(nn.Module):
 
 
 class FromScratchGPT(nn.Module):
-    def __init__(self, *, qkv_bias: bool = False) -> None:
+    def __init__(self, *, qkv_bias: bool = False, tied: bool = False) -> None:
         super().__init__()
         self.tok_emb = nn.Embedding(VOCAB, WIDTH)
         self.pos_emb = nn.Embedding(CONTEXT, WIDTH)
         self.trf_blocks = nn.Sequential(*(ScratchBlock(qkv_bias) for _ in range(LAYERS)))
         self.final_norm = ScaleShift()
         self.out_head = nn.Linear(WIDTH, VOCAB, bias=False)
+        if tied:
+            self.out_head.weight = self.tok_emb.weight
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.tok_emb(tokens) + self.pos_emb(torch.arange(tokens.shape[1]))
@@ -220,7 +222,7 @@ class MiniBlock(nn.Module):
 class MiniGPT(nn.Module):
     """positions: "stored" (a table of sines and cosines in the state dict), "computed", "learned" or "none"."""
 
-    def __init__(self, *, positions: str = "stored") -> None:
+    def __init__(self, *, positions: str = "stored", tied: bool = False) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(VOCAB, WIDTH)
         self.positions = positions
@@ -231,6 +233,8 @@ class MiniGPT(nn.Module):
         self.blocks = nn.ModuleList(MiniBlock() for _ in range(LAYERS))
         self.final_norm = nn.LayerNorm(WIDTH)
         self.lm_head = nn.Linear(WIDTH, VOCAB)
+        if tied:
+            self.lm_head.weight = self.token_embedding.weight
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.token_embedding(tokens)
@@ -338,7 +342,7 @@ class TutorialPositions(nn.Module):
 class TutorialTransformer(nn.Module):
     """order: "pre", or "normed" as the tutorial's own code has it."""
 
-    def __init__(self, order: str) -> None:
+    def __init__(self, order: str, *, tied: bool = False) -> None:
         super().__init__()
         self.transformer = nn.ModuleDict(
             {
@@ -349,6 +353,8 @@ class TutorialTransformer(nn.Module):
             }
         )
         self.lm_head = nn.Linear(WIDTH, VOCAB, bias=False)
+        if tied:
+            self.lm_head.weight = self.transformer["wte"].weight
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.transformer["wpe"](self.transformer["wte"](tokens))

@@ -90,7 +90,7 @@ def is_tied(found: Tensors, head: str, embed: str) -> bool:
         return True
     if embed not in found or found[head].shape != found[embed].shape:
         return False
-    a, b = found[head].read(), found[embed].read()
+    a, b = found[head].floats(), found[embed].floats()
     return a.dtype == b.dtype and (a.data_ptr() == b.data_ptr() or torch.equal(a, b))
 
 
@@ -105,7 +105,7 @@ def table_length(table: Stored, width: int) -> int:
 def is_sincos(table: Stored, width: int) -> bool:
     """Whether a stored table begins as sines and cosines do here; old ones were computed in float32 or less."""
     length = min(64, table_length(table, width))
-    stored = table.read().reshape(-1, width)[:length].double()
+    stored = table.floats().reshape(-1, width)[:length].double()
     computed = SinusoidalPositions(width)(torch.arange(length), torch.float64)
     return bool((stored - computed).abs().max() < 0.01)
 

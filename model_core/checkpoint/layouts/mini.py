@@ -6,7 +6,7 @@ the output head, the one whose name has "pos" the learned table of positions, th
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,10 +42,15 @@ def read(found: Tensors, beside: Mapping[str, Any]) -> Plan:
     head = one([n for n in matrices(found, outside) if is_head(found, n)], "output head")
     vocab_size, width = found[f"{head}.weight"].shape
     tables = [name for name in outside if is_table(name, found[name], width)]
-    others = [f"{name}.weight" for name in matrices(found, outside) if name != head]
-    embed = one([name for name in others if name not in tables] or [f"{head}.weight"], "embedding")
+    others = {f"{name}.weight" for name in matrices(found, outside) if name != head}
+    embed = one(list(others.difference(tables)) or [f"{head}.weight"], "embedding")
     norm = one(norms(found, outside, width), "last norm")
-    parts = [block_parts(found, n, width) for n in range(min(layers, len(found)))]
+    if layers * heads > len(found):  # a name is made for each head of each block
+        raise InputError(
+            f"the file has {layers:,} blocks of {heads:,} heads, but {len(found):,} tensors: it is not whole"
+        )
+    blocks = in_blocks(found)
+    parts = [block_parts(found, blocks.get(str(n), []), n, width) for n in range(layers)]
     known: dict[str, Any] = {
         "vocab_size": vocab_size,
         "width": width,
@@ -76,16 +81,24 @@ def read(found: Tensors, beside: Mapping[str, Any]) -> Plan:
         known=known,
         asks=asks,
         weights=lambda config: weights(config, outer, parts, table),
-        ignored=(*MASKS, *([table] if table is not None else [])),
+        ignored=(*MASKS, f"{head}.weight", *([table] if table is not None else [])),
         added=missing_biases(found, [head], parts),
     )
 
 
-def block_parts(found: Tensors, n: int, width: int) -> dict[str, str]:
-    """What our parts of a block are called."""
-    inside = [name for name in found if name.startswith(f"blocks.{n}.") and ".heads." not in name]
+def in_blocks(found: Tensors) -> dict[str, list[str]]:
+    """The names in each block, by its number as it is written, in the order of the file; heads aside."""
+    inside: dict[str, list[str]] = {}
+    for name in found:
+        if (block := re.match(r"blocks\.(\d+)\.", name)) and ".heads." not in name:
+            inside.setdefault(block[1], []).append(name)
+    return inside
+
+
+def block_parts(found: Tensors, inside: Sequence[str], n: int, width: int) -> dict[str, str]:
+    """What our parts of block n are called, of the names inside it."""
     attention = [name for name in inside if ".multi_head_attention." in name]
-    mlp = matrices(found, [name for name in inside if name not in attention])
+    mlp = matrices(found, [name for name in inside if ".multi_head_attention." not in name])
     where = f"of block {n}"
     first, second = pair(norms(found, inside, width), f"norms {where}")
     up, down = pair(mlp, f"matrices of the MLP {where}")

@@ -85,10 +85,10 @@ def weights(config: Any, found: Tensors, of_norms: tuple[str, str]) -> dict[str,
         }
         norms |= {
             f"encoder.blocks.{n}.norm1": f"{encoder}.attention_norm",
-            f"encoder.blocks.{n}.norm2": ffn_norm(found, encoder),
+            f"encoder.blocks.{n}.norm2": ffn_norm(found, encoder, of_norms),
             f"decoder.blocks.{n}.norm1": f"{decoder}.attention_norm_1",
             f"decoder.blocks.{n}.norm2": f"{decoder}.attention_norm_2",
-            f"decoder.blocks.{n}.norm3": ffn_norm(found, decoder),
+            f"decoder.blocks.{n}.norm3": ffn_norm(found, decoder, of_norms),
         }
         for ours, theirs in attentions.items():
             places |= {f"{ours}.{a}.weight": Source(f"{theirs}.{b}.weight") for a, b in ATTENTION.items()}
@@ -102,9 +102,9 @@ def weights(config: Any, found: Tensors, of_norms: tuple[str, str]) -> dict[str,
     return places
 
 
-def ffn_norm(found: Tensors, block: str) -> str:
+def ffn_norm(found: Tensors, block: str, of_norms: tuple[str, str]) -> str:
     """The norm before the MLP of a block, in either spelling."""
-    spelled = [name for name in FFN_NORMS if any(key.startswith(f"{block}.{name}.") for key in found)]
+    spelled = [name for name in FFN_NORMS if any(f"{block}.{name}.{kind}" in found for kind in of_norms)]
     return f"{block}.{(spelled or FFN_NORMS)[0]}"
 
 
