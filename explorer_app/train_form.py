@@ -49,9 +49,11 @@ class TrainForm(QWidget):
     """Filled in with what the recipe of the chosen model says, or with what a folder's unfinished training says.
 
     changed  something was filled in, chosen or found
+    turned   the person chose another model or folder
     """
 
     changed = Signal()
+    turned = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +62,7 @@ class TrainForm(QWidget):
         self.found: Unfinished | None = None
         self._own_folder = True  # proposed here, and not by the person
         self._own_choice = True  # so is what is trained: the model on screen
+        self._knows = False  # what can be trained
         self.what = Chooser(tr("Train"))
         # A long name of the model on screen is cut off in the box; the panel does not grow for it.
         self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -171,7 +174,7 @@ class TrainForm(QWidget):
         self.what.activated.connect(self._choose)
         self.choose_data.clicked.connect(self._choose_texts)
         self.choose_out.clicked.connect(self._choose_folder)
-        self.new_folder.clicked.connect(lambda: self.propose(anew=True))
+        self.new_folder.clicked.connect(self._begin_anew)
         self.out.textEdited.connect(self._edit_folder)
         for box in (self.steps, self.batch, self.seed):
             box.valueChanged.connect(lambda _: self._quiet("numbers"))
@@ -209,7 +212,14 @@ class TrainForm(QWidget):
         return bool(self.preset) and self.presets[self.preset]["task"] != "text"
 
     def show_choices(self, _: Any = None) -> None:
-        """Presets, and the model on screen, which is proposed; what was chosen stays chosen."""
+        """Presets, and the model on screen, which is proposed; what was chosen stays chosen.
+
+        At first it is what was stopped last, be it in another window. Nothing is, until the engine has greeted.
+        """
+        self.setEnabled(bool(self.session.greeting))
+        if not self.session.greeting:
+            self.say("what", tr("The engine is starting; it knows what can be trained."), wrong=False)
+            return
         before, on_screen = self.what.currentText(), self.source.shape[0]
         proposed = on_screen if on_screen in self.presets else ""
         chosen = proposed if self._own_choice and self.found is None else self.preset
@@ -217,16 +227,27 @@ class TrainForm(QWidget):
             self.what.clear()
             for name in self.presets:
                 self.what.addItem(tr("{name}, from scratch").format(name=name), name)
-            if self.session.greeting:
-                self.what.addItem(self._further(), "")
+            self.what.addItem(self._further(), "")
             self.what.setCurrentIndex(max(0, self.what.findData(chosen)))
         with QSignalBlocker(self.device):
             now = self.device.currentText() or self.source.device
             self.device.clear()
             self.device.addItems([device["name"] for device in self.session.greeting.get("devices", [])])
             self.device.setCurrentIndex(max(0, self.device.findText(now)))
+        if not self._knows:
+            self._knows = True
+            self._quiet("what")
+            self._offer_stopped()
         if self.what.currentText() != before and self.found is None:
             self._choose_what()
+
+    def _offer_stopped(self) -> None:
+        """The folder of the newest training that can be gone on with, where there is one."""
+        for folder, spec in self.session.training.specs.items():
+            if (not spec.preset or spec.preset in self.presets) and unfinished(Path(folder)) is not None:
+                self.out.setText(folder)
+                self.look()
+                return
 
     def _further(self) -> str:
         """What is trained further: the model on screen, or what the folder's training began from."""
@@ -239,16 +260,16 @@ class TrainForm(QWidget):
     def _choose(self, _: int) -> None:
         self._own_choice = False
         self._choose_what()
+        self.turned.emit()
 
     def _choose_what(self) -> None:
         """Fill in its recipe, and a folder unless the person has chosen one."""
         self._quiet(*ROWS)
-        if self.session.greeting:
-            self._fill(self._recipe())
-            if self._own_folder:
-                self.propose()
-            else:
-                self.look()
+        self._fill(self._recipe())
+        if self._own_folder:
+            self.propose()
+        else:
+            self.look()
         self.show_texts()
 
     def _recipe(self) -> Mapping[str, Any]:
@@ -324,12 +345,17 @@ class TrainForm(QWidget):
         self.out.setText(next((str(folder) for folder in folders(name) if fits(folder)), ""))
         self.look()
 
+    def _begin_anew(self) -> None:
+        self.propose(anew=True)
+        self.turned.emit()
+
     def _source_name(self) -> str:
         return "" if self.preset else self.source.model
 
     def _edit_folder(self, _: str) -> None:
         self._own_folder = False
         self.look()
+        self.turned.emit()
 
     def _choose_folder(self) -> None:
         folder = self.folder()
@@ -369,9 +395,10 @@ class TrainForm(QWidget):
         self.show_texts()
         self.say(
             "out",
-            tr("Training stopped there at step {step} of {steps}. Resume continues it.").format(
-                step=f"{found.step:,}", steps=f"{found.steps:,}"
-            ),
+            tr(
+                "Training stopped there at step {step} of {steps}. Resume continues it as it was begun; "
+                "to train anything else, choose New folder."
+            ).format(step=f"{found.step:,}", steps=f"{found.steps:,}"),
             wrong=False,
         )
 
@@ -403,10 +430,6 @@ class TrainForm(QWidget):
 
     def _missing(self) -> Iterator[tuple[str, str]]:
         """Each row with what is missing or wrong there, "" where nothing is."""
-        yield (
-            "what",
-            "" if self.session.greeting else tr("The engine is starting; it knows what can be trained."),
-        )
         if not self.makes_its_own:
             yield "data", "" if self.data else tr("Choose a text to learn from.")
             yield from (("data", unreadable(path)) for path in self.data)

@@ -59,7 +59,7 @@ class Spec:
         words = ["--preset", self.preset] if self.preset else ["--from", self.source]
         words += [word for said in self.config for word in ("--config", said)]
         words += [word for path in self.data for word in ("--data", path)]
-        report = min(10, max(1, self.steps // REPORTS))
+        report = self.report_every
         rhythm = {
             "--report-every": report,
             "--save-every": min(50, max(1, self.steps // SAVES)),
@@ -71,6 +71,11 @@ class Spec:
         for name in ("steps", "batch", "lr", "dtype", "device", "seed"):
             words += [f"--{name}", str(getattr(self, name))]
         return [*words, "--json", "--controlled"]
+
+    @property
+    def report_every(self) -> int:
+        """How many steps a report is about."""
+        return min(10, max(1, self.steps // REPORTS))
 
     def to_json(self) -> dict[str, Any]:
         """What `spec_of` makes it from again."""
@@ -178,6 +183,7 @@ class Training:
     begun    whether the process has made the model and trains it: before, there is nothing to be kept
     step     of `steps`, as last told
     saved    the step of the newest checkpoint in the folder, None before the first
+    note     what the command told of its plan, in one line; "" for nothing
     message  why it failed, in one line; "" where its process died without a word
     texts    what to learn from, as somebody dropped it on the window or used it the last time
     specs    what was started before, by its folder
@@ -194,6 +200,7 @@ class Training:
     seconds_left: float | None = None
     points: list[Point] = field(default_factory=list)
     saved: int | None = None
+    note: str = ""
     message: str = ""
     texts: tuple[str, ...] = ()
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -209,12 +216,17 @@ class Training:
         """Every step is done, and what came out is measured."""
         return self.state == "running" and 0 < self.steps == self.step
 
+    @property
+    def silent(self) -> bool:
+        """It trains, and has not told of any step yet."""
+        return self.state == "running" and self.seconds_left is None
+
     # What a person wants
 
     def start(self, spec: Spec) -> None:
         """Begin, or go on with what the spec's folder has."""
         if not self.active:
-            self.spec, self.message = spec, ""
+            self.spec, self.message, self.note = spec, "", ""
             self.specs = {spec.out: spec, **{out: old for out, old in self.specs.items() if out != spec.out}}
             self.texts = spec.data or self.texts
             self.step, self.steps, self.seconds_left, self.saved, self.points = 0, spec.steps, None, None, []
@@ -262,7 +274,7 @@ class Training:
 
         state = self.state
         if event == "begun":
-            folder = Path(value("folder", told["folder"], str))
+            folder, self.note = Path(value("folder", told["folder"], str)), value("note", told["note"], str)
             self.step, self.steps = counted("step"), counted("steps")
             self.begun, self.saved = True, self.step or None
             self.points = logged(folder, self.step)

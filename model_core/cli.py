@@ -249,7 +249,8 @@ def add_data_options(command: argparse.ArgumentParser) -> None:
         metavar="1,2,3",
         type=held_out,
         help="documents, counted from 0, that are never trained on, or 5%% for the end of the text; those of the "
-        "preset or of the model's own training without it",
+        "preset or of the model's own training without it; train takes the last 5%% of a text that has not those of "
+        "the preset",
     )
 
 

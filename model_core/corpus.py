@@ -34,16 +34,24 @@ class Corpus:
     held_out_bytes: int
 
 
+class NoSuchDocument(InputError):
+    """A document that is to be held out is not in the text, which has `documents` of them."""
+
+    def __init__(self, wanted: int, documents: int) -> None:
+        self.documents = "1 document" if documents == 1 else f"{documents} documents"
+        super().__init__(f"document {wanted} cannot be held out: the text has {self.documents}")
+
+
 def read_corpus(text: str, tokenizer: Tokenizer, held_out: tuple[int, ...], share: float = 0.0) -> Corpus:
     """Split a text at <|endoftext|> into documents and encode them; hold out those named, or the end of the text.
 
-    InputError where a held-out document does not exist.
+    NoSuchDocument where a held-out document does not exist.
     """
     documents = [document.strip("\n") for document in text.split(END_OF_TEXT)]
     documents = [document for document in documents if document]
     absent = [n for n in held_out if n >= len(documents)]
     if absent:
-        raise InputError(f"document {absent[0]} cannot be held out: the text has {len(documents)} documents")
+        raise NoSuchDocument(absent[0], len(documents))
     learned = [document for n, document in enumerate(documents) if n not in held_out]
     kept = [document for n, document in enumerate(documents) if n in held_out]
     if share:

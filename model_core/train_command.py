@@ -8,7 +8,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from model_core import devices, growth
 from model_core.card import Facts, card, dates_training, files, hardware, text_training, training_words
 from model_core.checkpoint import Loaded, native, open_checkpoint
 from model_core.control import Control
-from model_core.corpus import Corpus, TextTask, corpus_in
+from model_core.corpus import Corpus, NoSuchDocument, TextTask, corpus_in
 from model_core.description import TEXT
 from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
@@ -29,7 +29,7 @@ from model_core.pairs import DatesTask
 from model_core.paths import expanded
 from model_core.phases import begins, train_phases
 from model_core.plain_text import one_line, unguarded
-from model_core.plan import Plan, of_checkpoint, of_file, of_preset
+from model_core.plan import FINE_TUNING, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_files import CARD
 from model_core.run_folder import RunFolder, logged
@@ -57,17 +57,28 @@ def run(arguments: argparse.Namespace, every: int) -> None:
 
 def train_as_said(arguments: argparse.Namespace, every: int) -> None:
     plan = plan_of(arguments)
-    recipe = plan.recipe
     # Who controls a training is another program, which has its own work to do.
     devices.configure_threads(spare=int(arguments.controlled))
-    device, _ = devices.check(arguments.device, recipe.autocast)
+    device, _ = devices.check(arguments.device, plan.recipe.autocast)
     plan.check_room(arguments.device)
-    corpus = corpus_of(plan, arguments.data)
+    note = ""
+    try:
+        corpus = corpus_of(plan, arguments.data)
+    except NoSuchDocument as error:
+        if arguments.preset is None or arguments.held_out is not None:
+            raise
+        # The documents that a preset holds out are those of the text that it was made from.
+        plan = changed(plan, {"held_out": (), "held_out_share": FINE_TUNING.held_out_share})
+        corpus = corpus_of(plan, arguments.data)
+        note = (
+            f"the text has {error.documents}, and not those that {plan.name} holds out: "
+            f"its last {held_out_words(plan.recipe)} is held out instead"
+        )
     tasks = [task_of(plan, corpus, phase) for phase in plan.recipes]
     # Said now: what is learned from may be gone when training ends.
     data = files(arguments.data) if arguments.data else MADE
     with held(arguments.out):
-        train_in_folder(arguments, every, plan, device, corpus, tasks, data)
+        train_in_folder(arguments, every, plan, device, corpus, tasks, data, note)
 
 
 def train_in_folder(
@@ -78,8 +89,12 @@ def train_in_folder(
     corpus: Corpus | None,
     tasks: Sequence[Task],
     data: str,
+    note: str,
 ) -> None:
-    """Train in a folder that is this process's alone, from its beginning or from what is kept there."""
+    """Train in a folder that is this process's alone, from its beginning or from what is kept there.
+
+    note  what is to be told of the plan, "" for nothing
+    """
     recipe = plan.recipe
     steps = begins(plan.recipes)[-1]
     folder = RunFolder(arguments.out, description(plan, corpus))
@@ -96,7 +111,7 @@ def train_in_folder(
         if plan.source is not None and corpus is not None:
             before = held_out(model.eval(), corpus, recipe.held_out, recipe.held_out_share)
         state = folder.kept(model, begins(plan.recipes)) or State()
-        said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=steps)
+        said.event("begun", folder=str(folder.path), model=plan.name, step=state.step, steps=steps, note=note)
 
         def save(place: Path, name: str) -> None:
             origin = plan.tokenizer.origin
@@ -188,8 +203,13 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         everywhere["autocast"] = arguments.dtype
     if arguments.held_out is not None:
         everywhere["held_out"], everywhere["held_out_share"] = arguments.held_out
-    first = replace(plan.recipe, **everywhere, **said("steps", "batch", "lr"))
-    return replace(plan, recipe=first, phases=tuple(replace(phase, **everywhere) for phase in plan.phases))
+    return changed(plan, everywhere, **said("steps", "batch", "lr"))
+
+
+def changed(plan: Plan, everywhere: Mapping[str, Any], **first: Any) -> Plan:
+    """The plan with other values in the recipes of all its phases, and in that of the first."""
+    recipe = replace(plan.recipe, **everywhere, **first)
+    return replace(plan, recipe=recipe, phases=tuple(replace(phase, **everywhere) for phase in plan.phases))
 
 
 def task_of(plan: Plan, corpus: Corpus | None, recipe: Recipe) -> Task:
@@ -253,8 +273,11 @@ class Said:
             print(name, file=sys.stderr)
         elif name == "stopped":
             print(f"stopped after step {more['step']}; the same command goes on", file=sys.stderr)
-        elif name == "begun" and more["step"]:
-            print(f"going on after step {more['step']} of {more['steps']}", file=sys.stderr)
+        elif name == "begun":
+            if more["note"]:
+                print(more["note"], file=sys.stderr)
+            if more["step"]:
+                print(f"going on after step {more['step']} of {more['steps']}", file=sys.stderr)
 
     def progress(self, progress: Progress) -> None:
         if self.as_json:
@@ -298,7 +321,7 @@ def facts_of(
         hardware=hardware(arguments.device),
         seed=plan.recipe.seed,
         command=command_of(arguments, plan.recipe),
-        evaluate=evaluate_command(arguments, plan),
+        evaluate=evaluate_command(arguments),
         begun=begun,
         grown=growth.moments(saved.path) if saved.path is not None else [],
     )
@@ -326,9 +349,9 @@ def command_of(arguments: argparse.Namespace, recipe: Recipe) -> str:
     return shlex.join(words)
 
 
-def evaluate_command(arguments: argparse.Namespace, plan: Plan) -> str:
-    name = arguments.preset or arguments.out.resolve().name
-    return shlex.join(["layerscope", "evaluate", name, *data_words(arguments.data)])
+def evaluate_command(arguments: argparse.Namespace) -> str:
+    # What came out, and not the preset of that name, which learned from another text.
+    return shlex.join(["layerscope", "evaluate", arguments.out.resolve().name, *data_words(arguments.data)])
 
 
 def data_words(data: Sequence[Path] | None) -> list[str]:

@@ -34,6 +34,7 @@ class Train(Panel):
         self.training = session.training
         self._state = self.training.state
         self._blamed = False  # the failure is said at a field of the form
+        self._turned = False  # since it was started, the person turned to another
         self._drawn_points: list[Point] | None = None
         self._steps: dict[str, int] = {}  # version of the files -> step
         self._saved: int | None = None
@@ -99,6 +100,7 @@ class Train(Panel):
         self.open.clicked.connect(self.open_newest)
         self.follow.toggled.connect(self._follow)
         self.form.changed.connect(self.show_training)
+        self.form.turned.connect(self._turn)
         self.training.changed.connect(self._changed_training)
         self.session.shown_changed.connect(self._follow)
         self.session.scene_changed.connect(self._leave)
@@ -127,6 +129,7 @@ class Train(Panel):
 
     def _start(self) -> None:
         if spec := self.form.spec():
+            self._turned = False
             self.training.start(spec)
 
     def _pause(self) -> None:
@@ -134,6 +137,11 @@ class Train(Panel):
             self.training.pause()
         else:
             self.training.resume()
+
+    def _turn(self) -> None:
+        """What was trained is on show only where the form is about it."""
+        self._turned = True
+        self.show_training()
 
     def open_newest(self) -> None:
         """Show the newest checkpoint in the window, whatever was there before."""
@@ -160,7 +168,8 @@ class Train(Panel):
     def _leave(self, _: Any = None) -> None:
         """Another model was chosen: what is trained is not to take its place."""
         spec = self.training.spec
-        if self.follow.isChecked() and (spec is None or self.session.scene.model != spec.out):
+        if spec is None or self.session.scene.model != spec.out:
+            self._again.stop()
             self.follow.setChecked(False)
 
     # Showing
@@ -195,11 +204,13 @@ class Train(Panel):
     def show_training(self) -> None:
         """Everything, as it is now."""
         training, spec, active = self.training, self.training.spec, self.training.active
+        told = active or not self._turned or (spec is not None and self.form.folder() == Path(spec.out))
         self.form.setVisible(not active)
         self.summary.setVisible(active)
         self.summary.say(summary(spec) if spec else "")
         self.start.setVisible(not active)
         self.start.setText(tr("Resume") if self.form.found else tr("Start"))
+        self.start.setEnabled(bool(self.session.greeting))
         for button in (self.pause, self.stop):
             button.setVisible(active)
         held = training.state in ("pausing", "paused")
@@ -214,19 +225,20 @@ class Train(Panel):
                 else tr("Stop after this step, keeping a checkpoint, so that training can be resumed.")
             )
         )
-        self._show_words(training)
+        self._show_words(training if told else Training())
         self.bar.setVisible(active)
         self.bar.setRange(0, max(1, training.steps))
         self.bar.setValue(training.step)
-        self.numbers.setVisible(bool(training.points))
+        drawn = told and bool(training.points)
+        self.numbers.setVisible(drawn)
         self.numbers.say(numbers(training))
-        self.plot.setVisible(bool(training.points))
-        self.hint.setVisible(not training.points)
+        self.plot.setVisible(drawn)
+        self.hint.setVisible(not drawn)
         if training.points is not self._drawn_points and training.points:
             self._drawn_points = training.points
             self._draw_points(training.points)
         for widget in (self.open, self.follow, self.on_screen):
-            widget.setVisible(bool(training.points) or training.saved is not None)
+            widget.setVisible(drawn or (told and training.saved is not None))
         self.open.setEnabled(training.saved is not None)
         self.follow.setEnabled(training.active or self.follow.isChecked())
         self._show_opened()
@@ -292,8 +304,22 @@ def state_words(training: Training) -> str:
         return sentence(training.message) if training.message else death_words(training)
     if training.measuring:
         return tr("All steps are done; what came out is measured.")
+    if training.state == "running":
+        return " ".join(filter(None, [first_words(training), sentence(training.note)]))
     folder = Path(training.spec.out).name if training.spec else ""
     return words.get(training.state, "").format(step=step, folder=folder)
+
+
+def first_words(training: Training) -> str:
+    """What is waited for, until the first losses are there."""
+    if not training.silent or training.spec is None:
+        return ""
+    every = training.spec.report_every
+    return (
+        tr("The first steps are computed; losses are told after every step.")
+        if every == 1
+        else tr("The first steps are computed; losses are told after every {count}.").format(count=every)
+    )
 
 
 def death_words(training: Training) -> str:

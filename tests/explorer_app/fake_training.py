@@ -68,7 +68,7 @@ def main(words: list[str]) -> int:
         target=lambda: ([heard.put(line.strip()) for line in sys.stdin], heard.put("stop")), daemon=True
     ).start()
     step = kept_step(folder)
-    say("begun", folder=str(folder), model="fake", step=step, steps=steps)
+    say("begun", folder=str(folder), model="fake", step=step, steps=steps, note="the text is short")
     paused = False
     while step < steps:
         while paused or not heard.empty():

@@ -1,14 +1,17 @@
 """What the form of a training proposes: the model on screen, until a person chooses."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from explorer_app.session import Session
 from explorer_app.train_form import TrainForm
+from explorer_app.training import Spec
 from model_core.engine import greeting
 from model_core.queries import Scene
+from tests.explorer_app.fake_training import keep
 
 pytestmark = pytest.mark.unit
 
@@ -62,5 +65,67 @@ def test_the_model_on_screen_is_trained_further_where_every_preset_is_damaged(qt
         "continue training the model on screen: mine"
     ]
     assert form.folder().name == "mine-further"
-    assert dict(form._missing())["what"] == ""
+    assert form.isEnabled()
     form.detach()
+
+
+@pytest.fixture
+def started(qtbot: QtBot) -> Iterator[TrainForm]:
+    """The form of a window whose engine has not greeted yet."""
+    form = TrainForm(Session(Scene("tales-llama", "The cat")))
+    qtbot.addWidget(form)
+    yield form
+    form.detach()
+
+
+def test_nothing_is_filled_in_until_the_engine_has_greeted(started: TrainForm) -> None:
+    assert not started.isEnabled()
+    assert not started.said["what"].isHidden()
+    assert started.said["what"].text() == "The engine is starting; it knows what can be trained."
+    started.session.greet(greeting())
+    assert started.isEnabled()
+    assert started.said["what"].isHidden()
+    assert started.preset == "tales-llama"
+
+
+def test_what_was_stopped_last_is_offered_by_the_next_form(started: TrainForm, tmp_path: Path) -> None:
+    text = str(tmp_path / "tale.txt")
+    Path(text).touch()
+    specs = [
+        Spec(out=str(tmp_path / "gone"), preset="dates"),
+        Spec(out=str(tmp_path / "done"), preset="dates"),
+        Spec(out=str(tmp_path / "unknown"), preset="of-another-version"),
+        Spec(out=str(tmp_path / "stopped"), source="tales-llama", data=(text,)),
+        Spec(out=str(tmp_path / "older"), preset="dates"),
+    ]
+    keep(tmp_path / "done", 40, 40, "dates")
+    (tmp_path / "done" / "training.json").write_text('{"run": {}, "done": {}}', encoding="utf-8")
+    keep(tmp_path / "unknown", 12, 40, "of-another-version")
+    keep(tmp_path / "stopped", 12, 40, None)
+    keep(tmp_path / "older", 12, 40, "dates")
+    started.session.training.specs = {spec.out: spec for spec in specs}
+    started.session.greet(greeting())
+    assert started.folder() == tmp_path / "stopped"
+    assert started.found is not None
+    assert (started.preset, started.data, started.steps.value()) == ("", (text,), 40)
+    assert started.said["out"].text() == (
+        "Training stopped there at step 12 of 40. Resume continues it as it was begun; "
+        "to train anything else, choose New folder."
+    )
+    spec = started.spec()
+    assert spec is not None
+    assert (spec.out, spec.source) == (str(tmp_path / "stopped"), "tales-llama")
+
+    started.new_folder.click()
+    assert started.found is None
+    started.session.greet(greeting())
+    assert started.found is None
+
+
+def test_nothing_is_offered_where_all_is_done_or_gone(started: TrainForm, tmp_path: Path) -> None:
+    started.session.training.specs = {
+        str(tmp_path / "gone"): Spec(out=str(tmp_path / "gone"), preset="dates")
+    }
+    started.session.greet(greeting())
+    assert started.found is None
+    assert started.preset == "tales-llama"

@@ -17,6 +17,7 @@ from explorer_app.session import Session
 from explorer_app.settings import open_settings
 from explorer_app.snapshot import closing
 from explorer_app.window import MainWindow
+from model_core.engine import greeting
 from model_core.queries import Scene
 from model_core.stamp import stamp
 from tests.explorer_app import fake_training
@@ -161,14 +162,61 @@ def test_what_was_stopped_is_offered_to_be_gone_on_with(studio: Studio) -> None:
     assert form.steps.isEnabled()
 
 
+def test_what_was_trained_is_on_show_only_where_the_form_is_about_it(studio: Studio) -> None:
+    studio.begin()
+    studio.end()
+    panel, form = studio.panel, studio.form
+    folder = form.out.text()
+    told = (panel.plot, panel.numbers, panel.open, panel.follow, panel.on_screen)
+    assert all(widget.isVisible() for widget in told)
+    assert panel.words.text().startswith("Stopped after step ")
+    form.new_folder.click()
+    assert not any(widget.isVisible() for widget in told)
+    assert panel.words.text() == ""
+    assert panel.hint.isVisible()
+    form.out.setText(folder)
+    form.out.textEdited.emit(folder)
+    assert all(widget.isVisible() for widget in told)
+    assert panel.words.text().startswith("Stopped after step ")
+
+
+def test_what_is_done_stays_on_show_until_another_is_chosen(studio: Studio) -> None:
+    studio.choose("")
+    studio.form.offer((str(studio.text),))
+    studio.form.steps.setValue(10)
+    studio.panel.start.click()
+    studio.until(lambda: studio.training.state == "finished")
+    assert studio.panel.plot.isVisible()
+    assert studio.panel.words.text().startswith("Done: 10 steps.")
+    studio.choose("dates")
+    assert not studio.panel.plot.isVisible()
+    assert studio.panel.words.text() == ""
+
+
+def test_the_panel_says_what_the_command_noted(studio: Studio) -> None:
+    studio.begin()
+    assert studio.panel.words.text() == "The text is short"
+    studio.end()
+
+
+def test_nothing_is_started_before_the_engine_has_greeted(qtbot: QtBot) -> None:
+    panel = Train(Session(Scene("dates", "The cat")))
+    qtbot.addWidget(panel)
+    assert not panel.start.isEnabled()
+    panel.session.greet(greeting())
+    assert panel.start.isEnabled()
+    panel.detach()
+
+
 def test_it_is_offered_in_the_next_window_as_well(studio: Studio) -> None:
     studio.begin()
     studio.end()
     folder, step = studio.form.folder(), studio.training.step
     studio.window.close()
+    studio.model = "dates"
     studio.open()
-    studio.choose("")
     assert studio.form.folder() == folder
+    assert studio.form.data == (str(studio.text),)
     assert studio.panel.start.text() == "Resume"
     studio.panel.start.click()
     studio.until(lambda: studio.training.step > step)
@@ -262,6 +310,20 @@ def test_a_checkpoint_that_is_replaced_before_it_is_read_gives_way_to_the_next(
     studio.until(lambda: session.shown.model == str(folder))
     assert session.shown.version == stamp(str(folder))
     assert session.message == ""
+
+
+def test_another_model_that_is_chosen_takes_the_place_of_a_checkpoint_to_be_read_again(
+    studio: Studio,
+) -> None:
+    studio.begin()
+    studio.end()
+    session = studio.session
+    studio.panel.open.click()
+    session.tell("it was replaced", {"version": ""})
+    studio.window.open("dates")
+    QApplication.processEvents()
+    studio.until(lambda: at_rest(studio.window))
+    assert session.scene.model == "dates"
 
 
 def test_following_opens_each_checkpoint_until_another_model_is_chosen(studio: Studio) -> None:

@@ -31,7 +31,7 @@ def training() -> Training:
 
 @pytest.fixture
 def running(training: Training, tmp_path: Path) -> Training:
-    training.take(line("begun", folder=str(tmp_path), model="tales-llama", step=0, steps=1800))
+    training.take(line("begun", folder=str(tmp_path), model="tales-llama", step=0, steps=1800, note=""))
     assert training.state == "running"
     return training
 
@@ -106,6 +106,22 @@ def test_lines_become_a_history(running: Training) -> None:
     assert (running.step, running.seconds_left, running.saved) == (20, 59, 20)
 
 
+def test_what_is_waited_for_is_said_until_the_first_losses_and_what_was_noted_to_the_end(
+    training: Training, tmp_path: Path
+) -> None:
+    assert state_words(training) == "Starting: the text is read, and the model made."
+    note = "the text has 1 document: its last 5% is held out instead"
+    training.take(line("begun", folder=str(tmp_path), model="m", step=0, steps=1800, note=note))
+    noted = "The text has 1 document: its last 5% is held out instead"
+    assert state_words(training) == f"The first steps are computed; losses are told after every 10. {noted}"
+    training.take(line("progress", step=10, steps=1800, seconds_left=60, **POINT))
+    assert state_words(training) == noted
+    training.ended(9, True, "")
+    training.start(replace(SPEC, steps=30))
+    training.take(line("begun", folder=str(tmp_path), model="m", step=0, steps=30, note=""))
+    assert state_words(training) == "The first steps are computed; losses are told after every step."
+
+
 @pytest.mark.parametrize("text", ["", "hello", "[]", "{}", '{"event": "progress"}', '{"event": "saved"}'])
 def test_what_is_no_line_of_the_command_changes_nothing(text: str, running: Training) -> None:
     assert not running.take(text)
@@ -170,7 +186,7 @@ def test_a_process_that_dies_before_its_first_checkpoint_says_so(running: Traini
 def test_what_was_logged_before_is_part_of_the_history(training: Training, tmp_path: Path) -> None:
     entries = [json.dumps({"step": step, **POINT}) for step in (10, 20, 30)]
     (tmp_path / "log.jsonl").write_text("\n".join([*entries, '{"step": 4']), encoding="utf-8")
-    training.take(line("begun", folder=str(tmp_path), model="m", step=20, steps=40))
+    training.take(line("begun", folder=str(tmp_path), model="m", step=20, steps=40, note=""))
     assert [point.step for point in training.points] == [10, 20]
     assert training.saved == 20
     assert logged(tmp_path / "nowhere", 10) == []

@@ -19,6 +19,7 @@ from torch import Tensor
 from model_core import cli, corpus, devices, presets
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
+from model_core.control import Control
 from model_core.decoder import Decoder
 from model_core.edits import parse
 from model_core.engine import Engine
@@ -376,13 +377,57 @@ def test_train_writes_a_checkpoint_and_a_card_that_says_how_it_was_made(
         f"{len(TALES[2].strip())} bytes: loss 7.",
         "    layerscope train --preset tiny --data 'two tales.txt' --data third.txt --held-out 2 --length 16 --out made"
         " --steps 5 --batch 4 --lr 0.002 --dtype float32 --device cpu --seed 0 --licence 'CC0, by nobody'\n",
-        "    layerscope evaluate tiny --data 'two tales.txt' --data third.txt\n",
+        "    layerscope evaluate made --data 'two tales.txt' --data third.txt\n",
         "    best induction  L",
         "    L2H3 ",
     ):
         assert words in card
     assert str(tmp_path) not in card
     assert " bits per byte\n" in card
+
+
+@pytest.mark.process
+def test_a_preset_holds_out_the_end_of_a_text_that_has_not_its_documents(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = presets.folder_of(preset) / RECIPE
+    recipe.write_text(recipe.read_text(encoding="utf-8") + "[[phase]]\nsteps = 3\n", encoding="utf-8")
+    text, out = tmp_path / "own.txt", tmp_path / "made"
+    text.write_text(TALES[0], encoding="utf-8")
+    note = "the text has 1 document, and not those that tiny holds out: its last 5% is held out instead"
+    begin = ["train", "--preset", preset, "--data", str(text), "--save-every", "2"]
+    assert main([*begin, "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0] == note
+    assert said.out.startswith(f"{out}: tiny, held out: the last 5% of the text, ")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "    held out: the last 5% of the text, " in card
+    assert " --held-out 5% " in card
+    run = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["run"]
+    for phase in (run["recipe"], run["phases"]["2"]):
+        assert (phase["held_out"], phase["held_out_share"]) == ([], 0.05)
+    assert main(["evaluate", str(out), "--data", str(text)]) == 0
+    assert "held out: the last 5% of the text, " in capsys.readouterr().out
+
+    assert main([*begin, "--out", str(tmp_path / "told"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["note"] == note
+
+
+@pytest.mark.process
+def test_the_same_command_goes_on_with_a_text_that_has_not_the_documents_of_its_preset(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, whole, stopped = tmp_path / "own.txt", tmp_path / "whole", tmp_path / "stopped"
+    text.write_text(TALES[0], encoding="utf-8")
+    begin = ["train", "--preset", preset, "--data", str(text), "--save-every", "2"]
+    assert main([*begin, "--out", str(whole)]) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(Control, "cancelled", lambda control: (stopped / STATE).is_file())
+        assert main([*begin, "--out", str(stopped)]) == 130
+    capsys.readouterr()
+    assert main([*begin, "--out", str(stopped)]) == 0
+    assert capsys.readouterr().err.splitlines()[1] == "going on after step 2 of 5"
+    assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
 
 
 @pytest.mark.process
@@ -683,15 +728,16 @@ def test_text_to_learn_from_that_cannot_be_used_is_one_line(
     capsys: pytest.CaptureFixture[str], models: dict[str, str], preset: str, tmp_path: Path, command: str
 ) -> None:
     text = tmp_path / "text.txt"
-    begin = {
-        "train": ["train", "--preset", preset, "--out", str(tmp_path / "made"), "--data", str(text)],
-        "evaluate": ["evaluate", models["llama"], "--held-out", "2", "--data", str(text)],
+    what = {
+        "train": ["--preset", preset, "--out", str(tmp_path / "made")],
+        "evaluate": [models["llama"]],
     }[command]
+    begin = [command, *what, "--held-out", "2", "--data", str(text)]
     assert "text.txt cannot be read: No such file or directory" in refused(capsys, begin)
     text.write_bytes(b"abc\xff")
     assert "text.txt is not UTF-8 text: byte 3 cannot be read" in refused(capsys, begin)
     text.write_text("one short document", encoding="utf-8")
-    assert refused(capsys, begin) == "document 2 cannot be held out: the text has 1 documents"
+    assert refused(capsys, begin) == "document 2 cannot be held out: the text has 1 document"
 
 
 def test_training_that_cannot_begin_is_one_line(

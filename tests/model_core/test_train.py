@@ -247,8 +247,10 @@ def test_corpus_may_hold_nothing_out(tokenizer: TiktokenTokenizer) -> None:
 
 
 def test_document_that_is_not_there_cannot_be_held_out(tokenizer: TiktokenTokenizer) -> None:
-    with pytest.raises(InputError, match="document 2 cannot be held out: the text has 2 documents"):
+    with pytest.raises(InputError, match=r"document 2 cannot be held out: the text has 2 documents$"):
         read_corpus(f"one{END_OF_TEXT}two", tokenizer, (0, 2))
+    with pytest.raises(InputError, match=r"document 14 cannot be held out: the text has 1 document$"):
+        read_corpus("one", tokenizer, (14, 15))
 
 
 def test_windows_foresee_every_token_but_the_first_exactly_once() -> None:
