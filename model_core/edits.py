@@ -120,18 +120,20 @@ def misfit(edit: AnyEdit, attentions: Sequence[AttentionKind]) -> str:
     if edit == MaskOff():
         return ""  # everywhere, whatever kinds there are
     if edit.stack not in kinds:
-        return unknown_stack(edit, kinds)
+        return unknown_stack(edit, attentions)
     kind = kinds[edit.stack]
     return beyond(edit.layer, kind.layers, "layer") or beyond(edit.head, kind.heads, "head")
 
 
-def unknown_stack(edit: AnyEdit, kinds: Iterable[str]) -> str:
+def unknown_stack(edit: AnyEdit, attentions: Sequence[AttentionKind]) -> str:
     """What to say instead of an edit whose kind of attention the model does not have."""
-    named = [name for name in kinds if name]
-    if not named:
-        return f"this model has no {edit.stack} attention: write {replace(edit, stack='')}"
-    examples = ", ".join(str(replace(edit, stack=name)) for name in named)
-    return f"this model has {len(named)} kinds of attention: write {examples.replace(', ', ' or ')}"
+    others = [replace(edit, stack=kind.name) for kind in attentions]
+    fitting = [str(other) for other in others if not misfit(other, attentions)]
+    if not fitting:
+        return misfit(others[0], attentions)
+    count = len(attentions)
+    has = f"{count} kinds of attention" if count > 1 else f"no {edit.stack} attention"
+    return f"this model has {has}: write {' or '.join(fitting)}"
 
 
 def place(stack: str, layer: int | None, head: int | None) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model_core.edits import AblateHead, AnyEdit, MaskOff, check, parse, toggled
 from model_core.errors import InputError
-from model_core.names import ATTENTION_PATHS
+from model_core.names import ATTENTION_PATHS, AttentionKind
 from model_core.replay import Run
 from tests.model_core.tiny import CONFIGS, HEADS, LAYERS, tiny, tokens
 
@@ -104,6 +104,24 @@ def test_layer_or_head_that_the_model_does_not_have_is_named(words: str, message
     assert str(error.value) == message
     with pytest.raises(InputError, match=message):
         Run(tiny("llama"), tokens(LENGTH), [parse(words)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "ablate L1H1",
+            "this model has 2 kinds of attention: write ablate encoder L1H1 or ablate cross L1H1",
+        ),
+        ("ablate L3H1", "this model has 2 kinds of attention: write ablate cross L3H1"),
+        ("ablate decoder L9H1", "there is no layer 9; this model has layers 0 to 1"),
+    ],
+)
+def test_what_is_told_instead_of_an_edit_is_one_that_the_model_has(words: str, message: str) -> None:
+    kinds = [AttentionKind("encoder", 2, 2, 2, 4), AttentionKind("cross", 4, 2, 2, 4)]
+    with pytest.raises(InputError) as error:
+        check([parse(words)], kinds)
+    assert str(error.value) == f"{words}: {message}"
 
 
 def test_last_layer_and_head_are_known() -> None:
