@@ -12,10 +12,11 @@ edge, and runs past other rows in a lane of its own, so that it crosses no leaf.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,19 +136,23 @@ def spoken(step: str) -> str:
     return f"{name.removesuffix('s')} {number}" if number.isdigit() else step
 
 
-def tree(graph: nx.DiGraph) -> Part:
-    """The modules of a graph as boxes in boxes.
+def tree(graph: nx.DiGraph) -> Generator[None, None, Part]:
+    """The modules of a graph as boxes in boxes; a box in each piece.
 
     Modules that need each other's values in turn cannot stand one below the other: such a box is left out, its parts
     stay.
     """
-    return Part("", "", tuple(graph), _parts(graph, list(graph), 0, ""))
+    paths = {key: module_path(key.rpartition(".")[0]) for key in graph}
+    parts = yield from _parts(graph, paths, list(graph), 0, "")
+    return Part("", "", tuple(graph), parts)
 
 
-def _parts(graph: nx.DiGraph, keys: Sequence[str], depth: int, prefix: str) -> list[Part]:
+def _parts(
+    graph: nx.DiGraph, paths: Mapping[str, Sequence[str]], keys: Sequence[str], depth: int, prefix: str
+) -> Generator[None, None, list[Part]]:
     inner: dict[str, list[str]] = {}
     for key in keys:
-        steps = module_path(key.rpartition(".")[0])
+        steps = paths[key]
         inner.setdefault(steps[depth] if len(steps) > depth else f" {key}", []).append(key)
     parts: list[Part] = []
     for step, inside in inner.items():
@@ -161,21 +166,24 @@ def _parts(graph: nx.DiGraph, keys: Sequence[str], depth: int, prefix: str) -> l
                 Part(inside[0], label if word == "out" else f"{label}.{word}", tuple(inside), word=word)
             )
             continue
-        below = _parts(graph, inside, depth + 1, f"{path}.")
+        below = yield from _parts(graph, paths, inside, depth + 1, f"{path}.")
         if len(below) == 1:
             only = below[0]
             parts.append(Part(only.path, f"{label}.{only.label}", only.sites, only.parts, only.word))
         else:
             parts.append(Part(path, label, tuple(inside), below))
-    return _without_cycles(graph.subgraph(keys), parts)
+    yield
+    return _without_cycles(graph, keys, parts)
 
 
-def _without_cycles(graph: nx.DiGraph, parts: list[Part]) -> list[Part]:
+def _without_cycles(graph: nx.DiGraph, keys: Sequence[str], parts: list[Part]) -> list[Part]:
+    within = set(keys)
+    edges = [(a, b) for a in keys for b in graph.succ[a] if b in within]
     while True:
         owner = {site: n for n, part in enumerate(parts) for site in part.sites}
         between = nx.DiGraph()
         between.add_nodes_from(range(len(parts)))
-        between.add_edges_from({(owner[a], owner[b]) for a, b in graph.edges if owner[a] != owner[b]})
+        between.add_edges_from({(owner[a], owner[b]) for a, b in edges if owner[a] != owner[b]})
         tangled = {n for knot in nx.strongly_connected_components(between) if len(knot) > 1 for n in knot}
         if not tangled:
             return parts
@@ -393,7 +401,7 @@ def _ordered(
             pull: dict[Slot, list[float]] = {}
             for s, (above, below) in zip(segments[between], ends(order, between), strict=True):
                 pull.setdefault(s.lower if down else s.upper, []).append(above if down else below)
-            wish = {slot: float(np.mean(pull.get(slot, n))) for n, slot in enumerate(order[at])}
+            wish = {slot: fmean(pull.get(slot, [n])) for n, slot in enumerate(order[at])}
             order[at] = sorted(order[at], key=lambda slot: (rank(slot), wish[slot]))
     return best
 
@@ -504,29 +512,34 @@ class Plan:
 
     graph      nodes are the keys of sites in order of computation
     width_of   the width of a text, in units of one pixel at 100 %
-    in_pieces  whether `placing` is left to be gone through; there is no layout before
+    in_pieces  whether `making` is left to be gone through; there is nothing before
     """
 
     def __init__(
         self, graph: nx.DiGraph, width_of: Callable[[str], float], *, in_pieces: bool = False
     ) -> None:
         self.graph = graph
-        self.root = tree(graph)
-        self.constants = constants(graph)
         self._width_of = width_of
-        self._ways: dict[Part, dict[str, _Way]] = {part: {} for part in walk(self.root) if not part.leaf}
+        self._chain: dict[str, list[Part]] = {}
         self._placed: dict[Part, Placed] = {}
         self._nets: dict[Part, list[str]] = {}
         self._axis: dict[Part, tuple[tuple[int, float], ...]] = {}
-        self._find_ways()
         if not in_pieces:
-            for _ in self.placing():
+            for _ in self.making():
                 pass
 
-    def placing(self) -> Iterator[None]:
-        """Place one box after the other, the inner ones first: of a deep model it takes longer than a key may wait."""
-        for box in reversed([part for part in walk(self.root) if not part.leaf]):
-            self._place(box)
+    def making(self) -> Iterator[None]:
+        """Lay the graph out in small pieces: of a deep model it takes longer than a key may wait."""
+        self.root = yield from tree(self.graph)
+        self.constants = constants(self.graph)
+        yield
+        boxes = [part for part in walk(self.root) if not part.leaf]
+        self._ways: dict[Part, dict[str, _Way]] = {box: {} for box in boxes}
+        yield from self._find_ways()
+        for box in reversed(boxes):  # the inner ones first
+            spine = self._spine(box)
+            yield
+            self._place(box, spine)
             yield
 
     @property
@@ -550,8 +563,7 @@ class Plan:
 
     # What leads where
 
-    def _find_ways(self) -> None:
-        self._chain: dict[str, list[Part]] = {}
+    def _find_ways(self) -> Iterator[None]:
         number: dict[Part, int] = {}
 
         def descend(part: Part, chain: list[Part]) -> None:
@@ -573,6 +585,7 @@ class Plan:
                     self._way(box, a, number[inner], EXIT, b)
                 for box, inner in pairwise(into[shared:]):
                     self._way(box, a, ENTRY, number[inner], b)
+            yield
 
     def _way(self, box: Part, value: str, source: int, target: int, site: str) -> None:
         way = self._ways[box].setdefault(value, _Way(source))
@@ -580,10 +593,9 @@ class Plan:
 
     # Rows and columns of every box, from the inside out
 
-    def _place(self, box: Part) -> None:
+    def _place(self, box: Part, spine: Sequence[int]) -> None:
         ways = self._ways[box]
         values = list(ways)
-        spine = self._spine(box)
         enters = next(
             (
                 v
@@ -630,9 +642,12 @@ class Plan:
         for way in self._ways[box].values():
             if way.source in within:
                 within.add_edges_from((way.source, target) for target in way.targets if target in within)
-        after = {n: nx.descendants(within, n) for n in moving}
-        before = {n: nx.ancestors(within, n) for n in moving}
         order = list(nx.lexicographical_topological_sort(within))
+        after: dict[int, set[int]] = {}
+        before: dict[int, set[int]] = {}
+        for reach, beside, walked in ((after, within.succ, reversed(order)), (before, within.pred, order)):
+            for n in walked:
+                reach[n] = set(beside[n]).union(*(reach[other] for other in beside[n]))
 
         def passed(n: int) -> bool:
             everything = len(after[n]) + len(before[n]) + 1 == len(moving)

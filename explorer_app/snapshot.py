@@ -29,7 +29,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from explorer_app import theme
 from explorer_app.engine_client import Connect, EngineClient
-from explorer_app.panels import Panel, load_panels
+from explorer_app.panels import load_panels, still_drawing
 from explorer_app.picture import png
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
@@ -240,7 +240,6 @@ def settle(client: EngineClient) -> None:
         # Drawing may change what is wanted, and takes several turns; it is over when a moment later nothing is.
         QTimer.singleShot(SETTLE_MS, loop.quit)
         loop.exec()
-        panels = (widget for widget in QApplication.allWidgets() if isinstance(widget, Panel))
-        calm = not client.busy and not any(panel.drawing for panel in panels)
+        calm = not client.busy and not any(map(still_drawing, QApplication.topLevelWidgets()))
     if client.session.message:
         raise InputError(client.session.message)

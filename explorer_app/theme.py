@@ -345,8 +345,10 @@ def _marks(name: Scheme) -> Lut:
     theme = DARK if name == "dark" else LIGHT
     grounds = [getattr(theme, ground) for ground in GROUNDS]
     lut = _sequential(name)
-    seen = (min(contrast(hex_of(colour), ground) for ground in grounds) >= GRAPHIC for colour in lut)
-    return lut[next(place for place, enough in enumerate(seen) if enough) :]
+    light = _linear(lut / 255)[:, None] @ _LUMINANCE + 0.05
+    ground = np.array([_luminance(ground) for ground in grounds]) + 0.05
+    seen = (np.maximum(light, ground) / np.minimum(light, ground)).min(axis=1) >= GRAPHIC
+    return lut[int(seen.argmax()) :]
 
 
 @cache

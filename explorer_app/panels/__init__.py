@@ -267,3 +267,8 @@ def load_panels() -> list[Registered]:
     for _, name, _ in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{name}")
     return sorted(PANELS.values(), key=lambda p: (p.area, p.order))
+
+
+def still_drawing(window: QWidget) -> bool:
+    """True while one of its panels is to be drawn: one of them is in each turn of the event loop."""
+    return any(panel.drawing for panel in window.findChildren(Panel))

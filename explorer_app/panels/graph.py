@@ -41,7 +41,7 @@ class ModelGraph(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
         self._answer: Answer | None = None
-        self._coming: tuple[Answer, Plan, Iterator[None]] | None = None
+        self._coming: tuple[Answer, Iterator[None]] | None = None
         self._plan: Plan | None = None
         self._parts: dict[str, Part] = {}
         self._twins: dict[str, str] = {}
@@ -118,39 +118,39 @@ class ModelGraph(Panel):
         The picture before stays until the new one is whole. What is chosen meanwhile begins nothing anew.
         """
         if self._coming is None or self._coming[0] is not answer:
-            self._coming = self._begin(answer)
-            yield
-        _, plan, pieces = self._coming
+            self._coming = answer, self._planned(answer)
         until = time.thread_time() + PIECE_S
-        for _ in pieces:
+        for _ in self._coming[1]:
             if time.thread_time() > until:
                 yield
                 until = time.thread_time() + PIECE_S
             if self.session.answer(GRAPH) is not answer:
                 return
         self._coming = None
-        self._answer = answer
+
+    def _planned(self, answer: Answer) -> Iterator[None]:
+        """Lay an answer out in small pieces, and take it over with the last one."""
+        graph = nx.DiGraph()
+        for step in self.session.sites:
+            graph.add_node(step["key"], dims=step["dims"], shape=tuple(step["shape"]))
+        keys = list(graph)
+        yield
+        graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"].tolist())
+        yield
+        plan = self._plan
+        if plan is not None and list(plan.graph) == keys and set(plan.graph.edges) == set(graph.edges):
+            plan.graph = graph
+        else:
+            plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance, in_pieces=True)
+            yield from plan.making()
+        alike = twins(graph, plan.root)
+        yield
+        self._answer, self._twins, self._roles = answer, alike, roles(graph)
         if plan is not self._plan:
             self._plan = plan
             self._chosen.clear()
             self._folded, self._picture, self._followed = None, None, None
             self._parts = {part.path: part for part in plan.groups}
-        self._twins = twins(plan.graph, plan.root)
-        self._roles = roles(plan.graph)
-
-    def _begin(self, answer: Answer) -> tuple[Answer, Plan, Iterator[None]]:
-        """The plan of an answer, and what is left to be done for it: nothing where it is the one on screen."""
-        graph = nx.DiGraph()
-        for step in self.session.sites:
-            graph.add_node(step["key"], dims=step["dims"], shape=tuple(step["shape"]))
-        keys = list(graph)
-        graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"].tolist())
-        plan = self._plan
-        if plan is not None and list(plan.graph) == keys and set(plan.graph.edges) == set(graph.edges):
-            plan.graph = graph
-            return answer, plan, iter(())
-        plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance, in_pieces=True)
-        return answer, plan, plan.placing()
 
     def _look(self, path: str) -> Look:
         """What is known of a module or a site. Put in words when it is drawn: a model has thousands, a picture few."""

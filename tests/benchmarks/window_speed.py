@@ -4,6 +4,7 @@ Measured with the preset, the real engine process and the real event loop, offsc
 otherwise. Every time is until the picture is painted, and every ratio is taken within one run.
 """
 
+import gc
 import os
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from explorer_app import theme
+from explorer_app.panels import still_drawing
 from explorer_app.panels.attention import Attention
 from explorer_app.panels.growth import Growth
 from explorer_app.session import Session
@@ -64,6 +66,7 @@ class Bench:
     def __init__(self, app: QApplication, model: str = "tales-llama") -> None:
         self.app = app
         self.window = MainWindow(Session(Scene(model, PROMPT)))
+        self.window.completed.connect(gc.freeze)  # as the program does
         self.window.resize(1280, 800)
         self.window.show()
         panel = self.window.docks["attention"].panel
@@ -74,7 +77,10 @@ class Bench:
         spin(app, self.idle)
 
     def idle(self) -> bool:
-        return self.session.engine == "ready" and not self.window.client.busy
+        """Nothing is computed or is to be drawn."""
+        return (
+            self.session.engine == "ready" and not self.window.client.busy and not still_drawing(self.window)
+        )
 
     def settle(self) -> None:
         spin(self.app, self.idle)

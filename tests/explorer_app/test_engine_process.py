@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import child
 from explorer_app.engine_client import EngineClient, Wanted
+from explorer_app.panels import still_drawing
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.snapshot import closing
 from explorer_app.window import MainWindow
@@ -24,7 +25,7 @@ from model_core.protocol import BadFrame, Frame
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint, with_tokenizer
 from tests.explorer_app.processes import alive
-from tests.explorer_app.window_on_screen import at_rest, drawing
+from tests.explorer_app.window_on_screen import at_rest
 from tests.model_core.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json
 
 pytestmark = pytest.mark.process
@@ -416,7 +417,9 @@ def test_a_killed_engine_leaves_the_window_as_it_was(small: str, qtbot: QtBot) -
         qtbot.waitUntil(lambda: at_rest(window), timeout=MINUTE)
         before, selection, pid = picture(window), window.session.selection, client.pid
         client.kill()
-        qtbot.waitUntil(lambda: window.session.engine == "starting" and not drawing(window), timeout=MINUTE)
+        qtbot.waitUntil(
+            lambda: window.session.engine == "starting" and not still_drawing(window), timeout=MINUTE
+        )
         assert window.prompt_bar.prompt.text() == PROMPT
         assert window.session.selection == selection
         assert picture(window) == before

@@ -14,6 +14,7 @@ from explorer_app.snapshot import settle
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
+from tests.explorer_app.window_on_screen import at_rest, wait
 
 pytestmark = pytest.mark.process
 
@@ -45,7 +46,7 @@ def window(shown: MainWindow, qtbot: QtBot) -> MainWindow:
     shown.activateWindow()
     qtbot.waitUntil(lambda: QApplication.activeWindow() is shown)
     shown.setFocus()
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: at_rest(shown))
     return shown
 
 
@@ -55,7 +56,7 @@ Find = Callable[[MainWindow], QWidget]
 def inside(panel: str, name: str) -> Find:
     def find(window: MainWindow) -> QWidget:
         window.docks[panel].bring()
-        QApplication.processEvents()
+        wait(lambda: at_rest(window), f"{panel} in front")
         widget: Any = window.docks[panel].panel
         for part in name.split("."):
             widget = getattr(widget, part)
@@ -155,6 +156,7 @@ def test_arrows_walk_the_heads_in_the_attention_panel_and_nothing_else_does(
     view, session = inside("attention", name)(window), window.session
     view.setFocus(Qt.FocusReason.MouseFocusReason)
     session.select(layer=1, head=0)
+    qtbot.waitUntil(lambda: at_rest(window))
     before = session.selection.step
     qtbot.keyClick(view, Key.Key_Right)
     qtbot.keyClick(view, Key.Key_Up)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from explorer_app.panels import Panel
+from explorer_app.panels import still_drawing
 from explorer_app.session import Session
 from explorer_app.snapshot import closing, settle
 from explorer_app.window import MainWindow
@@ -41,12 +41,7 @@ def whole_window(model: str, prompt: str) -> Iterator[MainWindow]:
 
 def at_rest(window: MainWindow) -> bool:
     """True when all that is wanted is answered and drawn."""
-    return not window.client.busy and not drawing(window)
-
-
-def drawing(window: MainWindow) -> bool:
-    """True while a panel is still to be drawn: there is one in each turn of the event loop."""
-    return any(panel.drawing for panel in window.findChildren(Panel))
+    return not window.client.busy and not still_drawing(window)
 
 
 def wait(true: Callable[[], bool], what: str) -> None:
