@@ -17,7 +17,12 @@ def doing_words(session: Session) -> str:
     return " ".join([doing, session.needs]).strip()
 
 
+def waiting_words(session: Session) -> str:
+    """Why what was asked for is not there: what the engine says, or does; "" while it may still come at once."""
+    return sentence(session.message) or doing_words(session)
+
+
 def late_words(session: Session) -> str:
     """Why a picture on screen is of something else than was asked for; "" while an answer may still come at once."""
-    why = sentence(session.message) or doing_words(session)
+    why = waiting_words(session)
     return tr("Out of date: {why}").format(why=why) if why else ""

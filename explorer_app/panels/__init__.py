@@ -27,7 +27,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
-from explorer_app.engine_words import late_words
+from explorer_app.engine_words import late_words, waiting_words
 from explorer_app.session import RUN, Selection, Session
 from explorer_app.turns import turns
 from explorer_app.widgets.veil import Veil
@@ -215,12 +215,14 @@ class Panel(QWidget):
     def _show_age(self, *_: Any) -> None:
         """Dim a picture of another scene, or of another selection, than the one that is asked for, and say why.
 
-        Not while it may still come in a moment; what was dimmed stays so until it has come.
+        A panel that has no picture yet says what it waits for. Not while it may still come in a moment; what was
+        dimmed stays so until it has come.
         """
-        late = self._drawn_of is not None and (self._missing or self._drawn_of != self.session.scene)
+        late = self._missing or self._drawn_of != self.session.scene
+        words = waiting_words if self._drawn_of is None else late_words
         if not late or not self.ages:
             self.veil.lift()
-        elif why := late_words(self.session):
+        elif why := words(self.session):
             self.veil.cover(why)
 
     def detach(self) -> None:

@@ -138,7 +138,7 @@ class Inspector(Panel):
         text = run["texts"][self.session.text_of(self.session.selection.site, "T")]
         self._say(
             shape_words("B T", [1, len(text["tokens"])]),
-            tr("the model reads the ids; the texts are the tokenizer's"),
+            tr("one id for each token: what the model reads"),
             "",
         )
         self.tabs.setTabVisible(1, False)

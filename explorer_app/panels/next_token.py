@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from model_core.queries import Answer, Query, query
-from PySide6.QtWidgets import QTabWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
 from explorer_app.foreseen import (
@@ -69,7 +69,11 @@ class NextToken(Panel):
             for part in parts:
                 column.addWidget(part, 1 if isinstance(part, BarList) else 0)
             self.tabs.addTab(page, title)
-        self.tabs.setCornerWidget(self.append)
+        corner = QWidget(self.tabs)
+        beside = QHBoxLayout(corner)
+        beside.setContentsMargins(0, 0, 4, 0)  # as far from the edge as what the tabs show
+        beside.addWidget(self.append)
+        self.tabs.setCornerWidget(corner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)

@@ -69,6 +69,8 @@ class ArrayTable(QTableView):
         short = [place for place, name in enumerate(names) if len(name) <= LONGEST]
         widest = max(short, key=lambda place: len(names[place]), default=0)
         header.setDefaultSectionSize(max(math.ceil(number), header.sectionSizeFromContents(widest).width()))
+        # Qt gives the names of the rows another width only where there are more or fewer of them.
+        self.updateGeometries()
 
     def text(self, row: int, col: int) -> str:
         """What a cell says."""

@@ -48,6 +48,13 @@ def test_short_names_of_columns_are_never_cut(table: ArrayTable) -> None:
     assert table.model().headerData(2, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole) == names[2]
 
 
+def test_names_of_rows_are_whole_where_their_number_stays(table: ArrayTable, qtbot: QtBot) -> None:
+    header = table.verticalHeader()
+    for name in ("0 O", "0 On", "0 Once upon a time", "0 O"):
+        table.show_array(np.zeros((1, 1)), rows=[name])
+        qtbot.waitUntil(lambda: header.width() == header.sectionSizeFromContents(0).width())
+
+
 def test_copying_gives_every_digit_of_the_array_with_its_labels(table: ArrayTable) -> None:
     QTest.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     lines = QGuiApplication.clipboard().text().splitlines()
