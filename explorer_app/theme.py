@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 Scheme = Literal["light", "dark"]
 Lut = NDArray[np.uint8]
+Luminance = NDArray[np.float64]
 
 UI_FAMILY = "Inter"
 MONO_FAMILY = "DejaVu Sans Mono"
@@ -259,13 +260,16 @@ def mono_font() -> QFont:
 
 def contrast(one: str, other: str) -> float:
     """Contrast ratio 1..21 of two colours (WCAG 2.2, relative luminance)."""
-    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (bright + 0.05) / (dim + 0.05)
+    return float(_contrasts(_luminance(_rgb(one)), _luminance(_rgb(other))))
+
+
+def _contrasts(one: Luminance, other: Luminance) -> Luminance:
+    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
 
 
 def white_is_read_on(colours: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """[..., 3] to [...]: whether white is read better than black; the better one has a contrast of 4.58 or more."""
-    return _linear(colours / 255) @ _LUMINANCE < 0.179
+    return _luminance(colours / 255) < 0.179
 
 
 def ink_on(colours: NDArray[np.uint8]) -> str:
@@ -282,8 +286,9 @@ def hex_of(colour: NDArray[np.uint8]) -> str:
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
-def _luminance(colour: str) -> float:
-    return float(_linear(_rgb(colour)) @ _LUMINANCE)
+def _luminance(rgb: NDArray[np.float64]) -> Luminance:
+    """[..., 3] sRGB in 0..1 to [...]."""
+    return np.asarray(_linear(rgb) @ _LUMINANCE)
 
 
 def _rgb(colour: str) -> NDArray[np.float64]:
@@ -343,12 +348,10 @@ def _sequential(name: Scheme) -> Lut:
 @cache
 def _marks(name: Scheme) -> Lut:
     theme = DARK if name == "dark" else LIGHT
-    grounds = [getattr(theme, ground) for ground in GROUNDS]
     lut = _sequential(name)
-    light = _linear(lut / 255)[:, None] @ _LUMINANCE + 0.05
-    ground = np.array([_luminance(ground) for ground in grounds]) + 0.05
-    seen = (np.maximum(light, ground) / np.minimum(light, ground)).min(axis=1) >= GRAPHIC
-    return lut[int(seen.argmax()) :]
+    grounds = np.stack([_rgb(getattr(theme, ground)) for ground in GROUNDS])
+    least = _contrasts(_luminance(lut / 255)[:, None], _luminance(grounds)).min(axis=1)
+    return lut[np.flatnonzero(least >= GRAPHIC)[0] :]
 
 
 @cache

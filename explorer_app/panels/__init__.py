@@ -61,7 +61,6 @@ class Panel(QWidget):
         self._behind = False
         self._drawn: list[Any] | None = None
         self._pieces: Iterator[None] | None = None
-        self._redraw = False
         self._drawn_of: Scene | None = None
         self._drawing_of: Scene | None = None
         self._missing = False
@@ -119,7 +118,8 @@ class Panel(QWidget):
 
     def hovered(self, _: Any = None) -> None:
         # The tokens that are pointed at are those of the run on screen: a picture of another one may not have them.
-        if self.seen and self._concerned and self._drawn_of == self.session.shown:
+        whole = self._pieces is None and self._drawn_of == self.session.shown
+        if self.seen and self._concerned and whole:
             self.preview(*self.session.hovered)
 
     @property
@@ -175,10 +175,9 @@ class Panel(QWidget):
             self.appeared()
 
     def _update(self) -> None:
+        if self._pieces is not None:
+            return  # asked for again after the last of them
         if not self.seen or self.session.run is None or not self._concerned:
-            return
-        self._redraw = self._pieces is not None
-        if self._redraw:
             return
         needs = [RUN, *self.needs()]
         answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
@@ -188,25 +187,30 @@ class Panel(QWidget):
             known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wishes()])]
             inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
             if inputs != self._drawn:
-                self._drawn = inputs
-                self.veil.lift()  # it goes on: what dims it is only that it stands still
+                if self._drawing_of != self.session.shown:
+                    self.veil.lift()  # it follows what is typed: what dims it is only that it stands still
+                self._drawn, self._drawing_of = inputs, self.session.shown
                 self._pieces = self.draw(answers)
-                self._drawing_of = self.session.shown
-                self._go_on()
-            elif self._pieces is None:
+                self._draw_piece()
+            else:
                 self._drawn_of = self.session.shown
         self._show_age()
 
-    def _go_on(self) -> None:
+    def _draw_piece(self) -> None:
         """Draw the next piece, and what is left of them in the turns after this one."""
         pieces, self._pieces = self._pieces, None
         if pieces is not None and next(pieces, DONE) is not DONE:
             self._pieces = pieces
             turns.ask(self._go_on)
-            return
-        self._drawn_of = self._drawing_of
-        if self._redraw:
-            turns.ask(self._update)
+        else:
+            self._drawn_of = self._drawing_of
+
+    def _go_on(self) -> None:
+        self._draw_piece()
+        if self._pieces is None:
+            turns.ask(self._update)  # for what has changed meanwhile
+            if self.session.hovered != (None, None):
+                self.hovered()
 
     def _ageing(self) -> list[SignalInstance]:
         session = self.session

@@ -41,7 +41,6 @@ class ModelGraph(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent, session=session)
         self._answer: Answer | None = None
-        self._coming: tuple[Answer, Iterator[None]] | None = None
         self._plan: Plan | None = None
         self._parts: dict[str, Part] = {}
         self._twins: dict[str, str] = {}
@@ -89,10 +88,15 @@ class ModelGraph(Panel):
         if not loaded("networkx"):
             self.refresh()
             return
-        if answers[GRAPH] is not self._answer:
-            yield from self._measure(answers[GRAPH])
-            if answers[GRAPH] is not self._answer:
-                return  # another model is on screen meanwhile
+        if (answer := answers[GRAPH]) is not self._answer:
+            # The picture before stays until the new one is whole.
+            until = time.thread_time() + PIECE_S
+            for _ in self._planned(answer):
+                if time.thread_time() > until:
+                    yield
+                    until = time.thread_time() + PIECE_S
+                if self.session.answer(GRAPH) is not answer:
+                    return  # another model is on screen meanwhile
         if self.session.sites is not self._steps:
             self._steps = self.session.sites
             self._step = {step["key"]: step for step in self._steps}
@@ -112,24 +116,8 @@ class ModelGraph(Panel):
             self.view.reveal(next((part.path for part in plan.groups if part.path == block), lit))
         self._say("")
 
-    def _measure(self, answer: Answer) -> Iterator[None]:
-        """Another model: it is laid out where its structure is new, a piece at a time.
-
-        The picture before stays until the new one is whole. What is chosen meanwhile begins nothing anew.
-        """
-        if self._coming is None or self._coming[0] is not answer:
-            self._coming = answer, self._planned(answer)
-        until = time.thread_time() + PIECE_S
-        for _ in self._coming[1]:
-            if time.thread_time() > until:
-                yield
-                until = time.thread_time() + PIECE_S
-            if self.session.answer(GRAPH) is not answer:
-                return
-        self._coming = None
-
     def _planned(self, answer: Answer) -> Iterator[None]:
-        """Lay an answer out in small pieces, and take it over with the last one."""
+        """Lay another model out where its structure is new, in small pieces; the last one takes it over."""
         graph = nx.DiGraph()
         for step in self.session.sites:
             graph.add_node(step["key"], dims=step["dims"], shape=tuple(step["shape"]))
@@ -139,12 +127,13 @@ class ModelGraph(Panel):
         yield
         plan = self._plan
         if plan is not None and list(plan.graph) == keys and set(plan.graph.edges) == set(graph.edges):
-            plan.graph = graph
+            alike = twins(graph, plan.root)
         else:
             plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance, in_pieces=True)
             yield from plan.making()
-        alike = twins(graph, plan.root)
+            alike = twins(graph, plan.root)
         yield
+        plan.graph = graph
         self._answer, self._twins, self._roles = answer, alike, roles(graph)
         if plan is not self._plan:
             self._plan = plan

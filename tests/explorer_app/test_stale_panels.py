@@ -54,6 +54,24 @@ def test_a_prompt_that_is_refused_dims_what_stays_and_says_why(
     assert not veil.isVisible()
 
 
+def test_a_picture_that_is_out_of_date_stays_dimmed_wherever_one_looks_in_it(
+    shown: OnScreen[Attention], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown.select(layer=1, head=1)
+    shown.select(layer=0, head=0)
+    shown.change(prompt=TOO_LONG)
+    qtbot.waitUntil(shown.panel.veil.isVisible)
+    lifted: list[object] = []
+
+    def lift(veil: veil_.Veil) -> None:
+        lifted.append(veil)
+
+    monkeypatch.setattr(veil_.Veil, "lift", lift)
+    shown.session.select(layer=1, head=1)
+    qtbot.waitUntil(lambda: not shown.panel.drawing)
+    assert shown.panel.veil not in lifted
+
+
 def test_the_pointer_goes_through_to_what_is_dimmed(shown: OnScreen[Attention], qtbot: QtBot) -> None:
     shown.change(prompt=TOO_LONG)
     qtbot.waitUntil(shown.panel.veil.isVisible)

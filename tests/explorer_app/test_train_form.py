@@ -92,15 +92,9 @@ def test_what_was_stopped_last_is_offered_by_the_next_form(started: TrainForm, t
     text = str(tmp_path / "tale.txt")
     Path(text).touch()
     specs = [
-        Spec(out=str(tmp_path / "gone"), preset="dates"),
-        Spec(out=str(tmp_path / "done"), preset="dates"),
-        Spec(out=str(tmp_path / "unknown"), preset="of-another-version"),
         Spec(out=str(tmp_path / "stopped"), source="tales-llama", data=(text,)),
         Spec(out=str(tmp_path / "older"), preset="dates"),
     ]
-    keep(tmp_path / "done", 40, 40, "dates")
-    (tmp_path / "done" / "training.json").write_text('{"run": {}, "done": {}}', encoding="utf-8")
-    keep(tmp_path / "unknown", 12, 40, "of-another-version")
     keep(tmp_path / "stopped", 12, 40, None)
     keep(tmp_path / "older", 12, 40, "dates")
     started.session.training.specs = {spec.out: spec for spec in specs}
@@ -122,10 +116,17 @@ def test_what_was_stopped_last_is_offered_by_the_next_form(started: TrainForm, t
     assert started.found is None
 
 
-def test_nothing_is_offered_where_all_is_done_or_gone(started: TrainForm, tmp_path: Path) -> None:
-    started.session.training.specs = {
-        str(tmp_path / "gone"): Spec(out=str(tmp_path / "gone"), preset="dates")
-    }
+@pytest.mark.parametrize("last", ["gone", "done", "unknown"])
+def test_the_model_on_screen_is_proposed_where_the_last_training_cannot_be_continued(
+    started: TrainForm, tmp_path: Path, last: str
+) -> None:
+    preset = "of-another-version" if last == "unknown" else "dates"
+    specs = [Spec(out=str(tmp_path / last), preset=preset), Spec(out=str(tmp_path / "older"), preset="dates")]
+    keep(tmp_path / "done", 40, 40, "dates")
+    (tmp_path / "done" / "training.json").write_text('{"run": {}, "done": {}}', encoding="utf-8")
+    keep(tmp_path / "unknown", 12, 40, preset)
+    keep(tmp_path / "older", 12, 40, "dates")
+    started.session.training.specs = {spec.out: spec for spec in specs}
     started.session.greet(greeting())
     assert started.found is None
     assert started.preset == "tales-llama"

@@ -85,16 +85,27 @@ def studio(qtbot: QtBot, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_form_begins_with_the_recipe_of_what_is_chosen(studio: Studio) -> None:
     form = studio.form
     studio.choose("tales-llama")
-    assert (form.steps.value(), form.lr.text(), form.dtype.currentText()) == (6000, "0.002", "bfloat16")
+    assert (form.steps.value(), form.lr.text()) == (6000, "0.002")
     assert form.folder().name == "tales-llama"
     studio.choose("")
-    assert (form.steps.value(), form.lr.text(), form.dtype.currentText()) == (300, "0.0003", "float32")
+    assert (form.steps.value(), form.lr.text()) == (300, "0.0003")
     assert form.folder().name.endswith("-further")
     studio.choose("dates")
     assert not form.texts.isEnabled()
     spec = form.spec()
     assert spec is not None
     assert spec.data == ()
+
+
+def test_a_cpu_is_offered_the_number_type_that_it_is_quick_with(studio: Studio) -> None:
+    form, greeting = studio.form, studio.session.greeting
+    studio.choose("tales-llama")
+    assert (form.device.currentText(), form.dtype.currentText()) == ("cpu", "float32")
+    studio.session.greeting = {**greeting, "devices": [*greeting["devices"], {"name": "cuda:0"}]}
+    form.show_choices()
+    form.device.setCurrentText("cuda:0")
+    studio.choose("tales-gpt2")
+    assert form.dtype.currentText() == "bfloat16"
 
 
 def test_what_is_missing_is_said_at_its_field(studio: Studio) -> None:

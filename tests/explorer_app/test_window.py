@@ -20,6 +20,7 @@ from explorer_app.panels import PANELS, Answers, Panel
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Layout, Recent, Settings, open_settings
 from explorer_app.snapshot import closing
+from explorer_app.widgets.veil import AFTER_MS
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Query, Scene
 from tests.explorer_app.fake_run import one_text, sites
@@ -157,6 +158,10 @@ class Piecewise(Panel):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.drawn: list[tuple[int, int]] = []
+        self.pointed: list[tuple[int, int | None]] = []
+
+    def preview(self, query: int | None, key: int | None) -> None:
+        self.pointed.append((len(self.drawn), query))
 
     def draw(self, answers: Answers) -> Iterator[None]:
         count = len(answers[RUN]["tokens"])
@@ -196,6 +201,30 @@ def test_a_picture_that_was_begun_is_finished_before_a_newer_one_is(
     piecewise.draw_first(Scene("tales-llama", "Other"), 2)
     qtbot.waitUntil(lambda: not piecewise.drawing)
     assert piecewise.drawn == [(4, 0), (4, 1), (4, 2), (4, 3), (2, 0), (2, 1)]
+
+
+def test_what_is_pointed_at_between_two_pieces_is_shown_after_the_last(
+    piecewise: Piecewise, qtbot: QtBot
+) -> None:
+    piecewise.draw_first(piecewise.session.scene, 4)
+    piecewise.session.hover(2, None)
+    assert piecewise.pointed == []
+    qtbot.waitUntil(lambda: not piecewise.drawing)
+    assert piecewise.pointed == [(4, 2)]
+
+
+def test_a_picture_that_is_whole_is_not_dimmed_for_what_was_waited_for_meanwhile(
+    piecewise: Piecewise, qtbot: QtBot
+) -> None:
+    session, veil = piecewise.session, piecewise.veil
+    piecewise.draw_first(session.scene, 1)
+    qtbot.waitUntil(lambda: not piecewise.drawing)
+    session.set_progress("running", 0.5)
+    piecewise.draw_first(Scene("tales-llama", "Other"), 4)
+    session.set_progress("running", 1.0)
+    qtbot.waitUntil(lambda: not piecewise.drawing)
+    qtbot.wait(AFTER_MS + 100)
+    assert not veil.isVisible()
 
 
 def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
