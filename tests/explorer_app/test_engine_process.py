@@ -24,9 +24,9 @@ from model_core.families.gpt2 import GPT2Config
 from model_core.protocol import BadFrame, Frame
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint, with_tokenizer
-from tests.explorer_app.processes import alive
 from tests.explorer_app.window_on_screen import at_rest
 from tests.model_core.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json
+from tests.processes import alive
 
 pytestmark = pytest.mark.process
 

@@ -12,7 +12,7 @@ from explorer_app import trainer as trainer_
 from explorer_app.trainer import Trainer
 from explorer_app.training import Spec, Training
 from tests.explorer_app import fake_training
-from tests.explorer_app.processes import alive
+from tests.processes import alive
 
 pytestmark = pytest.mark.process
 

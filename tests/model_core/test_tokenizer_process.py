@@ -23,6 +23,7 @@ from tests.model_core.hostile import CHARSMAP, HANGING, LETTERS, SIZE, SLOW_SPLI
 from tests.model_core.local_host import LocalHost
 from tests.model_core.vocabularies import SIZE as LEARNED
 from tests.model_core.vocabularies import bpe_json, sentencepiece_model, write
+from tests.processes import alive
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("tokenizer_processes")]
 
@@ -37,14 +38,6 @@ def tokenizer_of(folder: Path, content: str, size: int = SIZE) -> ProcessTokeniz
 def pid_of(tokenizer: ProcessTokenizer) -> int:
     host: Any = tokenizer._host
     return int(host._process.pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def refused(tokenizer: ProcessTokenizer, text: str) -> str:
