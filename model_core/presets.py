@@ -18,7 +18,7 @@ from model_core.plain_text import shortened
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
-MOST_OF_A_NAME = 200  # characters of it that a message repeats
+MOST_OF_A_MODEL = 200  # characters of what names a model, in a message
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def path_of(model: str) -> Path:
         return growth.path_at(path_of(name), name, step)
     presets = ", ".join(NAMES)
     raise InputError(
-        f"there is no model '{shortened(model, MOST_OF_A_NAME)}': name a preset ({presets}), a checkpoint's path, "
+        f"there is no model '{shortened(model, MOST_OF_A_MODEL)}': name a preset ({presets}), a checkpoint's path, "
         "or untrained:family/size"
     )
 

@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model_core.checkpoint import some
-from model_core.checkpoint.files import Stored, read_metadata, read_safetensors
+from model_core.checkpoint.files import Stored, readable
+from model_core.checkpoint.safetensors_file import read_with_metadata
 from model_core.errors import InputError, spelled
 from model_core.json_file import json_in, read_json
 from model_core.regular_file import is_there
@@ -160,7 +160,7 @@ def done_in(folder: Path) -> dict[str, Any]:
 
 def read_state(path: Path, model: nn.Module, begins: Collection[int]) -> tuple[State, dict[str, Tensor]]:
     """What was kept of a training of the model, and the weights of then. InputError for anything else."""
-    stored, about = read_safetensors(path), read_metadata(path)
+    stored, about = read_with_metadata(path)
     check_shapes(stored, model)
     tensors = {name: one.read() for name, one in stored.items()}
     numbers = about.get(NUMBERS, "")
@@ -193,7 +193,7 @@ def check_shapes(stored: Mapping[str, Stored], model: nn.Module) -> None:
         else:
             fits = name in stored and (stored[name].shape, stored[name].dtype) == (wanted.get(name), "F32")
         if not fits:
-            raise InputError(f"its {some([name])} is not that of this model")
+            raise InputError(f"its {readable(name)} is not that of this model")
 
 
 def checksum(tensors: Mapping[str, Tensor], numbers: str) -> str:

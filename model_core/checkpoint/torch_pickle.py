@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_core.checkpoint.files import numbers
 from model_core.plain_text import shortened
-from model_core.regular_file import Mapped
+from model_core.regular_file import StaysOpen
 from model_core.schema import shown
 
 MOST_WORDS = 1_000_000  # a tensor takes about forty
 MOST_NUMBERS = 2**62
+FEW_NUMBERS = 1 << 14  # read at once, whosever they are
 MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
 
 # Modules of what makes tensors and of what says their types: nothing of them is called either.
@@ -103,7 +105,7 @@ class Laid:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    file: Mapped
+    file: StaysOpen
 
     @property
     def dtype(self) -> torch.dtype:
@@ -115,11 +117,25 @@ class Laid:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> Tensor:
-        """The tensor, mapped. InputError where the file has been cut."""
-        record = self.storage.record
-        whole = torch.frombuffer(self.file.whole(), dtype=torch.uint8).untyped_storage()
-        within = whole[record.start : record.start + record.size]
-        return torch.empty(0, dtype=self.dtype).set_(within, self.offset, self.shape, self.strides)
+        """The tensor, in memory of its own. InputError where the file has been cut."""
+        return self.part(self.offset, self.shape)
+
+    def part(self, offset: int, shape: tuple[int, ...]) -> Tensor:
+        """So much of the tensor as that shape takes from there on: in halves where most between is not its own."""
+        wanted = math.prod(shape)
+        if not wanted:
+            return torch.empty(shape, dtype=self.dtype)
+        lengths = [(n - 1) * stride for n, stride in zip(shape, self.strides, strict=True)]
+        span = 1 + sum(lengths)
+        if span <= max(FEW_NUMBERS, 2 * wanted):
+            start = self.storage.record.start + offset * self.dtype.itemsize
+            return numbers(self.file, start, self.dtype, (span,)).as_strided(shape, self.strides)
+        axis = lengths.index(max(lengths))
+        half = shape[axis] // 2
+        first, second = ((*shape[:axis], n, *shape[axis + 1 :]) for n in (half, shape[axis] - half))
+        return torch.cat(
+            [self.part(offset, first), self.part(offset + half * self.strides[axis], second)], axis
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +175,7 @@ class Tuple(tuple[Any, ...]):
 class Pickle:
     """A pickle that is followed without calling anything: values on a stack, and what was put aside."""
 
-    def __init__(self, records: Mapping[str, Record], folder: str, file: Mapped) -> None:
+    def __init__(self, records: Mapping[str, Record], folder: str, file: StaysOpen) -> None:
         self.records, self.folder, self.file = records, folder, file
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []

@@ -168,7 +168,6 @@ OPENERS = {
     "model_core/command.py": {"os.open"},
     "model_core/devices.py": {"MEMINFO.read_text", "(topology / name).read_text"},
     "model_core/card.py": {"Path('/proc/cpuinfo').read_text"},
-    "model_core/checkpoint/files.py": {"safe_open"},
     "model_core/tokenizer_host.py": {"STATM.read_text", "os.open", "self.open", "format.open"},
     "model_core/tokenizers/__init__.py": {"format.open"},
     "explorer_app/picture.py": {"buffer.open"},
