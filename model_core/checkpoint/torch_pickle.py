@@ -6,6 +6,8 @@ numbers would make, beside the weights, leaves an `Opaque`. Any other name is re
 
 import math
 import pickletools
+
+# Private to Python, whose own pickle reads by it: what the names of Python 2 are called now is written nowhere else.
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,13 +39,18 @@ TORCH = (
     "torch.nn.parameter",
 )
 # What else plain values and numpy's are made of, at any protocol.
-HARMLESS: Mapping[str, str] = {
-    "builtins": "bool bytearray bytes complex dict float frozenset int list range set slice str tuple",
-    "collections": "Counter OrderedDict defaultdict deque",
-    "_codecs": "encode",
-    "numpy": "dtype ndarray",
-    **dict.fromkeys(("numpy.core.multiarray", "numpy._core.multiarray"), "_reconstruct scalar"),
-    **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), "_frombuffer"),
+HARMLESS: Mapping[str, set[str]] = {
+    "builtins": {
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset"),
+        *("int", "list", "range", "set", "slice", "str", "tuple"),
+    },
+    "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
+    "_codecs": {"encode"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.numeric": {"_frombuffer"},
 }
 # Dicts whose entries follow, and how many arguments they may have before: more would be entries too.
 DICTS = {"collections.OrderedDict": 0, "collections.defaultdict": 1}
@@ -200,8 +207,6 @@ class Pickle:
         raise Damaged("its pickle has no end")
 
     def step(self, word: str, argument: Any) -> None:
-        if word == "INST":  # names what it calls
-            self.import_(*argument.split(" "))
         if word not in STEPS:
             raise Unread(f"{word} of pickle")
         STEPS[word](self, argument)
@@ -228,9 +233,14 @@ class Pickle:
             raise Damaged("its pickle imports what is no name")
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         full = f"{module}.{name}"
-        if "." in name or (module not in TORCH and name not in HARMLESS.get(module, "").split()):
+        if "." in name or (module not in TORCH and name not in HARMLESS.get(module, ())):
             raise Refused(shortened(full, 200))
         self.stack.append(Word(full))
+
+    def instance(self, name: str) -> None:
+        """It calls what it imports, in one word; what it would import is looked at first."""
+        self.import_(*name.split(" "))
+        raise Unread("INST of pickle")
 
     def set_items(self, items: list[Any]) -> None:
         """Entries of the dict on the stack. Keys of state dicts are text; whatever else is counted by is no weight."""
@@ -348,6 +358,7 @@ STEPS: Mapping[str, Callable[[Pickle, Any], Any]] = {
     "DUP": push(lambda pickle: pickle.stack[-1]),
     "GLOBAL": lambda pickle, name: pickle.import_(*name.split(" ")),
     "STACK_GLOBAL": lambda pickle, _: pickle.import_(*pickle.last(2)),
+    "INST": lambda pickle, name: pickle.instance(name),
     "REDUCE": lambda pickle, _: pickle.call(),
     "NEWOBJ": lambda pickle, _: pickle.call(),
     "BUILD": lambda pickle, _: pickle.stack.pop(),  # attributes, such as the version of a module

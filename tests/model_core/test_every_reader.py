@@ -22,7 +22,7 @@ from model_core.run_folder import RunFolder, held_out_in
 from model_core.stamp import stamp
 from model_core.tokenizer import IdTokenizer
 from tests.model_core import tiny
-from tests.model_core.test_training_state import RUN, kept, model
+from tests.model_core.test_training_state import RUN, STEPS, kept, model
 from tests.strange_files import STRANGE, at_once, forbid, put
 
 pytestmark = pytest.mark.unit
@@ -93,8 +93,8 @@ READINGS: dict[str, Reading] = {
     "growth": Reading(our_folder, growth.FILE, growth.moments),
     "description": Reading(trained, DESCRIPTION, lambda folder: RunFolder(folder, RUN)),
     "what was held out": Reading(trained, DESCRIPTION, held_out_in),
-    "state": Reading(trained, STATE, lambda folder: RunFolder(folder, RUN).kept(model())),
-    "log": Reading(trained, LOG, lambda folder: RunFolder(folder, RUN).kept(model())),
+    "state": Reading(trained, STATE, lambda folder: RunFolder(folder, RUN).kept(model(), STEPS)),
+    "log": Reading(trained, LOG, lambda folder: RunFolder(folder, RUN).kept(model(), STEPS)),
     "plan, JSON": Reading(Path.mkdir, "plan.json", lambda folder: of_file(folder / "plan.json")),
     "plan, TOML": Reading(Path.mkdir, "plan.toml", lambda folder: of_file(folder / "plan.toml")),
     "corpus": Reading(
