@@ -304,7 +304,7 @@ def taken(stored: Stored, device: torch.device, dtype: torch.dtype) -> Tensor:
         not values.is_contiguous() or values.nbytes < values.untyped_storage().nbytes()
     ):  # a part of what was read
         values = values.clone(memory_format=torch.contiguous_format)
-    if not is_finite(values):
+    if dtype != source.dtype and not is_finite(values):
         name = str(dtype).removeprefix("torch.")
         raise InputError(
             f"{readable(stored.name)} holds weights too large for {name}: choose float32 or bfloat16"
