@@ -38,8 +38,12 @@ class NoSuchDocument(InputError):
     """A document that is to be held out is not in the text, which has `documents` of them."""
 
     def __init__(self, wanted: int, documents: int) -> None:
-        self.documents = "1 document" if documents == 1 else f"{documents} documents"
-        super().__init__(f"document {wanted} cannot be held out: the text has {self.documents}")
+        self.documents = documents
+        super().__init__(f"document {wanted} cannot be held out: the text has {in_words(documents)}")
+
+
+def in_words(documents: int) -> str:
+    return "1 document" if documents == 1 else f"{documents} documents"
 
 
 def read_corpus(text: str, tokenizer: Tokenizer, held_out: tuple[int, ...], share: float = 0.0) -> Corpus:

@@ -41,10 +41,11 @@ def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
 
 
 def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
-    """What the norm divides by, for each token of x [T C]; [T] each.
+    """What the norm divides by, for each token of x [T C]; [T] each, in float32, of a float64 x in float64.
 
-    RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself. LayerNorm: mean and the biased variance, without
-    eps. StdLayerNorm: mean and the unbiased standard deviation, without eps.
+    RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself; in float32 whatever the dtype of x, as RMSNorm
+    computes it. LayerNorm: mean and the biased variance, without eps. StdLayerNorm: mean and the unbiased standard
+    deviation, without eps.
     """
     if isinstance(norm, RMSNorm):
         # In the type that the norm computes in: another would show a divisor that was not used.

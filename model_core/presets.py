@@ -13,12 +13,12 @@ from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.description import configuration, read_description
 from model_core.errors import InputError
 from model_core.opening import RECIPE, Opening
-from model_core.paths import expanded
+from model_core.paths import expanded, followed
 from model_core.plain_text import shortened
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there
 
-MOST_OF_A_NAME = 200  # characters of it that a message repeats
+MOST_OF_A_MODEL = 200  # characters of what names a model, in a message
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,26 @@ def path_of(model: str) -> Path:
         return growth.path_at(path_of(name), name, step)
     presets = ", ".join(NAMES)
     raise InputError(
-        f"there is no model '{shortened(model, MOST_OF_A_NAME)}': name a preset ({presets}), a checkpoint's path, "
+        f"there is no model '{shortened(model, MOST_OF_A_MODEL)}': name a preset ({presets}), a checkpoint's path, "
         "or untrained:family/size"
     )
+
+
+def said_again(model: str) -> str:
+    """The model in a command that is kept: a name as it is, a path as `word_of` says."""
+    name, _ = growth.split(model)
+    is_name = model in NAMES or model.startswith(untrained.PREFIX)
+    if is_name or (name in NAMES and not is_there(expanded(model))):
+        return model
+    return word_of(expanded(model))
+
+
+def word_of(path: Path) -> str:
+    """The last part of a model's path: as "./growth" where "growth" alone would be a preset, and not this model."""
+    whole = followed(path)
+    name, _ = growth.split(whole.name)
+    is_another = name in NAMES and whole.with_name(name) != followed(folder_of(name))
+    return f"./{whole.name}" if is_another else whole.name
 
 
 def grown(model: str) -> tuple[str, int, list[growth.Moment]] | None:

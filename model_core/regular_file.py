@@ -4,12 +4,12 @@ Every reader goes through here: a FIFO would wait for ever, a device has no end,
 """
 
 import errno
-import mmap
 import os
 import stat
-from dataclasses import dataclass
+import weakref
 from pathlib import Path
-from typing import BinaryIO
+from threading import Lock
+from typing import Any, BinaryIO
 
 from model_core.errors import InputError, first_line
 
@@ -52,34 +52,41 @@ def read_regular(path: Path, limit: int) -> bytes:
     return data
 
 
-@dataclass(frozen=True)
-class Mapped:
-    """The bytes of a file that was open, none of which is read before it is used.
+class StaysOpen:
+    """A regular file that is open as long as anybody has this: a part of it is read when it is asked for.
 
-    They stay what they were when another file takes its name, or none.
+    The bytes stay what they were when another file takes its name, or none.
+
+    size  in bytes, when it was opened
     """
 
-    path: Path
-    bytes: mmap.mmap
+    # It is never mapped: whoever touches a page of a file that was cut is ended by the system, without a word.
 
-    @property
-    def size(self) -> int:
-        return len(self.bytes)
+    def __init__(self, path: Path) -> None:
+        """InputError as `open_regular`."""
+        self.path = path
+        self.file = open_regular(path)
+        weakref.finalize(self, self.file.close)
+        self.size = os.fstat(self.file.fileno()).st_size
+        self.lock = Lock()
 
-    def whole(self) -> mmap.mmap:
-        """The bytes; what is written on them stays here. InputError where the file has been cut since it was mapped."""
-        # To touch what is no longer there would end the process.
-        if self.bytes.size() < self.size:
+    def read_into(self, memory: Any, start: int) -> None:
+        """Fill all bytes of a writable buffer with those from `start` on. InputError where the file has been cut."""
+        try:
+            with self.lock:
+                whole = os.fstat(self.file.fileno()).st_size >= self.size
+                self.file.seek(start)
+                read = self.file.readinto(memory)  # type: ignore[attr-defined]
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {why(error)}") from None
+        if not whole or read < memoryview(memory).nbytes:
             raise InputError(f"{self.path} was cut while it was read: open it again when it is whole")
-        return self.bytes
 
-
-def mapped(path: Path, file: BinaryIO) -> Mapped:
-    """The bytes of the open file that was found under that path. InputError where it is empty or cannot be mapped."""
-    try:
-        return Mapped(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {why(error)}") from None
+    def read(self, start: int, size: int) -> bytearray:
+        """So many bytes from `start` on. InputError as `read_into`."""
+        memory = bytearray(size)
+        self.read_into(memory, start)
+        return memory
 
 
 def is_there(path: Path) -> bool:

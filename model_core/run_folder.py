@@ -13,7 +13,7 @@ each file is complete before it takes its name.
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model_core.checkpoint import some
-from model_core.checkpoint.files import Stored, read_metadata, read_safetensors
+from model_core.checkpoint.files import Stored, readable
+from model_core.checkpoint.safetensors_file import read_with_metadata
 from model_core.errors import InputError, spelled
 from model_core.json_file import json_in, read_json
 from model_core.regular_file import is_there
@@ -80,10 +80,10 @@ class RunFolder:
         with replaced(path) as unfinished, write_errors(path):
             save_file(tensors, unfinished, {NUMBERS: numbers, CHECKSUM: checksum(tensors, numbers)})
 
-    def kept(self, model: nn.Module, begins: Collection[int] = (0,)) -> State | None:
+    def kept(self, model: nn.Module, begins: Sequence[int]) -> State | None:
         """The state to go on from, its weights being given to the model; None where nothing was kept.
 
-        begins  the steps after which a phase of the training begins
+        begins  the steps after which a phase of the training begins, and the last step of all
 
         InputError, with the model as it was, where a bit of what was kept is not as it was written.
         """
@@ -158,9 +158,9 @@ def done_in(folder: Path) -> dict[str, Any]:
     return done if isinstance(done, dict) else {}
 
 
-def read_state(path: Path, model: nn.Module, begins: Collection[int]) -> tuple[State, dict[str, Tensor]]:
+def read_state(path: Path, model: nn.Module, begins: Sequence[int]) -> tuple[State, dict[str, Tensor]]:
     """What was kept of a training of the model, and the weights of then. InputError for anything else."""
-    stored, about = read_safetensors(path), read_metadata(path)
+    stored, about = read_with_metadata(path)
     check_shapes(stored, model)
     tensors = {name: one.read() for name, one in stored.items()}
     numbers = about.get(NUMBERS, "")
@@ -193,7 +193,7 @@ def check_shapes(stored: Mapping[str, Stored], model: nn.Module) -> None:
         else:
             fits = name in stored and (stored[name].shape, stored[name].dtype) == (wanted.get(name), "F32")
         if not fits:
-            raise InputError(f"its {some([name])} is not that of this model")
+            raise InputError(f"its {readable(name)} is not that of this model")
 
 
 def checksum(tensors: Mapping[str, Tensor], numbers: str) -> str:

@@ -27,9 +27,9 @@ __all__ = [
     "END_OF_TEXT",
     "GPT2_PATTERN",
     "IDS",
+    "IdSet",
     "IdTokenizer",
     "Origin",
-    "Rest",
     "TiktokenTokenizer",
     "Tokenizer",
     "load_ranks",
@@ -56,41 +56,42 @@ class Origin:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
-class Rest(Set[int]):
-    """Some ids, in order, and all from `behind` to the last of a model: however many these are, they need no memory."""
+class IdSet(Set[int]):
+    """Ids of a model, in ascending order: some, each by itself, and behind them a range, which needs no memory."""
 
-    def __init__(self, gaps: Iterable[int], behind: int, size: int) -> None:
-        self.gaps = list(gaps)
-        self.behind = range(behind, size)
-        self._found = frozenset(self.gaps)
+    def __init__(self, some: Iterable[int] = (), behind: range = range(0)) -> None:
+        self._found = frozenset(some)
+        self.some = sorted(self._found)
+        self.behind = behind
+        assert not self.some or not behind or self.some[-1] < behind[0], "the range is not behind the others"
 
     @classmethod
-    def of(cls, taken: Iterable[int], size: int) -> Rest:
+    def without(cls, taken: Iterable[int], size: int) -> IdSet:
         """The ids of a model of `size` that are not taken."""
         ids = frozenset(taken)
         last = max(ids, default=-1)
-        return cls((id for id in range(min(last, size)) if id not in ids), last + 1, size)
+        return cls((id for id in range(min(last, size)) if id not in ids), range(last + 1, size))
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, int) and (id in self._found or id in self.behind)
 
     def __iter__(self) -> Iterator[int]:
-        return chain(self.gaps, self.behind)
+        return chain(self.some, self.behind)
 
     def __len__(self) -> int:
-        return len(self.gaps) + len(self.behind)
+        return len(self.some) + len(self.behind)
 
     @classmethod
     def _from_iterable(cls, ids: Iterable[Any]) -> frozenset[Any]:
         return frozenset(ids)
 
     def __getitem__(self, number: int) -> int:
-        gaps = len(self.gaps)
-        return self.gaps[number] if number < gaps else self.behind[number - gaps]
+        some = len(self.some)
+        return self.some[number] if number < some else self.behind[number - some]
 
     def number(self, id: int) -> int:
         """Which of them an id is, from 0."""
-        return len(self.gaps) + self.behind.index(id) if id in self.behind else self.gaps.index(id)
+        return len(self.some) + self.behind.index(id) if id in self.behind else self.some.index(id)
 
 
 class Tokenizer(Protocol):
@@ -106,7 +107,7 @@ class Tokenizer(Protocol):
     bos: int | None
     eos: int | None
     prefix: tuple[int, ...]
-    special: Rest
+    special: IdSet
     origin: Origin
 
     def encode(self, text: str) -> list[int]:
@@ -163,13 +164,13 @@ class TiktokenTokenizer(Tokenizer):
         self.vocab_size = vocab_size or len(ranks) + len(ids)
         self.bos = self.eos = ids.get(END_OF_TEXT)
         self.prefix = tuple(ids[token] for token in prefix)
-        self.special = Rest.of(ranks.values(), self.vocab_size)
+        self.special = IdSet.without(ranks.values(), self.vocab_size)
         self.pattern = pattern
         self.normalise: Any = normalise
         self.origin = Origin(name)
         self._ranks = dict(ranks)
         # The library makes one expression of all special tokens: of millions it would take all memory.
-        self._unused = Rest.of([*ranks.values(), *ids.values()], self.vocab_size)
+        self._unused = IdSet.without([*ranks.values(), *ids.values()], self.vocab_size)
         self._encoding = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens=ids
         )
@@ -267,7 +268,7 @@ class IdTokenizer(Tokenizer):
         self.bos: int | None = None
         self.eos: int | None = None
         self.prefix: tuple[int, ...] = ()
-        self.special = Rest((), vocab_size, vocab_size)
+        self.special = IdSet()
         self.origin = Origin()
 
     def encode(self, text: str) -> list[int]:

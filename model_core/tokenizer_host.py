@@ -87,7 +87,7 @@ class Host:
             self.tokenizer = format.open(Path(path), Wanted(**wanted))
             check(Path(path), self.tokenizer)
         one = self.tokenizer
-        special = (one.special.gaps, one.special.behind.start)
+        special = (one.special.some, one.special.behind.start)
         ids = {"bos": one.bos, "eos": one.eos, "prefix": one.prefix, "special": special}
         return {"name": one.name, "vocab_size": one.vocab_size, **ids}
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from model_core.errors import InputError, Misfit
 from model_core.merges import Split
 from model_core.regular_file import why
-from model_core.tokenizer import Origin, Rest, Tokenizer, check_id
+from model_core.tokenizer import IdSet, Origin, Tokenizer, check_id
 
 if TYPE_CHECKING:
     from model_core.tokenizers import Format, Wanted
@@ -145,8 +145,8 @@ class ProcessTokenizer(Tokenizer):
         self.bos: int | None = said["bos"]
         self.eos: int | None = said["eos"]
         self.prefix = tuple(said["prefix"])
-        gaps, behind = said["special"]
-        self.special = Rest(gaps, behind, self.vocab_size)
+        some, behind = said["special"]
+        self.special = IdSet(some, range(behind, self.vocab_size))
         self.origin = Origin(self.name)
 
     def encode(self, text: str) -> list[int]:

@@ -1,7 +1,7 @@
 """The training loop, kept apart from the models and from what they are trained on."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -222,11 +222,13 @@ def moment_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     }
 
 
-def check_state(state: State, device: torch.device, begins: Collection[int] = (0,)) -> None:
+def check_state(state: State, device: torch.device, begins: Sequence[int]) -> None:
     """InputError where a training on the device cannot go on from the numbers of a state that was read back.
 
-    begins  the steps after which a phase begins, with an optimiser that has no moments yet
+    begins  the steps after which a phase begins, with an optimiser that has no moments yet, and the last step of all
     """
+    if state.step > begins[-1]:
+        raise InputError(f"it is of step {state.step}, but the training has {begins[-1]}")
     if state.scale and state.scale.keys() != SCALE.keys():
         raise InputError("what it says of the scale of gradients is not whole")
     for name, number in state.scale.items():

@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from model_core import devices, growth
+from model_core import devices, growth, presets
 from model_core.card import Facts, card, dates_training, files, hardware, text_training, training_words
 from model_core.checkpoint import Loaded, native, open_checkpoint
 from model_core.control import Control
-from model_core.corpus import Corpus, NoSuchDocument, TextTask, corpus_in
+from model_core.corpus import Corpus, NoSuchDocument, TextTask, corpus_in, in_words
 from model_core.description import TEXT
 from model_core.errors import Cancelled, InputError
 from model_core.evaluation import evaluation, held_out
@@ -71,7 +71,7 @@ def train_as_said(arguments: argparse.Namespace, every: int) -> None:
         plan = changed(plan, {"held_out": (), "held_out_share": FINE_TUNING.held_out_share})
         corpus = corpus_of(plan, arguments.data)
         note = (
-            f"the text has {error.documents}, and not those that {plan.name} holds out: "
+            f"the text has {in_words(error.documents)}, and not those that {plan.name} holds out: "
             f"its last {held_out_words(plan.recipe)} is held out instead"
         )
     tasks = [task_of(plan, corpus, phase) for phase in plan.recipes]
@@ -333,7 +333,7 @@ def command_of(arguments: argparse.Namespace, recipe: Recipe) -> str:
     if arguments.preset is not None:
         words += ["--preset", arguments.preset]
     if arguments.source is not None:
-        words += ["--from", Path(arguments.source).name]
+        words += ["--from", presets.said_again(arguments.source)]
     for config in arguments.config:
         words += ["--config", config if arguments.source is not None else Path(config).name]
     words += data_words(arguments.data)
@@ -350,8 +350,7 @@ def command_of(arguments: argparse.Namespace, recipe: Recipe) -> str:
 
 
 def evaluate_command(arguments: argparse.Namespace) -> str:
-    # What came out, and not the preset of that name, which learned from another text.
-    return shlex.join(["layerscope", "evaluate", arguments.out.resolve().name, *data_words(arguments.data)])
+    return shlex.join(["layerscope", "evaluate", presets.word_of(arguments.out), *data_words(arguments.data)])
 
 
 def data_words(data: Sequence[Path] | None) -> list[str]:

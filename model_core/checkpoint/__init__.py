@@ -20,12 +20,11 @@ from torch.overrides import TorchFunctionMode
 
 from model_core import devices
 from model_core.checkpoint import said
-from model_core.checkpoint.files import Stored
+from model_core.checkpoint.files import Stored, readable, some
 from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
 from model_core.model import Model
 from model_core.paths import expanded
-from model_core.plain_text import shortened
 from model_core.regular_file import check_regular, is_there, why
 from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
 from model_core.tokenizers.ranks import ENCODINGS, named
@@ -68,7 +67,6 @@ class Reader:
 READERS: list[Reader] = []
 # A model has a few for each layer and head; more than so many are no model, and would be counted for minutes.
 MOST_TENSORS = 20_000
-MOST_OF_A_NAME = 160  # letters of a name of a tensor, and of what is wrong with it, in a message
 ENCODING = "tokenizer"  # how an encoding is named among what a person says
 
 
@@ -300,11 +298,17 @@ def taken(stored: Stored, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The stored values as a tensor of their own. InputError where one is not finite, or not in the dtype."""
     source = stored.read()
     if not is_finite(source):
-        raise InputError(f"{stored.name} holds NaN or infinite weights: the checkpoint is damaged")
-    values = torch.empty(stored.shape, dtype=dtype, device=device).copy_(source)
-    if not is_finite(values):
+        raise InputError(f"{readable(stored.name)} holds NaN or infinite weights: the checkpoint is damaged")
+    values = source.to(device, dtype)
+    if (
+        not values.is_contiguous() or values.nbytes < values.untyped_storage().nbytes()
+    ):  # a part of what was read
+        values = values.clone(memory_format=torch.contiguous_format)
+    if dtype != source.dtype and not is_finite(values):
         name = str(dtype).removeprefix("torch.")
-        raise InputError(f"{stored.name} holds weights too large for {name}: choose float32 or bfloat16")
+        raise InputError(
+            f"{readable(stored.name)} holds weights too large for {name}: choose float32 or bfloat16"
+        )
     return values
 
 
@@ -312,13 +316,6 @@ def is_finite(values: Tensor) -> bool:
     """No NaN and no infinity, found without a temporary of the tensor's size."""
     low, high = values.aminmax()
     return bool(low.isfinite() and high.isfinite())
-
-
-def some(names: Sequence[str]) -> str:
-    """The first three, the long ones without their middle, and how many more there are."""
-    first = (name if name.isprintable() else repr(name) for name in names[:3])
-    shown = ", ".join(shortened(name, MOST_OF_A_NAME) for name in first)
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 for _module in pkgutil.iter_modules(__path__):

@@ -1,31 +1,34 @@
 """What the readers share: stored tensors, known by shape before they are read; JSON; file names."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model_core.config import Source
-from model_core.errors import InputError, first_line
+from model_core.errors import InputError
 from model_core.json_file import read_json as read_json  # beside the other readers, for every format
-from model_core.regular_file import is_there, open_regular
-from model_core.run_files import MOST_HEADER
+from model_core.plain_text import shortened
+from model_core.regular_file import StaysOpen
 from model_core.tokenizer import Tokenizer
 from model_core.tokenizers import tokenizer_in
 
-LONGEST_NAME = 200  # bytes; with a suffix no more than the 255 that systems know
+LONGEST_FILE_NAME = 200  # bytes; with a suffix no more than the 255 that systems know
+MOST_OF_A_TENSOR = 160  # letters of a tensor's name, and of what is wrong with it, in a message
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of a file: `read` maps it, and copies nothing where it can, whatever PyTorch can do with its dtype."""
+    """A tensor of a file, nothing of which is read before `read`: that gives it in memory of its own, each time anew.
+
+    dtype  as safetensors names it; of some, such as F8_E5M2, PyTorch can read the numbers and not calculate with them
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -35,55 +38,50 @@ class Stored:
     def check_floats(self) -> None:
         """InputError for any dtype but those of weights: of some, PyTorch can neither copy nor compare the numbers."""
         if self.dtype not in FLOATS:
-            raise InputError(f"{self.name} is stored as {self.dtype}; weights must be {', '.join(FLOATS)}")
+            raise InputError(
+                f"{readable(self.name)} is stored as {self.dtype}; weights must be {', '.join(FLOATS)}"
+            )
 
     def floats(self) -> Tensor:
         """The tensor, which can be calculated with. InputError where it is of another dtype than weights are."""
         self.check_floats()
         return self.read()
 
+    def is_same(self, other: "Stored") -> bool:
+        """Has the other the same shape, dtype and numbers? InputError for any dtype but those of weights."""
+        self.check_floats()
+        other.check_floats()
+        return (self.shape, self.dtype) == (other.shape, other.dtype) and torch.equal(
+            self.read(), other.read()
+        )
+
     def converted(self, convert: Callable[[Tensor], Tensor]) -> "Stored":
         """The same tensor after `convert`. InputError where that cannot be done to a tensor of its shape."""
         try:
             shape = tuple(convert(torch.empty(self.shape, device="meta")).shape)
         except (RuntimeError, IndexError, TypeError, ValueError):
-            raise InputError(f"{self.name} has the shape {self.shape}, which cannot be right") from None
+            raise InputError(
+                f"{readable(self.name)} has the shape {self.shape}, which cannot be right"
+            ) from None
         return Stored(self.name, shape, self.dtype, lambda: convert(self.read()))
 
 
-def read_safetensors(path: Path) -> dict[str, Stored]:
-    """Every tensor of a safetensors file by its name; only the header is read."""
-    with opened(path) as file:
-        return {name: stored_in(file, name) for name in file.keys()}  # noqa: SIM118, it cannot be iterated
+def readable(name: str) -> str:
+    """The name of a tensor, which a stranger gave it, as a message has it: printable, a long one without its middle."""
+    return shortened(name if name.isprintable() else repr(name), MOST_OF_A_TENSOR)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says beside its tensors."""
-    with opened(path) as file:
-        return dict(file.metadata() or {})
+def some(names: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    shown = ", ".join(map(readable, names[:3]))
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A safetensors file, mapped as long as one of its tensors may be read. InputError where it is none."""
-    if not is_there(path):
-        raise InputError(f"{path.parent} has no {path.name}")
-    with open_regular(path) as start:
-        header = int.from_bytes(start.read(8), "little")
-    if header > MOST_HEADER:
-        raise InputError(
-            f"{path} is no whole safetensors file: a header may have {MOST_HEADER:,} bytes, not {header:,}"
-        )
-    try:
-        yield safe_open(path, framework="pt")
-    except (SafetensorError, OSError, RuntimeError) as error:
-        reason = first_line(error).removeprefix("Error while deserializing header: ")
-        raise InputError(f"{path} is no whole safetensors file: {reason}") from None
-
-
-def stored_in(file: Any, name: str) -> Stored:
-    header = file.get_slice(name)
-    return Stored(name, tuple(header.get_shape()), header.get_dtype(), lambda: file.get_tensor(name))
+def numbers(file: StaysOpen, start: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """The numbers from byte `start` of a file on, in memory of their own. InputError where the file has been cut."""
+    memory = torch.empty(math.prod(shape) * dtype.itemsize, dtype=torch.uint8)
+    file.read_into(memory.numpy(), start)
+    return memory.view(dtype).view(shape)
 
 
 def match(
@@ -118,7 +116,7 @@ def is_plain(name: object) -> bool:
     """Is it the name of a file in the same folder, leading nowhere else?"""
     return (
         isinstance(name, str)
-        and len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+        and len(name.encode("utf-8", "replace")) <= LONGEST_FILE_NAME
         and name.isprintable()
         and name.strip(". ") != ""
         and not set("/\\:") & set(name)

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from model_core.checkpoint import Blueprint, Reader, register, some
+from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import (
     Stored,
     check_layers,
     is_plain,
     match,
     read_json,
-    read_safetensors,
+    readable,
 )
+from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
 from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
@@ -83,7 +82,7 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
         tensors = read_safetensors(path / shard)
         if twice := stored.keys() & tensors.keys():
             raise InputError(
-                f"{path / shard} stores {some([min(twice)])}, which an earlier shard has as well"
+                f"{path / shard} stores {readable(min(twice))}, which an earlier shard has as well"
             )
         stored |= tensors
     return stored
@@ -125,7 +124,7 @@ def check_tied(family: Family, config: Any, stored: Mapping[str, Stored]) -> Non
     head, embed = (stored.get(sources[name].name) for name in ("head.weight", "embed.weight"))
     if head is None or embed is None:
         return
-    if head.shape != embed.shape or not torch.equal(head.floats(), embed.floats()):
+    if not head.is_same(embed):
         raise InputError(
             f"config.json ties the output head to the embedding, but {head.name} is stored and differs: "
             "set tie_word_embeddings to false"

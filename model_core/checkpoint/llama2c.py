@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import Tensor
 
 from model_core.checkpoint import Blueprint, Reader, register
-from model_core.checkpoint.files import Stored, match, tokenizer_beside
+from model_core.checkpoint.files import Stored, match, numbers, tokenizer_beside
 from model_core.checkpoint.said import settle
 from model_core.config import Source
 from model_core.errors import InputError
 from model_core.families import FAMILIES
 from model_core.paths import followed
-from model_core.regular_file import Mapped, mapped, open_regular
+from model_core.regular_file import StaysOpen, open_regular
 
 LEGACY = struct.Struct("<7i")
 MAGIC = 0x616B3432  # "ak42"
@@ -101,13 +100,12 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, said: Mapping[str, str]) -> Blueprint:
-    """What the file holds; the weights stay mapped."""
-    with open_regular(path) as file:
-        try:
-            header = header_of(file)
-        except Unfit as error:
-            raise InputError(f"{path} has the header of llama2.c, but makes no model: {error}") from None
-        bytes_ = mapped(path, file)
+    """What the file holds; a weight is read when it is asked for."""
+    file = StaysOpen(path)
+    try:
+        header = header_of(file.file)
+    except Unfit as error:
+        raise InputError(f"{path} has the header of llama2.c, but makes no model: {error}") from None
     if header.version not in (0, 1):
         raise InputError(
             f"{path} is of llama2.c's version {header.version}, with weights of 8 bits, which cannot be read: "
@@ -115,12 +113,12 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         )
     parts = list((legacy_parts if header.version == 0 else versioned_parts)(header))
     needed = (header.start + sum(math.prod(shape) for _, shape in parts)) * FLOAT
-    if bytes_.size != needed:
+    if file.size != needed:
         raise InputError(
-            f"{path} has {bytes_.size:,} bytes, but its header makes {needed:,}: download it again, "
+            f"{path} has {file.size:,} bytes, but its header makes {needed:,}: download it again, "
             "or it is no model of llama2.c"
         )
-    stored = stored_in(bytes_, header, parts)
+    stored = stored_in(file, header, parts)
     name, family = followed(path).stem, FAMILIES["llama"]
     known = {
         "width": header.dim,
@@ -189,23 +187,18 @@ def part_shapes(header: Header) -> dict[str, tuple[int, ...]]:
     }
 
 
-def stored_in(file: Mapped, header: Header, parts: list[Part]) -> dict[str, Stored]:
+def stored_in(file: StaysOpen, header: Header, parts: list[Part]) -> dict[str, Stored]:
     """The parts, and those of the layers one by one as "wq.3"."""
     stored: dict[str, Stored] = {}
-    at = header.start
+    at = header.start * FLOAT
     for name, shape in parts:
         pieces = {name: shape}
         if name in LAYERED.values():
             pieces = {f"{name}.{n}": shape[1:] for n in range(header.layers)}
         for piece, size in pieces.items():
-            stored[piece] = Stored(piece, size, "F32", partial(floats, file, at, size))
-            at += math.prod(size)
+            stored[piece] = Stored(piece, size, "F32", partial(numbers, file, at, torch.float32, size))
+            at += math.prod(size) * FLOAT
     return stored
-
-
-def floats(file: Mapped, at: int, shape: tuple[int, ...]) -> Tensor:
-    """The float32 from the `at`th on, mapped. InputError where the file has been cut."""
-    return torch.frombuffer(file.whole(), dtype=torch.float32)[at : at + math.prod(shape)].view(shape)
 
 
 LAYERED = {

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from model_core.checkpoint import Blueprint, Reader, register
-from model_core.checkpoint.files import Stored, check_layers, match
+from model_core.checkpoint.files import Stored, check_layers, match, readable
 from model_core.checkpoint.pth import Placed, check_held, state_dict
 from model_core.checkpoint.said import Ask, settle
 from model_core.config import Source, flag, needed
@@ -87,13 +87,15 @@ def pieces_of(path: Path) -> dict[Path, dict[str, Placed]]:
         piece = state_dict(file)[0]
         first = pieces.get(files[0], piece)
         if differs := first.keys() ^ piece.keys():
-            raise InputError(f"{min(differs)} is not in every piece: {file.name} is of another model")
+            raise InputError(
+                f"{readable(min(differs))} is not in every piece: {file.name} is of another model"
+            )
         pieces[file] = piece
     return pieces
 
 
 def piece_files(path: Path) -> list[Path]:
-    """The pieces in their order. InputError where one between is missing, or is another once more.
+    """The pieces in their order. InputError where one between is missing, or two are the same file.
 
     How many there were is in no file.
     """
@@ -122,7 +124,7 @@ def joined_tensor(parts: Sequence[Stored], name: str, width: int) -> Stored:
     axis = cut_axis(name, first.shape, width)
     others = {tuple(n for d, n in enumerate(part.shape) if d != axis) for part in parts}
     if len(others) > 1 or len({part.dtype for part in parts}) > 1:
-        raise InputError(f"the pieces of {name} have shapes or dtypes that do not go together")
+        raise InputError(f"the pieces of {readable(name)} have shapes or dtypes that do not go together")
     if len(parts) == 1 or axis is None:
         return first
     shape = list(first.shape)

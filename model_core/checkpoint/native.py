@@ -24,8 +24,8 @@ from model_core.checkpoint.files import (
     is_plain,
     match,
     read_json,
-    read_safetensors,
 )
+from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
 from model_core.config import Source
 from model_core.errors import InputError

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, gigabytes, register, some
-from model_core.checkpoint.files import Stored, check_layers, match, tokenizer_beside
+from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, gigabytes, register
+from model_core.checkpoint.files import Stored, check_layers, match, readable, some, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
 from model_core.checkpoint.torch_file import ZIP, load
@@ -26,7 +26,7 @@ from model_core.regular_file import open_regular
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel, torch.compile
-LONGEST_NAME = 500  # letters; of the longest that a model of PyTorch has by itself, a few times over
+LONGEST_TENSOR_NAME = 500  # letters; of the longest that a model of PyTorch has by itself, a few times over
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
@@ -71,6 +71,10 @@ class Placed(Stored):
 
     laid: Laid
 
+    def is_same(self, other: Stored) -> bool:
+        # Tied weights are mostly stored once, under two names.
+        return (isinstance(other, Placed) and self.laid == other.laid) or super().is_same(other)
+
 
 def state_dict(path: Path) -> tuple[dict[str, Placed], Mapping[str, Any]]:
     """The tensors of a file by their names without wrappers' prefixes, and what lies beside them."""
@@ -84,15 +88,15 @@ def state_dict(path: Path) -> tuple[dict[str, Placed], Mapping[str, Any]]:
             break
     found: dict[str, Placed] = {}
     for name, laid in tensors_of(content):
-        if len(name) > LONGEST_NAME:
+        if len(name) > LONGEST_TENSOR_NAME:
             raise InputError(
-                f"{path} has a tensor whose name is {len(name):,} letters long, more than {LONGEST_NAME}: "
-                "save model.state_dict()"
+                f"{path} has a tensor whose name is {len(name):,} letters long, more than {LONGEST_TENSOR_NAME}: "
+                "save the state dict with shorter names"
             )
         if len(found) == MOST_TENSORS:
             raise InputError(f"{path} holds more than {MOST_TENSORS:,} tensors, which are no model's")
         if (plain := without_wrappers(name)) in found:
-            raise InputError(f"{path} stores {plain} twice, with and without a prefix")
+            raise InputError(f"{path} stores {readable(plain)} twice, with and without a prefix")
         found[plain] = stored_as(name, laid)
     if not found:
         raise InputError(f"{path} holds no tensors: save model.state_dict()")
@@ -103,7 +107,7 @@ def tensors_of(content: Mapping[str, Any]) -> Iterator[tuple[str, Laid]]:
     """The plain tensors of a mapping; what else is in it (a counter, an optimizer's state) is no weight."""
     for name, laid in content.items():
         if isinstance(laid, Opaque) and laid.is_tensor:
-            raise InputError(f"{some([name])} is stored in a form that cannot be read: save plain tensors")
+            raise InputError(f"{readable(name)} is stored in a form that cannot be read: save plain tensors")
         if isinstance(laid, Laid):
             yield name, laid
 
@@ -116,7 +120,7 @@ def without_wrappers(name: str) -> str:
 
 
 def stored_as(name: str, laid: Laid) -> Placed:
-    """A mapped tensor."""
+    """A tensor that is read when it is asked for."""
     dtype = NAMES.get(laid.dtype, str(laid.dtype).removeprefix("torch."))
     return Placed(name, laid.shape, dtype, laid.read, laid)
 

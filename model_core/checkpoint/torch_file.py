@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from model_core.checkpoint.torch_pickle import Damaged, Pickle, Record, Refused, Unread
 from model_core.errors import InputError, first_line
-from model_core.regular_file import mapped, open_regular
+from model_core.regular_file import StaysOpen
 
 ZIP = b"PK\x03\x04"
 PICKLE = "/data.pkl"
@@ -32,34 +32,34 @@ def load(path: Path) -> Any:
 
     InputError for any other file, and for one that claims more than it holds.
     """
-    with open_regular(path) as file:
-        if file.read(len(ZIP)) != ZIP:
-            raise InputError(
-                f"{path} is a pickle or was saved by PyTorch before 1.6: "
-                "load it there and torch.save its state_dict()"
-            )
-        bytes_ = mapped(path, file)
-        try:
-            found = dict(records(file, bytes_.size))
-            folder = next((name.removesuffix(PICKLE) for name in found if name.endswith(PICKLE)), None)
-            if folder is None:
-                raise Damaged("it has no data.pkl")
-            if part(file, found.get(f"{folder}/byteorder"), 10) == b"big":
-                raise Damaged("it has its numbers the other way round")
-            return Pickle(found, folder, bytes_).follow(part(file, found[folder + PICKLE], MOST_PICKLE))
-        except Refused as refused:
-            raise InputError(
-                f"{path} holds more than weights ({refused}), which could run code and is not read: "
-                "save model.state_dict() alone"
-            ) from None
-        except Unread as error:
-            raise InputError(
-                f"{path} uses {error}, which is not read here: save model.state_dict() alone"
-            ) from None
-        except Damaged as error:
-            raise InputError(f"{path} is no whole file of torch.save: {error}") from None
-        except Exception as error:  # damaged bytes make zipfile and pickletools raise almost anything
-            raise InputError(f"{path} is no whole file of torch.save: {first_line(error)}") from None
+    opened = StaysOpen(path)
+    file = opened.file
+    if opened.read(0, min(len(ZIP), opened.size)) != ZIP:
+        raise InputError(
+            f"{path} is a pickle or was saved by PyTorch before 1.6: "
+            "load it there and torch.save its state_dict()"
+        )
+    try:
+        found = dict(records(file, opened.size))
+        folder = next((name.removesuffix(PICKLE) for name in found if name.endswith(PICKLE)), None)
+        if folder is None:
+            raise Damaged("it has no data.pkl")
+        if part(file, found.get(f"{folder}/byteorder"), 10) == b"big":
+            raise Damaged("it has its numbers the other way round")
+        return Pickle(found, folder, opened).follow(part(file, found[folder + PICKLE], MOST_PICKLE))
+    except Refused as refused:
+        raise InputError(
+            f"{path} holds more than weights ({refused}), which could run code and is not read: "
+            "save model.state_dict() alone"
+        ) from None
+    except Unread as error:
+        raise InputError(
+            f"{path} uses {error}, which is not read here: save model.state_dict() alone"
+        ) from None
+    except Damaged as error:
+        raise InputError(f"{path} is no whole file of torch.save: {error}") from None
+    except Exception as error:  # damaged bytes make zipfile and pickletools raise almost anything
+        raise InputError(f"{path} is no whole file of torch.save: {first_line(error)}") from None
 
 
 class Sparing:

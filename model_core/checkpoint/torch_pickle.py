@@ -6,6 +6,8 @@ numbers would make, beside the weights, leaves an `Opaque`. Any other name is re
 
 import math
 import pickletools
+
+# Private to Python, whose own pickle reads by it: what the names of Python 2 are called now is written nowhere else.
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_core.checkpoint.files import numbers
 from model_core.plain_text import shortened
-from model_core.regular_file import Mapped
+from model_core.regular_file import StaysOpen
 from model_core.schema import shown
 
 MOST_WORDS = 1_000_000  # a tensor takes about forty
 MOST_NUMBERS = 2**62
+FEW_NUMBERS = 1 << 14  # read at once, whosever they are
 MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
 
 # Modules of what makes tensors and of what says their types: nothing of them is called either.
@@ -35,13 +39,18 @@ TORCH = (
     "torch.nn.parameter",
 )
 # What else plain values and numpy's are made of, at any protocol.
-HARMLESS: Mapping[str, str] = {
-    "builtins": "bool bytearray bytes complex dict float frozenset int list range set slice str tuple",
-    "collections": "Counter OrderedDict defaultdict deque",
-    "_codecs": "encode",
-    "numpy": "dtype ndarray",
-    **dict.fromkeys(("numpy.core.multiarray", "numpy._core.multiarray"), "_reconstruct scalar"),
-    **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), "_frombuffer"),
+HARMLESS: Mapping[str, set[str]] = {
+    "builtins": {
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset"),
+        *("int", "list", "range", "set", "slice", "str", "tuple"),
+    },
+    "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
+    "_codecs": {"encode"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.numeric": {"_frombuffer"},
 }
 # Dicts whose entries follow, and how many arguments they may have before: more would be entries too.
 DICTS = {"collections.OrderedDict": 0, "collections.defaultdict": 1}
@@ -103,7 +112,7 @@ class Laid:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    file: Mapped
+    file: StaysOpen
 
     @property
     def dtype(self) -> torch.dtype:
@@ -115,11 +124,25 @@ class Laid:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> Tensor:
-        """The tensor, mapped. InputError where the file has been cut."""
-        record = self.storage.record
-        whole = torch.frombuffer(self.file.whole(), dtype=torch.uint8).untyped_storage()
-        within = whole[record.start : record.start + record.size]
-        return torch.empty(0, dtype=self.dtype).set_(within, self.offset, self.shape, self.strides)
+        """The tensor, in memory of its own. InputError where the file has been cut."""
+        return self.part(self.offset, self.shape)
+
+    def part(self, offset: int, shape: tuple[int, ...]) -> Tensor:
+        """So much of the tensor as that shape takes from there on: in halves where most between is not its own."""
+        wanted = math.prod(shape)
+        if not wanted:
+            return torch.empty(shape, dtype=self.dtype)
+        lengths = [(n - 1) * stride for n, stride in zip(shape, self.strides, strict=True)]
+        span = 1 + sum(lengths)
+        if span <= max(FEW_NUMBERS, 2 * wanted):
+            start = self.storage.record.start + offset * self.dtype.itemsize
+            return numbers(self.file, start, self.dtype, (span,)).as_strided(shape, self.strides)
+        axis = lengths.index(max(lengths))
+        half = shape[axis] // 2
+        first, second = ((*shape[:axis], n, *shape[axis + 1 :]) for n in (half, shape[axis] - half))
+        return torch.cat(
+            [self.part(offset, first), self.part(offset + half * self.strides[axis], second)], axis
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +182,7 @@ class Tuple(tuple[Any, ...]):
 class Pickle:
     """A pickle that is followed without calling anything: values on a stack, and what was put aside."""
 
-    def __init__(self, records: Mapping[str, Record], folder: str, file: Mapped) -> None:
+    def __init__(self, records: Mapping[str, Record], folder: str, file: StaysOpen) -> None:
         self.records, self.folder, self.file = records, folder, file
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
@@ -184,8 +207,6 @@ class Pickle:
         raise Damaged("its pickle has no end")
 
     def step(self, word: str, argument: Any) -> None:
-        if word == "INST":  # names what it calls
-            self.import_(*argument.split(" "))
         if word not in STEPS:
             raise Unread(f"{word} of pickle")
         STEPS[word](self, argument)
@@ -212,9 +233,14 @@ class Pickle:
             raise Damaged("its pickle imports what is no name")
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         full = f"{module}.{name}"
-        if "." in name or (module not in TORCH and name not in HARMLESS.get(module, "").split()):
+        if "." in name or (module not in TORCH and name not in HARMLESS.get(module, ())):
             raise Refused(shortened(full, 200))
         self.stack.append(Word(full))
+
+    def instance(self, name: str) -> None:
+        """It calls what it imports, in one word; what it would import is looked at first."""
+        self.import_(*name.split(" "))
+        raise Unread("INST of pickle")
 
     def set_items(self, items: list[Any]) -> None:
         """Entries of the dict on the stack. Keys of state dicts are text; whatever else is counted by is no weight."""
@@ -332,6 +358,7 @@ STEPS: Mapping[str, Callable[[Pickle, Any], Any]] = {
     "DUP": push(lambda pickle: pickle.stack[-1]),
     "GLOBAL": lambda pickle, name: pickle.import_(*name.split(" ")),
     "STACK_GLOBAL": lambda pickle, _: pickle.import_(*pickle.last(2)),
+    "INST": lambda pickle, name: pickle.instance(name),
     "REDUCE": lambda pickle, _: pickle.call(),
     "NEWOBJ": lambda pickle, _: pickle.call(),
     "BUILD": lambda pickle, _: pickle.stack.pop(),  # attributes, such as the version of a module

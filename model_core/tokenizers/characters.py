@@ -12,7 +12,7 @@ from reprlib import repr as short
 
 from model_core.errors import InputError
 from model_core.json_file import read_json
-from model_core.tokenizer import Origin, Rest, Tokenizer, check_id
+from model_core.tokenizer import IdSet, Origin, Tokenizer, check_id
 from model_core.tokenizers import Format, check_size, register, unused
 from model_core.tokenizers.ranks import origin_of
 
@@ -31,7 +31,7 @@ class CharacterTokenizer(Tokenizer):
         self.prefix: tuple[int, ...] = (len(characters),)
         self.origin = Origin(name)
         self._names = {len(characters): begin, len(characters) + 1: end}
-        self.special = Rest.of(range(len(characters)), vocab_size)
+        self.special = IdSet.without(range(len(characters)), vocab_size)
         self._ids = {character: id for id, character in enumerate(characters)}
 
     def encode(self, text: str) -> list[int]:

@@ -19,7 +19,7 @@ from model_core.json_file import read_json
 from model_core.merges import Part
 from model_core.regular_file import is_there
 from model_core.text_file import read_text
-from model_core.tokenizer import Origin, Rest, Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, check_size, readable, register, unused
 from model_core.tokenizers.ranks import QWEN_PATTERN
 from model_core.vocabulary import BYTE_CHARACTERS, token_bytes
@@ -48,7 +48,7 @@ class HuggingFaceTokenizer(Tokenizer):
         self._library = library
         self._known = {*library.get_vocab(with_added_tokens=True).values()}
         ordinary = self._known - {id for id, token in added.items() if token.special}
-        self.special = Rest.of(ordinary, wanted.vocab_size)
+        self.special = IdSet.without(ordinary, wanted.vocab_size)
         self._added = frozenset(added)
 
     def encode(self, text: str) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Literal
 from model_core.errors import InputError, Misfit
 from model_core.merges import Part, bpe
 from model_core.regular_file import is_there, read_regular
-from model_core.tokenizer import Origin, Rest, Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, register
 
 UNKNOWN, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
@@ -39,7 +39,7 @@ class Llama2cTokenizer(Tokenizer):
         self.bos: int | None = BOS
         self.eos: int | None = BOS
         self.prefix: tuple[int, ...] = () if wanted.add_bos is False else (BOS,)
-        self.special = Rest(NAMES, self.vocab_size, self.vocab_size)
+        self.special = IdSet(NAMES)
         self._pieces = pieces
         self._scores = scores
         self._ids = {piece: id for id, piece in enumerate(pieces)}

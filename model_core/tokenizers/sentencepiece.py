@@ -14,7 +14,7 @@ from typing import Any, Literal
 from model_core.errors import InputError
 from model_core.merges import Part
 from model_core.regular_file import is_there, read_regular
-from model_core.tokenizer import Origin, Rest, Tokenizer, check_id, spell, whole_characters
+from model_core.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.tokenizers import Format, Wanted, check_size, register, unused
 from model_core.tokenizers.ranks import is_ranks, llama3_tokenizer
 
@@ -38,7 +38,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.bos, self.eos = (id if id >= 0 else None for id in (library.bos_id(), library.eos_id()))
         self.prefix: tuple[int, ...] = () if self.bos is None or wanted.add_bos is False else (self.bos,)
         ordinary = (id for id in known if not (library.IsControl(id) or library.IsUnknown(id)))
-        self.special = Rest.of(ordinary, wanted.vocab_size)
+        self.special = IdSet.without(ordinary, wanted.vocab_size)
         self._library = library
         self._pieces = [library.IdToPiece(id) for id in known]
         self._known = known

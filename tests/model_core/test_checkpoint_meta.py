@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model_core.checkpoint import open_checkpoint
+from model_core.checkpoint.files import Stored, readable
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import FAMILIES
@@ -207,6 +208,21 @@ def test_a_piece_of_other_names_is_refused_before_the_next_is_read(model: Decode
     torch.save({"norm.weight": torch.ones(WIDTH)}, folder / "consolidated.01.pth")
     (folder / "consolidated.02.pth").write_bytes(b"damaged")
     assert "is not in every piece: consolidated.01.pth is of another model" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "!" * 400])
+def test_a_name_that_is_not_in_every_piece_is_said_as_every_name_is(
+    name: str, model: Decoder, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "m", model, pieces=2)
+    torch.save({name: torch.ones(WIDTH)}, folder / "consolidated.01.pth")
+    said = refused(folder)
+    assert f"{readable(name)} is not in every piece" in said
+    assert said.isprintable()
+    assert len(readable(name)) <= 160
+    with pytest.raises(InputError) as error:
+        Stored(name, (1,), "I8", lambda: torch.zeros(1)).floats()
+    assert str(error.value).startswith(f"{readable(name)} is stored as I8; ")
 
 
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])

@@ -4,6 +4,7 @@ import argparse
 import os
 import pickle
 import re
+import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,10 +23,12 @@ from model_core import devices
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.checkpoint.files import Stored
 from model_core.checkpoint.layouts import LAYOUTS as KNOWN
+from model_core.checkpoint.layouts import is_tied
+from model_core.checkpoint.pth import state_dict
 from model_core.checkpoint.said import likely_heads, parse, settle
-from model_core.checkpoint.torch_pickle import Damaged, Pickle, Record, Storage
+from model_core.checkpoint.torch_pickle import Damaged, Laid, Pickle, Record, Storage
 from model_core.errors import Cancelled, InputError, Unsaid
-from model_core.regular_file import mapped, open_regular
+from model_core.regular_file import StaysOpen
 from tests.model_core import tutorials
 from tests.model_core.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
 
@@ -360,10 +363,12 @@ def test_a_tensor_of_any_dtype_opens_or_is_named(
             state[name] = numbers[: state[name].numel()].view(state[name].shape)
 
     before, after = b"ctorch\nuint16\n", b"ctorch\n" + dtype.removeprefix("torch.").encode() + b"\n"
-    path = rewritten(
-        change(tmp_path / "model.pth", other, make),
-        lambda name, data: (data.replace(before, after), zipfile.ZIP_STORED),
-    )
+
+    def renamed(name: str, data: bytes) -> tuple[bytes, int]:
+        assert before in data or not name.endswith("data.pkl")
+        return data.replace(before, after), zipfile.ZIP_STORED
+
+    path = rewritten(change(tmp_path / "model.pth", other, make), renamed)
     said = ["heads=4"] if make is not tutorials.MiniGPT else []
     if needed and dtype not in ("torch.float64", "torch.float32", "torch.float16", "torch.bfloat16"):
         message = refused(path, config=said)
@@ -540,10 +545,60 @@ def test_a_tensor_of_an_impossible_shape_is_damage(
     storage = Storage(Record(0, 16), torch.float32)
     path = tmp_path / "model.pth"
     path.write_bytes(bytes(16))
-    with open_regular(path) as file:
-        bytes_ = mapped(path, file)
     with pytest.raises(Damaged, match=r"^a tensor has an impossible shape$"):
-        Pickle({}, "", bytes_).tensor(storage, 0, shape, strides, None)
+        Pickle({}, "", StaysOpen(path)).tensor(storage, 0, shape, strides, None)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each reading takes from now on."""
+    read: list[int] = []
+    read_into = StaysOpen.read_into
+
+    def read_and_counted(file: StaysOpen, memory: Any, start: int) -> None:
+        read.append(memoryview(memory).nbytes)
+        read_into(file, memory, start)
+
+    monkeypatch.setattr(StaysOpen, "read_into", read_and_counted)
+    return read
+
+
+def test_numbers_that_lie_far_apart_are_read_and_not_what_lies_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        for n, number in enumerate((1.0, 2.0, 3.0)):
+            file.seek(n << 32)
+            file.write(struct.pack("<ff", number, -number))
+    storage = Storage(Record(0, path.stat().st_size), torch.float32)
+    laid = Laid(storage, 0, (2, 3), (1, 1 << 30), StaysOpen(path))
+    read = counted(monkeypatch)
+    assert laid.read().tolist() == [[1, 2, 3], [-1, -2, -3]]
+    assert sum(read) == 24
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x[:, 3:7], lambda x: x.T, lambda x: x[::5, ::90], lambda x: x[1:1]]
+)
+def test_a_part_of_a_larger_tensor_is_read_as_it_was_saved(
+    make: Callable[[Tensor], Tensor], tmp_path: Path
+) -> None:
+    part = make(torch.randn(300, 400))
+    torch.save({"part": part}, tmp_path / "model.pth")
+    assert torch.equal(state_dict(tmp_path / "model.pth")[0]["part"].read(), part)
+
+
+def test_tied_weights_that_are_stored_once_are_not_read_to_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tied = torch.zeros(7, 3)
+    torch.save({"head": tied, "embed": tied, "other": tied.clone()}, tmp_path / "model.pth")
+    found = state_dict(tmp_path / "model.pth")[0]
+    read = counted(monkeypatch)
+    assert is_tied(found, "head", "embed")
+    assert not read
+    assert is_tied(found, "head", "other")
+    assert len(read) == 2
 
 
 def doubled(times: int) -> bytes:
@@ -627,6 +682,7 @@ def test_more_heads_and_blocks_than_tensors_make_no_names(tmp_path: Path) -> Non
 def test_a_name_of_many_letters_is_neither_looked_at_nor_repeated(name: str, tmp_path: Path) -> None:
     message = refused(saved(tmp_path / "model.pth", {name: torch.zeros(1)}))
     assert f"has a tensor whose name is {len(name):,} letters long, more than 500" in message
+    assert message.endswith("save the state dict with shorter names")
     message = refused(saved(tmp_path / "sparse.pth", {name: torch.zeros(1, 1).to_sparse()}))
     assert "is stored in a form that cannot be read" in message
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model_core import cli, corpus, devices, presets
@@ -31,7 +31,8 @@ from model_core.presets import NAMES, open_model, preset_named
 from model_core.protocol import Frame
 from model_core.queries import Scene
 from model_core.replay import Run, sites
-from model_core.run_files import DESCRIPTION, LOG, STATE
+from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
+from model_core.run_folder import CHECKSUM, checksum
 from model_core.tokenizer import END_OF_TEXT
 from tests.model_core.broken import BROKEN
 from tests.model_core.own_assets import copied_assets, use_assets
@@ -428,6 +429,84 @@ def test_the_same_command_goes_on_with_a_text_that_has_not_the_documents_of_its_
     assert main([*begin, "--out", str(stopped)]) == 0
     assert capsys.readouterr().err.splitlines()[1] == "going on after step 2 of 5"
     assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+
+
+@pytest.mark.process
+def test_a_forged_state_beyond_the_end_ends_in_one_line_and_changes_nothing(
+    preset: str,
+    data: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever knows how the checksum is made says that more was trained than there is to train."""
+    out = tmp_path / "made"
+    begin = ["train", "--preset", preset, *data, "--save-every", "2", "--out", str(out)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Control, "cancelled", lambda control: (out / STATE).is_file())
+        assert main(begin) == 130
+    tensors = load_file(out / STATE)
+    with safe_open(out / STATE, framework="pt") as file:
+        numbers = json.dumps(json.loads(file.metadata()[NUMBERS]) | {"step": 6})
+    save_file(tensors, out / STATE, {NUMBERS: numbers, CHECKSUM: checksum(tensors, numbers)})
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    said = refused(capsys, begin)
+    assert said == (
+        f"{out / STATE} is damaged: it is of step 6, but the training has 5; delete it to begin anew"
+    )
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.process
+def test_what_has_the_name_of_a_preset_is_evaluated_as_its_card_says(
+    preset: str,
+    data: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "tales-llama"
+    assert main(["train", "--preset", preset, *data, "--out", str(out)]) == 0
+    card = (out / "README.md").read_text(encoding="utf-8")
+    command = next(line.split()[1:] for line in card.splitlines() if "layerscope evaluate " in line)
+    assert command[:2] == ["evaluate", "./tales-llama"]
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main([*command[:2], *data]) == 0
+    said = capsys.readouterr().out
+    assert "".join(f"    {line}".rstrip() + "\n" for line in said.splitlines()) in card
+    begin = [
+        "train",
+        "--from",
+        str(out),
+        *data,
+        "--steps",
+        "1",
+        "--length",
+        "8",
+        "--out",
+        str(tmp_path / "more"),
+    ]
+    assert main(begin) == 0
+    assert " train --from ./tales-llama " in (tmp_path / "more" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_model_is_named_so_that_no_preset_is_meant_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tales-llama", "growth@16", "untrained:llama/tiny"):
+        assert presets.said_again(name) == name
+    for path, word in (
+        ("runs/mine", "mine"),
+        ("runs/growth", "./growth"),
+        ("runs/growth@16", "./growth@16"),
+        (str(presets.folder_of("growth")), "growth"),
+        (f"{presets.folder_of('growth')}@16", "growth@16"),
+    ):
+        assert presets.said_again(path) == word
+    (tmp_path / "growth@16").mkdir()
+    assert presets.said_again("growth@16") == "./growth@16"
 
 
 @pytest.mark.process

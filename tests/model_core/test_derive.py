@@ -85,7 +85,10 @@ def test_the_divisor_told_of_an_rms_norm_is_the_one_that_it_used() -> None:
     layer = RMSNorm(8).double()
     with torch.no_grad():
         assert not layer(x).any()
-    assert norm_statistics(layer, x)["rms"].isinf().all()
+    found = norm_statistics(layer, x)["rms"]
+    assert found.isinf().all()
+    assert found.dtype == torch.float32
+    assert norm_statistics(LayerNorm(8).double(), x)["mean"].dtype == torch.float64
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-15, 1e20, 1e37])

@@ -22,7 +22,7 @@ from model_core.run_folder import RunFolder, held_out_in
 from model_core.stamp import stamp
 from model_core.tokenizer import IdTokenizer
 from tests.model_core import tiny
-from tests.model_core.test_training_state import RUN, kept, model
+from tests.model_core.test_training_state import RUN, STEPS, kept, model
 from tests.strange_files import STRANGE, at_once, forbid, put
 
 pytestmark = pytest.mark.unit
@@ -93,8 +93,8 @@ READINGS: dict[str, Reading] = {
     "growth": Reading(our_folder, growth.FILE, growth.moments),
     "description": Reading(trained, DESCRIPTION, lambda folder: RunFolder(folder, RUN)),
     "what was held out": Reading(trained, DESCRIPTION, held_out_in),
-    "state": Reading(trained, STATE, lambda folder: RunFolder(folder, RUN).kept(model())),
-    "log": Reading(trained, LOG, lambda folder: RunFolder(folder, RUN).kept(model())),
+    "state": Reading(trained, STATE, lambda folder: RunFolder(folder, RUN).kept(model(), STEPS)),
+    "log": Reading(trained, LOG, lambda folder: RunFolder(folder, RUN).kept(model(), STEPS)),
     "plan, JSON": Reading(Path.mkdir, "plan.json", lambda folder: of_file(folder / "plan.json")),
     "plan, TOML": Reading(Path.mkdir, "plan.toml", lambda folder: of_file(folder / "plan.toml")),
     "corpus": Reading(
@@ -168,7 +168,6 @@ OPENERS = {
     "model_core/command.py": {"os.open"},
     "model_core/devices.py": {"MEMINFO.read_text", "(topology / name).read_text"},
     "model_core/card.py": {"Path('/proc/cpuinfo').read_text"},
-    "model_core/checkpoint/files.py": {"safe_open"},
     "model_core/tokenizer_host.py": {"STATM.read_text", "os.open", "self.open", "format.open"},
     "model_core/tokenizers/__init__.py": {"format.open"},
     "explorer_app/picture.py": {"buffer.open"},

@@ -1,18 +1,21 @@
 """A file of weights that is replaced, removed or cut between its opening and its reading: its weights, or one line."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from model_core import checkpoint
-from model_core.checkpoint import Loaded, llama2c, open_checkpoint, pth
+from model_core.checkpoint import Loaded, llama2c, native, open_checkpoint, pth, safetensors_file
 from model_core.checkpoint.files import Stored
 from model_core.errors import InputError
-from model_core.regular_file import Mapped, mapped
+from model_core.regular_file import StaysOpen
+from tests.model_core import tiny
 from tests.model_core.test_checkpoint_llama2c import legacy, model_of
 from tests.model_core.tutorials import MiniGPT, drawn
 from tests.strange_files import STRANGE, at_once, put
@@ -26,6 +29,11 @@ def of_torch(folder: Path) -> Path:
 def of_llama2c(folder: Path) -> Path:
     (folder / "model.bin").write_bytes(legacy(model_of(tied=False)))
     return folder / "model.bin"
+
+
+def of_safetensors(folder: Path) -> Path:
+    tiny.save(folder, "llama", tokenizer=None)
+    return folder / native.WEIGHTS
 
 
 def replaced(path: Path) -> None:
@@ -48,16 +56,22 @@ def written_again(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-MADE: dict[str, Callable[[Path], Path]] = {"torch.save": of_torch, "llama2.c": of_llama2c}
+MADE: dict[str, Callable[[Path], Path]] = {
+    "torch.save": of_torch,
+    "llama2.c": of_llama2c,
+    "safetensors": of_safetensors,
+}
 # The tensors of a file, none of which is read.
 STORED: dict[str, Callable[[Path], Mapping[str, Stored]]] = {
     "torch.save": lambda path: pth.state_dict(path)[0],
     "llama2.c": lambda path: llama2c.read(path, {}).tensors,
+    "safetensors": safetensors_file.read_safetensors,
 }
 LEFT: dict[str, Callable[[Path], None]] = {"removed": Path.unlink, "replaced": replaced} | {
     f"replaced by {kind}": lambda path, kind=kind: put(kind, path)  # type: ignore[misc]
     for kind in STRANGE
 }
+CUT_OR_NOT_WHOLE = r"was cut while it was read|is no whole file of torch\.save|it ends within the header"
 CUT = {"cut": cut, "emptied": emptied, "written again": written_again}
 
 
@@ -96,6 +110,60 @@ def test_a_file_that_is_cut_meanwhile_ends_in_one_line(kind: str, change: str, t
     assert str(refused.value) == f"{path} was cut while it was read: open it again when it is whole"
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("change", CUT)
+@pytest.mark.parametrize("kind", MADE)
+def test_a_tensor_that_was_read_is_whole_whatever_becomes_of_its_file(
+    kind: str, change: str, tmp_path: Path
+) -> None:
+    path = MADE[kind](tmp_path)
+    expected = {name: stored.read().clone() for name, stored in STORED[kind](path).items()}
+    read = {name: stored.read() for name, stored in STORED[kind](path).items()}
+    CUT[change](path)
+    assert all(torch.equal(read[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("kind", MADE)
+def test_a_file_that_is_cut_while_a_tensor_is_read_ends_in_one_line(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is still whole when it is looked at, and no more when its bytes are read."""
+    path = MADE[kind](tmp_path)
+    last = list(STORED[kind](path).values())[-1]
+    looked_at = os.fstat
+
+    def then_cut(descriptor: int) -> os.stat_result:
+        status = looked_at(descriptor)
+        cut(path)
+        return status
+
+    monkeypatch.setattr("model_core.regular_file.os.fstat", then_cut)
+    with pytest.raises(InputError) as refused:
+        last.read()
+    assert str(refused.value) == f"{path} was cut while it was read: open it again when it is whole"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("kind", MADE)
+def test_a_tensor_alone_is_read_and_not_the_rest_of_its_file(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    found = STORED[kind](MADE[kind](tmp_path))
+    read_into = StaysOpen.read_into
+
+    def counted(file: StaysOpen, memory: Any, start: int) -> None:
+        read.append(memoryview(memory).nbytes)
+        read_into(file, memory, start)
+
+    monkeypatch.setattr(StaysOpen, "read_into", counted)
+    for stored in found.values():
+        tensor = stored.read()
+        assert read.pop() == tensor.nbytes
+        assert not read
+
+
 @pytest.mark.unit
 @pytest.mark.parametrize("change", [*LEFT, *CUT])
 @pytest.mark.parametrize("kind", MADE)
@@ -106,18 +174,18 @@ def test_sizes_are_held_against_the_very_bytes_that_are_read(
     path = MADE[kind](tmp_path)
     expected = weights(opened(path))
 
-    def then_changed(path: Path, file: object) -> Mapped:
-        bytes_ = mapped(path, file)  # type: ignore[arg-type]
+    def then_changed(path: Path) -> StaysOpen:
+        file = StaysOpen(path)
         (LEFT | CUT)[change](path)
-        return bytes_
+        return file
 
-    for reader in (checkpoint.torch_file, llama2c):
-        monkeypatch.setattr(reader, "mapped", then_changed)
+    for reader in (checkpoint.torch_file, llama2c, safetensors_file):
+        monkeypatch.setattr(reader, "StaysOpen", then_changed)
     if change in LEFT:
         found = weights(opened(path))
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     else:
-        with pytest.raises(InputError, match=r"was cut while it was read|is no whole file of torch\.save"):
+        with pytest.raises(InputError, match=CUT_OR_NOT_WHOLE):
             opened(path)
 
 

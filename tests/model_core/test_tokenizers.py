@@ -22,7 +22,7 @@ from transformers import AutoTokenizer
 from model_core.assets import asset
 from model_core.errors import InputError
 from model_core.presets import open_model
-from model_core.tokenizer import END_OF_TEXT, IdTokenizer, Rest, TiktokenTokenizer, Tokenizer
+from model_core.tokenizer import END_OF_TEXT, IdSet, IdTokenizer, TiktokenTokenizer, Tokenizer
 from model_core.tokenizers import default_tokenizer, tokenizer_in
 from model_core.tokenizers.ranks import ENCODINGS, named
 from model_core.vocabulary import load_ranks, token_bytes
@@ -377,14 +377,14 @@ def test_ids_that_stand_for_no_text_are_not_all_asked_for_some_that_do(
     few = {"characters": "\u202e", "begin": "<|b|>", "end": "<|e|>"}
     (tmp_path / "few.characters").write_text(json.dumps(few))
     asked = 0
-    contains = Rest.__contains__
+    contains = IdSet.__contains__
 
-    def counted(rest: Rest, id: object) -> bool:
+    def counted(rest: IdSet, id: object) -> bool:
         nonlocal asked
         asked += 1
         return contains(rest, id)
 
-    monkeypatch.setattr(Rest, "__contains__", counted)
+    monkeypatch.setattr(IdSet, "__contains__", counted)
     tokenizer_in(tmp_path, 1_000_000)
     assert asked < 50_000
 
@@ -406,14 +406,24 @@ def test_an_unused_id_written_out_is_that_id_and_a_word_of_its_own(tmp_path: Pat
 
 
 def test_ids_that_are_left_keep_their_order_and_number() -> None:
-    left = Rest.of([0, 1, 3, 6], 10)
+    left = IdSet.without([0, 1, 3, 6], 10)
     assert list(left) == [2, 4, 5, 7, 8, 9]
     assert [left[n] for n in range(len(left))] == list(left)
     assert [left.number(id) for id in left] == list(range(6))
     assert left == {2, 4, 5, 7, 8, 9}
     assert all((id in left) is (id in set(left)) for id in range(-2, 12))
     assert left & {2, 3} == {2}
-    assert list(Rest.of([0, 5], 3)) == [1, 2]
+    assert list(IdSet.without([0, 5], 3)) == [1, 2]
+
+
+def test_ids_come_in_their_order_however_they_were_given() -> None:
+    ids = IdSet([5, 1, 3, 1], range(7, 9))
+    assert list(ids) == [1, 3, 5, 7, 8]
+    assert len(ids) == 5
+    assert [ids.number(id) for id in ids] == list(range(5))
+    assert list(IdSet()) == []
+    with pytest.raises(AssertionError, match="the range is not behind the others"):
+        IdSet([1, 8], range(7, 9))
 
 
 def test_llama3_tokenizer_model_is_read_as_ranks_and_begins_with_its_bos(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model_core.corpus import Corpus, TextTask, batch_at, bits_per_byte, read_corpus, windows
+from model_core.corpus import Corpus, NoSuchDocument, TextTask, batch_at, bits_per_byte, read_corpus, windows
 from model_core.decoder import Decoder
 from model_core.errors import Cancelled, InputError
 from model_core.families import family_of
@@ -249,8 +249,11 @@ def test_corpus_may_hold_nothing_out(tokenizer: TiktokenTokenizer) -> None:
 def test_document_that_is_not_there_cannot_be_held_out(tokenizer: TiktokenTokenizer) -> None:
     with pytest.raises(InputError, match=r"document 2 cannot be held out: the text has 2 documents$"):
         read_corpus(f"one{END_OF_TEXT}two", tokenizer, (0, 2))
-    with pytest.raises(InputError, match=r"document 14 cannot be held out: the text has 1 document$"):
+    with pytest.raises(
+        NoSuchDocument, match=r"document 14 cannot be held out: the text has 1 document$"
+    ) as error:
         read_corpus("one", tokenizer, (14, 15))
+    assert error.value.documents == 1
 
 
 def test_windows_foresee_every_token_but_the_first_exactly_once() -> None:

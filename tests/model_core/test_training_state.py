@@ -27,6 +27,7 @@ pytestmark = pytest.mark.unit
 
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
+STEPS = (0, 18)  # where the only phase begins and ends
 RUN: dict[str, Any] = {"name": "tiny", "recipe": {"steps": 18, "held_out": [1, 2], "held_out_share": 0.0}}
 
 # What a training in float16 keeps of its gradients.
@@ -64,7 +65,7 @@ def refused(folder: Path) -> str:
     one = model()
     before = {name: values.clone() for name, values in one.named_parameters()}
     with pytest.raises(InputError) as error:
-        RunFolder(folder, RUN).kept(one)
+        RunFolder(folder, RUN).kept(one, STEPS)
     assert all(torch.equal(before[name], values) for name, values in one.named_parameters())
     assert str(error.value).startswith(f"{folder / STATE} is damaged: ")
     assert str(error.value).endswith("; delete it to begin anew")
@@ -89,7 +90,7 @@ def rewrite(
 
 
 def test_what_was_kept_is_given_back(folder: Path) -> None:
-    state = RunFolder(folder, RUN).kept(model())
+    state = RunFolder(folder, RUN).kept(model(), STEPS)
     assert state is not None
     assert (state.step, state.since, state.tokens, state.seconds, state.loss_sum) == (1, 1, 8, 0.5, 3.0)
     assert state.random["cpu"].shape == torch.get_rng_state().shape
@@ -99,7 +100,7 @@ def test_what_was_kept_is_given_back(folder: Path) -> None:
 def test_a_loss_that_is_no_number_is_gone_on_from(folder: Path) -> None:
     # float16 leaves steps out whose loss is NaN, and goes on.
     rewrite(folder, numbers=lambda said: said.update(loss_sum=float("nan")))
-    state = RunFolder(folder, RUN).kept(model())
+    state = RunFolder(folder, RUN).kept(model(), STEPS)
     assert state is not None
     assert state.loss_sum != state.loss_sum
 
@@ -173,6 +174,7 @@ def test_missing_and_wrong_tensors_are_named(
         ("step", 1.5, "'step' is 1.5"),
         ("step", -1, "'step' is -1"),
         ("step", float("inf"), "'step' is inf"),
+        ("step", 19, "it is of step 19, but the training has 18"),
         ("tokens", True, "'tokens' is True"),
         ("since", None, "'since' is None"),
         ("seconds", float("nan"), "'seconds' is nan, not a number of seconds"),
@@ -251,7 +253,7 @@ def test_lines_of_the_log_that_cannot_be_read_are_left_away(folder: Path) -> Non
         '{"step": 0',
     ]
     (folder / LOG).write_text("\n".join(lines), encoding="utf-8")
-    RunFolder(folder, RUN).kept(model())
+    RunFolder(folder, RUN).kept(model(), STEPS)
     assert (folder / LOG).read_text().splitlines() == lines[:1]
 
 

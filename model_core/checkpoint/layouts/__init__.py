@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint.files import Stored
+from model_core.checkpoint.files import Stored, readable
 from model_core.checkpoint.said import Ask
 from model_core.config import Source
 from model_core.errors import InputError
@@ -90,15 +90,16 @@ def is_tied(found: Tensors, head: str, embed: str) -> bool:
         return True
     if embed not in found or found[head].shape != found[embed].shape:
         return False
-    a, b = found[head].floats(), found[embed].floats()
-    return a.dtype == b.dtype and (a.data_ptr() == b.data_ptr() or torch.equal(a, b))
+    return found[head].is_same(found[embed])
 
 
 def table_length(table: Stored, width: int) -> int:
     """How many positions a stored table [T C] has, axes of 1 aside. InputError where it is none."""
     longer = [axis for axis in table.shape if axis != 1]
     if longer[-1:] != [width] or len(longer) > 2:
-        raise InputError(f"{table.name} has the shape {table.shape}, which is no table of positions")
+        raise InputError(
+            f"{readable(table.name)} has the shape {table.shape}, which is no table of positions"
+        )
     return longer[0] if len(longer) == 2 else 1
 
 

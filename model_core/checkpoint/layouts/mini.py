@@ -42,8 +42,9 @@ def read(found: Tensors, beside: Mapping[str, Any]) -> Plan:
     head = one([n for n in matrices(found, outside) if is_head(found, n)], "output head")
     vocab_size, width = found[f"{head}.weight"].shape
     tables = [name for name in outside if is_table(name, found[name], width)]
-    others = {f"{name}.weight" for name in matrices(found, outside) if name != head}
-    embed = one(list(others.difference(tables)) or [f"{head}.weight"], "embedding")
+    positions = set(tables)
+    others = [f"{name}.weight" for name in matrices(found, outside) if name != head]
+    embed = one([name for name in others if name not in positions] or [f"{head}.weight"], "embedding")
     norm = one(norms(found, outside, width), "last norm")
     if layers * heads > len(found):  # a name is made for each head of each block
         raise InputError(

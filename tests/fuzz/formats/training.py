@@ -13,7 +13,7 @@ from unittest.mock import patch
 from explorer_app.training import logged, unfinished
 from model_core import run_folder
 from model_core.checkpoint import empty_model
-from model_core.checkpoint.files import read_metadata
+from model_core.checkpoint.safetensors_file import read_with_metadata
 from model_core.corpus import corpus_in
 from model_core.describe import parameter_count, quality
 from model_core.description import TEXT
@@ -238,7 +238,7 @@ def used_sealed(folder: Path) -> None:
         header["__metadata__"][NUMBERS] = (folder / NUMBERS_FILE).read_text("utf-8", "replace")
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + tensors)
-    said = read_metadata(path).get(CHECKSUM, "")
+    said = read_with_metadata(path)[1].get(CHECKSUM, "")
     with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
         used(folder, small("float16"))
 
@@ -269,7 +269,7 @@ def used_moments(folder: Path) -> None:
                 at = len(data) - len(tensors) + header[name]["data_offsets"][0]
                 struct.pack_into("<f", data, at, number)
     path.write_bytes(data)
-    said = read_metadata(path).get(CHECKSUM, "")
+    said = read_with_metadata(path)[1].get(CHECKSUM, "")
     with patch.object(run_folder, "checksum", lambda tensors, numbers: said):
         used(folder, small("float32"))
 
