@@ -8,6 +8,8 @@ from explorer_app import theme
 
 DIMMED = 0.6
 AFTER_MS = 600
+"""While a person types on a busy machine, a run and its answers take 100-400 ms: no view is to flicker at each key."""
+
 LINES = 6
 """A view that is lower than so many lines of text is dimmed without words: they would hide it."""
 
