@@ -106,7 +106,7 @@ def test_what_is_missing_is_said_at_its_field(studio: Studio) -> None:
     assert form.said["data"].text() == "Choose a text to learn from."
     form.offer((str(studio.text.parent / "gone.txt"),))
     studio.panel.start.click()
-    assert form.said["data"].text().endswith("gone.txt is not there any more.")
+    assert form.said["data"].text() == f"There is no file {studio.text.parent / 'gone.txt'}."
     form.offer((str(studio.text),))
     assert not form.said["data"].isVisible()
     form.lr.setText("fast")
