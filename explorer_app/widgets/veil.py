@@ -1,5 +1,6 @@
 """A film over a view that is out of date: its picture stays, dimmed, and in front of it stands why."""
 
+from model_core.plain_text import visible
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
@@ -33,9 +34,9 @@ class Veil(QWidget):
 
     def cover(self, words: str) -> None:
         """Dim what is below, and say why."""
-        if words != self.words:
-            self.words = words
-            self.setAccessibleName(words)
+        if (shown := visible(words)) != self.words:
+            self.words = shown
+            self.setAccessibleName(shown)
             self.update()
         if self.isHidden() and not self._soon.isActive():
             self._soon.start()
