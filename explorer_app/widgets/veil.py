@@ -1,11 +1,12 @@
 """A film over a view that is out of date: its picture stays, dimmed, and in front of it stands why."""
 
-from model_core.plain_text import visible
+from model_core.plain_text import shortened, visible
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.plain import LABEL_CHARACTERS
 
 DIMMED = 0.6
 AFTER_MS = 600
@@ -34,7 +35,7 @@ class Veil(QWidget):
 
     def cover(self, words: str) -> None:
         """Dim what is below, and say why."""
-        if (shown := visible(words)) != self.words:
+        if (shown := visible(shortened(words, LABEL_CHARACTERS))) != self.words:
             self.words = shown
             self.setAccessibleName(shown)
             self.update()
