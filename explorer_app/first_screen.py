@@ -26,14 +26,22 @@ MODEL = "tales-llama"
 FILE = "first_screen.frames"
 LIMIT = 2_000_000
 
+Focus = dict[str, int | str]
+"""Fields of a selection: the layer, the head, and the kind of attention where the model has several."""
 
-def beginning() -> tuple[Scene, dict[str, int]]:
+
+def beginning() -> tuple[Scene, Focus]:
     """The scene and the selection that the recipe of the model opens with; no text where nobody can read it."""
     try:
         opening = opening_in(asset("presets", MODEL))
     except InputError:
         opening = Opening()
-    return Scene(MODEL, opening.prompt), {"layer": opening.layer, "head": opening.head}
+    stack: Focus = {"stack": opening.stack} if opening.stack else {}
+    return Scene(MODEL, opening.prompt, opening.target), {
+        "layer": opening.layer,
+        "head": opening.head,
+        **stack,
+    }
 
 
 def load() -> Session:
@@ -55,7 +63,7 @@ def session_of(data: bytes) -> Session:
     return session
 
 
-def read(data: bytes) -> tuple[Scene, dict[str, int], dict[Query, Answer]]:
+def read(data: bytes) -> tuple[Scene, Focus, dict[Query, Answer]]:
     """Scene, selection and answers; of anything but what `write` wrote the beginning and nothing to show."""
     if data[-SEAL:] != seal(data[:-SEAL]):
         return *beginning(), {}
@@ -77,9 +85,7 @@ def seal(data: bytes) -> bytes:
 SEAL = len(seal(b""))
 
 
-def write(
-    scene: Scene, selection: Mapping[str, int], answers: Mapping[Query, Answer], limit: int = LIMIT
-) -> bytes:
+def write(scene: Scene, selection: Focus, answers: Mapping[Query, Answer], limit: int = LIMIT) -> bytes:
     """The frames of a scene and of its answers, in order, as far as they stay within `limit` bytes."""
     data = encode_bytes(Frame("scene", 0, {"scene": scene.to_json(), "selection": dict(selection)}))
     for asked, answer in answers.items():
@@ -91,8 +97,8 @@ def write(
     return data + seal(data)
 
 
-def record(scene: Scene, selection: Mapping[str, int]) -> bytes:
-    """The frames of a scene, as a real engine answers now. selection  the layer and the head to see first"""
+def record(scene: Scene, selection: Focus) -> bytes:
+    """The frames of a scene, as a real engine answers now. selection  what to see first"""
     from explorer_app.snapshot import closing, settle
     from explorer_app.window import MainWindow
 
@@ -104,23 +110,23 @@ def record(scene: Scene, selection: Mapping[str, int]) -> bytes:
         settle(window.client)
         # What is seen first comes first in the file; the rest as far as there is room.
         answers: dict[Query, Answer] = {}
-        for visit in visits(window, **selection):
+        for visit in visits(window, selection):
             visit()
             settle(window.client)
             answers |= {asked: known(session, asked) for asked in window.wanted()}
     return write(scene, selection, answers)
 
 
-def visits(window: Any, layer: int, head: int) -> Iterator[Callable[[], object]]:
+def visits(window: Any, selection: Focus) -> Iterator[Callable[[], object]]:
     """Where a person may look first, most likely first: the tabs, the layers, the steps of the layer in focus."""
     session: Session = window.session
-    yield partial(session.select, layer=layer, head=head)
+    yield partial(session.select, **selection)
     for dock in reversed(window.of_area("centre")):
         yield dock.raise_
-    for other in range(session.kinds[0].layers):
-        yield partial(session.select, layer=other)
+    for layer in range(session.kinds[0].layers):
+        yield partial(session.select, layer=layer)
     for step, site in enumerate(session.sites):
-        if layer_of(site["key"]) in (layer, None):
+        if layer_of(site["key"]) in (selection["layer"], None):
             yield partial(session.go_to_step, step)
 
 

@@ -1,6 +1,6 @@
 """The top of the window: which model, on what, the prompt, how far the engine is, and the tokens it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from model_core.plain_text import one_line
@@ -250,10 +250,15 @@ class PromptBar(QWidget):
 
     # Choosing
 
+    def presets(self) -> dict[str, Mapping[str, Any] | str]:
+        """What the engine knows of each preset, or why it is damaged, in the order in which they are listed."""
+        greeting = self.session.greeting
+        known = {**greeting.get("presets", {}), **greeting.get("damaged", {})}
+        return {name: known[name] for name in greeting.get("order", ())}
+
     def models(self) -> list[Recent]:
         """What the chooser of models offers: presets, what was opened before, and what the scene says."""
-        scene, greeting = self.session.scene, self.session.greeting
-        presets = [*greeting.get("presets", {}), *greeting.get("damaged", {})]
+        scene, presets = self.session.scene, self.presets()
         models = [Recent(name) for name in presets]
         models += [recent for recent in self.recent if recent.model not in presets]
         asked = Recent(*scene.shape)
@@ -261,22 +266,22 @@ class PromptBar(QWidget):
 
     def show_models(self) -> None:
         self.choices = self.models()
-        presets = self.session.greeting.get("presets", {})
-        damaged = self.session.greeting.get("damaged", {})
+        presets = self.presets()
         with QSignalBlocker(self.model):
             self.model.clear()
             titles = distinct_titles([(choice.model, choice.config) for choice in self.choices])
             for row, (choice, title) in enumerate(zip(self.choices, titles, strict=True)):
                 self.model.addItem(title, choice.model)
                 about = model_tip(choice.model, choice.config)
-                if facts := presets.get(choice.model):
+                facts = presets.get(choice.model)
+                if isinstance(facts, str):
+                    # Its weights may be whole and open; if they do not, the engine says why.
+                    about = facts
+                    self.model.setItemData(row, tr("damaged"), DETAIL)
+                elif facts is not None:
                     about = preset_tip(facts)
                     self.model.setItemData(row, preset_line(facts), DETAIL)
-                # Its weights may be whole and open; if they do not, the engine says why.
-                if choice.model in damaged:
-                    about = damaged[choice.model]
-                    self.model.setItemData(row, tr("damaged"), DETAIL)
-                known = choice.model in (*presets, *damaged) or choice.model == self.session.scene.shape[0]
+                known = facts is not None or choice.model == self.session.scene.shape[0]
                 if missing := "" if known else why_missing(choice.model):
                     about = f"{about}\n{missing}"
                     cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)

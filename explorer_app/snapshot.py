@@ -78,7 +78,7 @@ def command_line() -> Parser:
         "--target",
         metavar="P",
         default="",
-        help="what the decoder of an encoder-decoder reads; without it BOS, or the prompt where the model has none",
+        help="what the decoder of an encoder-decoder reads; as `layerscope trace --help` says",
     )
     parser.add_argument("--panel", metavar="NAME", help=f"only this panel, at --size: {panels}")
     parser.add_argument(

@@ -7,6 +7,7 @@ from typing import Any
 
 from model_core.errors import InputError
 from model_core.paths import whole
+from model_core.plain_text import visible
 from model_core.queries import Scene
 from model_core.recipe import AUTOCAST
 from model_core.regular_file import check_regular, is_there
@@ -76,8 +77,10 @@ class TrainForm(QWidget):
             )
         )
         self.texts = QLineEdit()
-        self.texts.setReadOnly(True)
         self.texts.setAccessibleName(tr("Text to learn from"))
+        self.texts.setAcceptDrops(
+            False
+        )  # the window takes files; the field would take their addresses as text
         self.choose_data = QPushButton(tr("Choose…"))
         self.choose_data.setAccessibleName(tr("Choose texts"))
         self.out = QLineEdit()
@@ -179,6 +182,8 @@ class TrainForm(QWidget):
     def _connect(self) -> None:
         session = self.session
         self.what.activated.connect(self._choose)
+        self.texts.textEdited.connect(lambda _: self._quiet("data"))
+        self.texts.editingFinished.connect(self._take_texts)
         self.choose_data.clicked.connect(self._choose_texts)
         self.choose_out.clicked.connect(self._choose_folder)
         self.new_folder.clicked.connect(self._begin_anew)
@@ -271,6 +276,7 @@ class TrainForm(QWidget):
 
     def _choose_what(self) -> None:
         """Fill in its recipe, and a folder unless the person has chosen one."""
+        self._take_texts()
         self._quiet(*ROWS)
         self._fill_recipe()
         if self._own_folder:
@@ -303,13 +309,25 @@ class TrainForm(QWidget):
 
     def show_texts(self) -> None:
         own = self.makes_its_own
-        self.texts.setText("" if own else ", ".join(short_name(Path(path).name) for path in self.data))
+        self.texts.setText("" if own else visible(", ".join(self.data), keep=""))
         self.texts.setPlaceholderText(
-            tr("it makes its own data") if own else tr("choose UTF-8 text files, or drop them on the window")
+            tr("it makes its own data")
+            if own
+            else tr("paths of UTF-8 texts; files can be dropped on the window")
         )
-        self.texts.setToolTip(tip("\n".join(self.data)))
+        about = tr("The paths of UTF-8 texts, separated by commas.")
+        self.texts.setToolTip(tip("" if own else "\n".join([about, *self.data])))
         self.texts.setEnabled(not own)
         self.choose_data.setEnabled(not own)
+
+    def _take_texts(self) -> None:
+        """What was typed as the texts, if anything was: a path, or several separated by commas."""
+        if not self.texts.isModified():
+            return
+        said = self.texts.text().strip()
+        paths = [said] if is_there(Path(from_the_root(said))) else said.split(",")
+        self.offer(tuple(from_the_root(path.strip()) for path in paths if path.strip()))
+        self.say("data", next(filter(None, map(unreadable, self.data)), ""))
 
     def _choose_texts(self) -> None:
         start = str(Path(self.data[0]).parent) if self.data else ""
@@ -414,6 +432,7 @@ class TrainForm(QWidget):
     def spec(self) -> Spec | None:
         """What is filled in; None where something is missing, which is then said at its field."""
         self._own_choice = False  # the person wants what stands there
+        self._take_texts()
         self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
         for row, wrong in self._missing():
             if wrong:
@@ -483,10 +502,18 @@ class TrainForm(QWidget):
             theme.colour_text(label, colours.error if label.property("wrong") else colours.muted)
 
 
+def from_the_root(path: str) -> str:
+    """The path that was typed, from the root; as it is where it begins nowhere."""
+    try:
+        return str(whole(path))
+    except InputError:
+        return path
+
+
 def unreadable(path: str) -> str:
     """Why a text cannot be learned from, "" where nothing speaks against it."""
     if not is_there(Path(path)):
-        return tr("{path} is not there any more.").format(path=path)
+        return tr("There is no file {path}.").format(path=path)
     try:
         check_regular(Path(path))
     except InputError as error:

@@ -218,7 +218,7 @@ class Training:
 
     @property
     def silent(self) -> bool:
-        """It trains, and has not told of any step yet."""
+        """It trains, and has not told of any step since it was begun or gone on with."""
         return self.state == "running" and self.seconds_left is None
 
     # What a person wants

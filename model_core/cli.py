@@ -197,7 +197,8 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         "--target",
         metavar="P",
         default="",
-        help="what the decoder of an encoder-decoder reads; without it BOS, or the prompt where the model has none",
+        help="what the decoder of an encoder-decoder reads; without it the decoder starts from BOS, "
+        "and a model that has no BOS reads the prompt there too",
     )
     command.add_argument(
         "--no-special",
@@ -248,9 +249,8 @@ def add_data_options(command: argparse.ArgumentParser) -> None:
         "--held-out",
         metavar="1,2,3",
         type=held_out,
-        help="documents, counted from 0, that are never trained on, or 5%% for the end of the text; those of the "
-        "preset or of the model's own training without it; train takes the last 5%% of a text that has not those of "
-        "the preset",
+        help="documents, counted from 0, that are never trained on, or 5%% for the end of the text "
+        "(default: what the recipe of the preset or of the model says)",
     )
 
 

@@ -377,6 +377,7 @@ def greeting() -> dict[str, Any]:
     """What this engine has: devices with their memory, dtypes, presets and those that can be seen growing, families.
 
     damaged      preset -> why it is none
+    order        the names of all presets, as they are listed
     fine_tuning  the recipe by which a model on screen is trained further
     """
     presets, damaged = describe.presets()
@@ -385,6 +386,7 @@ def greeting() -> dict[str, Any]:
         "dtypes": list(DTYPES),
         "presets": presets,
         "damaged": damaged,
+        "order": list(NAMES),
         "growing": [name for name in NAMES if grown(name)],
         "fine_tuning": asdict(FINE_TUNING),
         "families": describe.families(),

@@ -124,7 +124,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not found
 
 
-def test_heads_come_by_themselves_and_nothing_of_the_product_speaks_of_guidance() -> None:
+def test_nothing_of_the_product_speaks_of_guidance() -> None:
     product = [
         name for name in tracked_files() if name.startswith(("model_core/", "explorer_app/", "assets/"))
     ]

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 from model_core.queries import Answer, Query, query
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
@@ -23,6 +25,7 @@ from explorer_app.widgets.numbers import percent, short_number
 from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 
 NEXT = query("next_token", k=40)
+EDGE = 4  # between the edges of the panel and what its tabs show
 
 
 def nats_words(log_prob: float) -> str:
@@ -44,13 +47,15 @@ class NextToken(Panel):
         self._ends: list[bool] = []
         self._special: list[bool] = []
         self._chosen = 0
-        self._tip = ""
+        self._tip = self._caption = ""
 
         self.changed = Label(parent=self)
         self.changed.setWordWrap(True)
         self.likely = BarList("output", self)
         self.likely.setAccessibleName(tr("Likeliest next tokens"))
         self.append = QToolButton(self)
+        # The column is no wider for a long token: as much of it is written as there is room for.
+        self.append.setMinimumWidth(1)
         self.total = RichLabel(parent=self)
         self.total.setWordWrap(True)
         self.prompt = BarList("query", self)
@@ -64,14 +69,14 @@ class NextToken(Panel):
         ):
             page = QWidget()
             column = QVBoxLayout(page)
-            column.setContentsMargins(4, 2, 4, 0)
+            column.setContentsMargins(EDGE, 2, EDGE, 0)
             column.setSpacing(2)
             for part in parts:
                 column.addWidget(part, 1 if isinstance(part, BarList) else 0)
             self.tabs.addTab(page, title)
         corner = QWidget(self.tabs)
         beside = QHBoxLayout(corner)
-        beside.setContentsMargins(0, 0, 4, 0)  # as far from the edge as what the tabs show
+        beside.setContentsMargins(0, 0, EDGE, 0)  # as far from the edge as what the tabs show
         beside.addWidget(self.append)
         self.tabs.setCornerWidget(corner)
         layout = QVBoxLayout(self)
@@ -199,10 +204,24 @@ class NextToken(Panel):
         elif self._special[row]:
             words, about = tr("“{word}”: no text"), tr("A special token, which no text stands for")
         else:
-            words, about = tr("“{word}”: half a character"), tr("Its bytes form no character yet")
-        word = self._words[row]
-        self.append.setText(caption(words.format(word=word if len(word) <= 12 else word[:11] + "…")))
-        self.append.setToolTip(tip(about))
+            words, about = tr("Half a character"), tr("“{word}”: its bytes form no character yet")
+        self._caption = words
+        self._fit_append()
+        self.append.setToolTip(tip("\n".join((words, about)).format(word=self._words[row])))
+
+    def _fit_append(self) -> None:
+        """Write the chosen token on its button, without its middle where the tabs leave no room for all of it."""
+        self.append.setText(caption(self._caption.format(word="")))
+        beside = self.tabs.tabBar().sizeHint().width() + EDGE + self.append.sizeHint().width()
+        word = self.append.fontMetrics().elidedText(
+            self._words[self._chosen], Qt.TextElideMode.ElideMiddle, self.tabs.width() - beside
+        )
+        self.append.setText(caption(self._caption.format(word=word)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._texts:
+            self._fit_append()
 
     def _append(self, row: int) -> None:
         text = self._texts[row] if row < len(self._texts) else None

@@ -207,7 +207,7 @@ class Train(Panel):
         told = active or not self._turned or (spec is not None and self.form.folder() == Path(spec.out))
         self.form.setVisible(not active)
         self.summary.setVisible(active)
-        self.summary.say(summary(spec) if spec else "")
+        self.summary.say(summary(spec, training.steps) if spec else "")
         self.start.setVisible(not active)
         self.start.setText(tr("Resume") if self.form.found else tr("Start"))
         self.start.setEnabled(bool(self.session.greeting))
@@ -280,12 +280,14 @@ class Train(Panel):
         self.on_screen.say(" · ".join(words), hint=True)
 
 
-def summary(spec: Spec) -> str:
-    """What is trained, in a line."""
+def summary(spec: Spec, steps: int) -> str:
+    """What is trained, in a line. `steps`: of all its phases, as many as are known of."""
     what = spec.preset or tr("continue training {model}").format(model=model_title(spec.source))
     words = [what, *([", ".join(Path(path).name for path in spec.data)] if spec.data else [])]
     how = tr("{steps} steps, batch {rows}, on {device} in {dtype}")
-    words.append(how.format(steps=f"{spec.steps:,}", rows=spec.batch, device=spec.device, dtype=spec.dtype))
+    # The line of numbers below counts the steps of all phases.
+    counted = f"{spec.steps:,} + {steps - spec.steps:,}" if steps > spec.steps else f"{spec.steps:,}"
+    words.append(how.format(steps=counted, rows=spec.batch, device=spec.device, dtype=spec.dtype))
     return " · ".join([*words, spec.out])
 
 
@@ -311,14 +313,14 @@ def state_words(training: Training) -> str:
 
 
 def first_words(training: Training) -> str:
-    """What is waited for, until the first losses are there."""
+    """What is waited for, until losses come."""
     if not training.silent or training.spec is None:
         return ""
     every = training.spec.report_every
     return (
-        tr("The first steps are computed; losses are told after every step.")
+        tr("Computing; losses are reported at every step.")
         if every == 1
-        else tr("The first steps are computed; losses are told after every {count}.").format(count=every)
+        else tr("Computing; losses are reported every {count} steps.").format(count=every)
     )
 
 

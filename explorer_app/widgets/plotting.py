@@ -72,8 +72,8 @@ class Canvas(pg.GraphicsView):
 class Signs(pg.ScatterPlotItem):
     """Points that are not clicked themselves: the canvas tells where a click was.
 
-    pyqtgraph gives each point of a clicked plot an object that knows its plot, in an array of numpy's, through which
-    Python looks for no garbage: a plot that was ever clicked would stay for ever.
+    pyqtgraph gives each point of a clicked plot an object that knows its row of an array of numpy's, and keeps it in
+    that row. Python looks through no such array for garbage: the numbers and brushes of the plot would stay for ever.
     """
 
     def mouseClickEvent(self, event: Any) -> None:

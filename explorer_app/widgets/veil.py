@@ -1,13 +1,17 @@
 """A film over a view that is out of date: its picture stays, dimmed, and in front of it stands why."""
 
+from model_core.plain_text import shortened, visible
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.plain import LABEL_CHARACTERS
 
 DIMMED = 0.6
 AFTER_MS = 600
+"""While a person types on a busy machine, a run and its answers take 100-400 ms: no view is to flicker at each key."""
+
 LINES = 6
 """A view that is lower than so many lines of text is dimmed without words: they would hide it."""
 
@@ -31,9 +35,9 @@ class Veil(QWidget):
 
     def cover(self, words: str) -> None:
         """Dim what is below, and say why."""
-        if words != self.words:
-            self.words = words
-            self.setAccessibleName(words)
+        if (shown := visible(shortened(words, LABEL_CHARACTERS))) != self.words:
+            self.words = shown
+            self.setAccessibleName(shown)
             self.update()
         if self.isHidden() and not self._soon.isActive():
             self._soon.start()

@@ -52,7 +52,7 @@ def test_a_strange_text_is_refused_with_what_it_is(kind: str, tmp_path: Path) ->
     put(kind, tmp_path / "text.txt")
     with at_once():
         assert f"{tmp_path / 'text.txt'} cannot be read: " in unreadable(str(tmp_path / "text.txt"))
-    assert unreadable(str(tmp_path / "lost.txt")) == f"{tmp_path / 'lost.txt'} is not there any more."
+    assert unreadable(str(tmp_path / "lost.txt")) == f"There is no file {tmp_path / 'lost.txt'}."
 
 
 @pytest.mark.parametrize("kind", STRANGE)

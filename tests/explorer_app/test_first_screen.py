@@ -138,6 +138,34 @@ def test_what_is_recorded_is_read_again(qtbot: QtBot, tmp_path: Path) -> None:
     assert_equal(answers, asked_again(scene, list(answers)))
 
 
+OPENING = """
+[opening]
+prompt = "the 3rd of March 1987"
+target = "1987-03-03"
+stack = "cross"
+layer = 1
+head = 1
+"""
+
+
+def test_a_model_with_two_texts_begins_with_both_and_with_its_kind_of_attention(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qtbot: QtBot
+) -> None:
+    recipe = tmp_path / "presets" / "dates" / "recipe.toml"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text(OPENING, encoding="utf-8")
+    monkeypatch.setattr(first_screen, "asset", tmp_path.joinpath)
+    monkeypatch.setattr(first_screen, "MODEL", "dates")
+    scene, selection = beginning()
+    assert scene == Scene("dates", "the 3rd of March 1987", "1987-03-03")
+    assert selection == {"layer": 1, "head": 1, "stack": "cross"}
+    shown = session_of(record(scene, selection))
+    assert shown.scene == scene
+    assert shown.run is not None
+    assert {name: getattr(shown.selection, name) for name in selection} == selection
+    assert shown.answer(query("value", site="decoder.blocks.1.cross.pattern")) is not None
+
+
 def test_answers_that_do_not_fit_are_left_out() -> None:
     scene = Scene("tales-llama", PROMPT)
     large = Answer({}, {"values": np.zeros(100_000, np.float32)})
@@ -148,7 +176,7 @@ def test_answers_that_do_not_fit_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "cut", "other", "first"])
-def test_a_damaged_file_leaves_the_default_scene_and_nothing_to_show(damage: str) -> None:
+def test_a_damaged_file_leaves_the_beginning_and_nothing_to_show(damage: str) -> None:
     whole = write(Scene("other", "x"), {"layer": 1, "head": 2}, {RUN: Answer({"tokens": [1]})})
     data = {"": b"", "cut": whole[: len(whole) // 3], "other": b"no frames at all", "first": whole[10:]}[
         damage
@@ -158,7 +186,7 @@ def test_a_damaged_file_leaves_the_default_scene_and_nothing_to_show(damage: str
     assert session.run is None
 
 
-def test_any_damage_of_what_was_stored_leaves_the_default_scene_and_nothing_to_show() -> None:
+def test_any_damage_of_what_was_stored_leaves_the_beginning_and_nothing_to_show() -> None:
     whole = write(Scene("other", "x"), {"layer": 1}, {RUN: Answer({"tokens": [1]}, {"z": np.zeros(9)})})
     assert read(whole)[0].model == "other"
     for at in range(len(whole)):
@@ -168,7 +196,7 @@ def test_any_damage_of_what_was_stored_leaves_the_default_scene_and_nothing_to_s
         assert read(whole[:at]) == (*beginning(), {})
 
 
-def test_a_missing_file_leaves_the_default_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_leaves_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_screen, "FILE", "nowhere.frames")
     session = first_screen.load()
     assert (session.scene, focus_of(session)) == beginning()

@@ -14,7 +14,7 @@ from explorer_app.snapshot import settle
 from explorer_app.window import KeysDialog, MainWindow
 from model_core.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
-from tests.explorer_app.window_on_screen import at_rest, wait
+from tests.explorer_app.window_on_screen import at_rest, wait, window_on_screen
 
 pytestmark = pytest.mark.process
 
@@ -265,6 +265,23 @@ def test_ctrl_l_goes_to_the_prompt(window: MainWindow, qtbot: QtBot) -> None:
     assert prompt.hasFocus()
     assert prompt.selectedText() == PROMPT
     assert ("Ctrl+L", "Prompt") in KeysDialog.rows(window)
+
+
+def test_keys_walk_the_forward_pass_when_the_panel_with_the_focus_has_gone(model: str, qtbot: QtBot) -> None:
+    with window_on_screen("growth", PROMPT) as window:
+        growth, session = window.docks["growth"], window.session
+        growth.panel.slider.setFocus()
+        assert window.focusWidget() is growth.panel.slider
+        session.change(model=model)
+        settle(window.client)
+        assert growth.isHidden()
+        session.go_to_step(3)
+        focus = window.focusWidget() or window
+        qtbot.keyClick(focus, Key.Key_Right)
+        assert session.selection.step == 4
+        qtbot.keyClick(focus, Key.Key_Space)
+        assert window.transport.timer.isActive()
+        window.transport.pause()
 
 
 def test_keys_go_to_no_panel_that_is_behind_another(window: MainWindow, qtbot: QtBot) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.foreseen import changed_words, total, total_words
@@ -98,6 +99,30 @@ def test_bytes_that_form_no_character_cannot_be_appended(shown: OnScreen[NextTok
     assert not panel.append.isEnabled()
     panel.likely.activated.emit(0)
     assert session.scene.prompt == PROMPT
+
+
+def test_a_long_token_is_written_as_far_as_there_is_room_and_takes_none_of_the_tabs(
+    shown: OnScreen[NextToken], qtbot: QtBot
+) -> None:
+    panel, answer = shown.panel, shown.session.answer(NEXT)
+    assert answer is not None
+    word, least = " telecommunications & more", panel.minimumSizeHint().width()
+    long = Answer({**answer.facts, "strings": [word] * 40, "texts": [word] * 40}, answer.arrays)
+    panel._draw_likely(long, None)
+    bar, written = panel.tabs.tabBar(), []
+    for width in (240, 300, 600):
+        panel.resize(width, 330)
+        qtbot.waitUntil(lambda width=width: panel.tabs.width() == width)
+        QApplication.processEvents()
+        assert panel.minimumSizeHint().width() == least
+        assert bar.width() >= bar.sizeHint().width()
+        assert panel.append.width() >= panel.append.sizeHint().width()
+        assert panel.append.mapTo(panel, panel.append.rect().topRight()).x() < width
+        written.append(panel.append.text())
+    assert written[2] == "Append “·telecommunications·&&·more”"
+    assert all(text.startswith("Append “·") and text.endswith("e”") and "…" in text for text in written[:2])
+    assert len(written[0]) < len(written[1])
+    assert "Append “·telecommunications·&·more”" in panel.append.toolTip()
 
 
 def test_ids_are_appended_as_ids(qtbot: QtBot, tmp_path: Path) -> None:

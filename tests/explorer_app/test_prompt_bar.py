@@ -48,6 +48,7 @@ GREETING = {
             "example": {"prompt": "Once upon a time", "target": ""},
         },
     },
+    "order": ["tales-llama"],
 }
 
 
@@ -179,13 +180,14 @@ def test_a_preset_says_in_the_list_what_it_is_and_how_good(alone: PromptBar, qtb
     assert view.minimumWidth() > view.fontMetrics().horizontalAdvance(line)
 
 
-def test_a_damaged_preset_is_listed_with_its_reason_and_may_be_tried(alone: PromptBar) -> None:
+def test_a_damaged_preset_is_listed_in_its_place_with_its_reason_and_may_be_tried(alone: PromptBar) -> None:
     alone.recent = [Recent("dates"), *alone.recent]
-    alone.session.greet(GREETING | {"damaged": {"dates": "the preset dates is damaged: cut off"}})
-    assert [choice.model for choice in alone.choices] == ["tales-llama", "dates", "/models/older"]
-    assert alone.model.itemData(1, DETAIL) == "damaged"
-    assert alone.model.itemData(1, Qt.ItemDataRole.ToolTipRole) == "the preset dates is damaged: cut off"
-    alone.model.activated.emit(1)
+    damaged = {"dates": "the preset dates is damaged: cut off"}
+    alone.session.greet(GREETING | {"damaged": damaged, "order": ["dates", "tales-llama"]})
+    assert [choice.model for choice in alone.choices] == ["dates", "tales-llama", "/models/older"]
+    assert alone.model.itemData(0, DETAIL) == "damaged"
+    assert alone.model.itemData(0, Qt.ItemDataRole.ToolTipRole) == "the preset dates is damaged: cut off"
+    alone.model.activated.emit(0)
     assert alone.session.scene.model == "dates"
 
 

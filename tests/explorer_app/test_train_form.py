@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from explorer_app.session import Session
@@ -130,3 +131,95 @@ def test_the_model_on_screen_is_proposed_where_the_last_training_cannot_be_conti
     started.session.greet(greeting())
     assert started.found is None
     assert started.preset == "tales-llama"
+
+
+# Texts that are typed
+
+
+def type_texts(qtbot: QtBot, form: TrainForm, words: str) -> None:
+    """Into the field, in the place of what stands there."""
+    form.texts.selectAll()
+    qtbot.keyClicks(form.texts, words)
+
+
+@pytest.fixture
+def texts(form: TrainForm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a few texts, in which the program was started; a preset that learns from texts is chosen."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.txt", "two.txt", "a, b.txt"):
+        (tmp_path / name).write_text("tale", encoding="utf-8")
+    shows(form, "tales-llama")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("{folder}/one.txt", ["one.txt"]),
+        (" two.txt ", ["two.txt"]),
+        ("{folder}/one.txt,two.txt, ", ["one.txt", "two.txt"]),
+        ("a, b.txt", ["a, b.txt"]),
+    ],
+)
+def test_paths_that_are_typed_are_taken_on_return(
+    form: TrainForm, texts: Path, qtbot: QtBot, words: str, names: list[str]
+) -> None:
+    type_texts(qtbot, form, words.format(folder=texts))
+    assert form.data == ()
+    qtbot.keyClick(form.texts, Qt.Key.Key_Return)
+    assert form.data == tuple(str(texts / name) for name in names)
+    assert form.texts.text() == ", ".join(form.data)
+    assert form.said["data"].isHidden()
+    spec = form.spec()
+    assert spec is not None
+    assert spec.data == form.data
+
+
+def test_what_is_shown_is_what_can_be_typed(form: TrainForm, texts: Path, qtbot: QtBot) -> None:
+    form.offer((str(texts / "one.txt"),))
+    qtbot.keyClick(form.texts, Qt.Key.Key_End)
+    qtbot.keyClicks(form.texts, ", two.txt")
+    qtbot.keyClick(form.texts, Qt.Key.Key_Return)
+    assert form.data == (str(texts / "one.txt"), str(texts / "two.txt"))
+
+
+def test_a_path_that_is_no_file_is_said_at_the_field_until_it_is_typed_anew(
+    form: TrainForm, texts: Path, qtbot: QtBot
+) -> None:
+    for words, wrong in (
+        ("one.txt, lost.txt", f"There is no file {texts / 'lost.txt'}."),
+        ("~nobody-is-called-so/x.txt", "There is no file ~nobody-is-called-so/x.txt."),
+        (str(texts), f"{texts} cannot be read: Is a directory"),
+    ):
+        type_texts(qtbot, form, words)
+        assert form.said["data"].isHidden()
+        qtbot.keyClick(form.texts, Qt.Key.Key_Return)
+        assert form.said["data"].text() == wrong
+        assert form.spec() is None
+        assert form.said["data"].text() == wrong
+    type_texts(qtbot, form, " ")
+    qtbot.keyClick(form.texts, Qt.Key.Key_Return)
+    assert form.data == ()
+    assert form.said["data"].isHidden()
+
+
+def test_a_path_that_is_being_typed_is_not_lost(form: TrainForm, texts: Path, qtbot: QtBot) -> None:
+    type_texts(qtbot, form, "one.txt")
+    shows(form, "dates")
+    assert form.texts.text() == ""
+    shows(form, "tales-llama")
+    assert form.data == (str(texts / "one.txt"),)
+    type_texts(qtbot, form, "two.txt")
+    spec = form.spec()
+    assert spec is not None
+    assert spec.data == (str(texts / "two.txt"),)
+
+
+def test_files_that_are_dropped_take_the_place_of_what_is_typed(
+    form: TrainForm, texts: Path, qtbot: QtBot
+) -> None:
+    type_texts(qtbot, form, "one.t")
+    form.offer((str(texts / "two.txt"),))
+    qtbot.keyClick(form.texts, Qt.Key.Key_Return)
+    assert form.data == (str(texts / "two.txt"),)
+    assert not form.texts.acceptDrops()

@@ -16,6 +16,7 @@ from explorer_app.panels.train import Train
 from explorer_app.session import Session
 from explorer_app.settings import open_settings
 from explorer_app.snapshot import closing
+from explorer_app.training import Spec
 from explorer_app.window import MainWindow
 from model_core.engine import greeting
 from model_core.queries import Scene
@@ -116,7 +117,7 @@ def test_what_is_missing_is_said_at_its_field(studio: Studio) -> None:
     assert form.said["data"].text() == "Choose a text to learn from."
     form.offer((str(studio.text.parent / "gone.txt"),))
     studio.panel.start.click()
-    assert form.said["data"].text().endswith("gone.txt is not there any more.")
+    assert form.said["data"].text() == f"There is no file {studio.text.parent / 'gone.txt'}."
     form.offer((str(studio.text),))
     assert not form.said["data"].isVisible()
     form.lr.setText("fast")
@@ -216,6 +217,18 @@ def test_nothing_is_started_before_the_engine_has_greeted(qtbot: QtBot) -> None:
     assert not panel.start.isEnabled()
     panel.session.greet(greeting())
     assert panel.start.isEnabled()
+    panel.detach()
+
+
+def test_a_training_that_begins_has_a_bar_that_is_empty_and_not_full_or_busy(qtbot: QtBot) -> None:
+    panel = Train(Session(Scene("dates", "The cat")))
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.session.greet(greeting())
+    panel.training.start(Spec(out="/runs/dates", preset="dates", steps=40))
+    assert panel.training.state == "starting"
+    assert panel.bar.isVisible()
+    assert (panel.bar.minimum(), panel.bar.value(), panel.bar.maximum()) == (0, 0, 40)
     panel.detach()
 
 

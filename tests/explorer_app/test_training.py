@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from explorer_app.panels.train import state_words
+from explorer_app.panels.train import numbers, state_words, summary
 from explorer_app.training import Described, Spec, Training, Unfinished, is_free, logged, spec_of, unfinished
 from model_core.recipe import Recipe
 from tests.explorer_app.fake_training import keep
@@ -113,13 +113,36 @@ def test_what_is_waited_for_is_said_until_the_first_losses_and_what_was_noted_to
     note = "the text has 1 document: its last 5% is held out instead"
     training.take(line("begun", folder=str(tmp_path), model="m", step=0, steps=1800, note=note))
     noted = "The text has 1 document: its last 5% is held out instead"
-    assert state_words(training) == f"The first steps are computed; losses are told after every 10. {noted}"
+    assert state_words(training) == f"Computing; losses are reported every 10 steps. {noted}"
     training.take(line("progress", step=10, steps=1800, seconds_left=60, **POINT))
     assert state_words(training) == noted
     training.ended(9, True, "")
     training.start(replace(SPEC, steps=30))
     training.take(line("begun", folder=str(tmp_path), model="m", step=0, steps=30, note=""))
-    assert state_words(training) == "The first steps are computed; losses are told after every step."
+    assert state_words(training) == "Computing; losses are reported at every step."
+
+
+def test_what_is_waited_for_is_said_of_a_training_that_is_gone_on_with_as_well(
+    training: Training, tmp_path: Path
+) -> None:
+    log = "\n".join(json.dumps({"step": step, **POINT}) for step in (990, 1000))
+    (tmp_path / "log.jsonl").write_text(log, encoding="utf-8")
+    training.take(line("begun", folder=str(tmp_path), model="m", step=1000, steps=1800, note=""))
+    assert state_words(training) == "Computing; losses are reported every 10 steps."
+    assert numbers(training).startswith("step 1,000 of 1,800 · ")
+    training.take(line("progress", step=1010, steps=1800, seconds_left=60, **POINT))
+    assert state_words(training) == ""
+
+
+def test_the_line_of_what_is_trained_counts_the_steps_of_the_phases_to_come_as_well(
+    training: Training, tmp_path: Path
+) -> None:
+    def counted() -> str:
+        return next(part for part in summary(SPEC, training.steps).split(" · ") if " steps" in part)
+
+    assert counted() == "1,800 steps, batch 16, on cpu in float32"
+    training.take(line("begun", folder=str(tmp_path), model="m", step=0, steps=2100, note=""))
+    assert counted() == "1,800 + 300 steps, batch 16, on cpu in float32"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", "{}", '{"event": "progress"}', '{"event": "saved"}'])

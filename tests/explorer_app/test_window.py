@@ -246,6 +246,15 @@ def test_nothing_is_clipped_at_the_default_size(window: MainWindow) -> None:
             assert panel.height() >= need.height(), panel
 
 
+def test_two_edits_are_in_sight_at_the_default_size(window: MainWindow, windows: Windows) -> None:
+    window.session.change(edits=("mask off", "ablate L0H1"))
+    windows.settle(window)
+    edits: Any = window.docks["edits"].panel
+    assert len(edits.chips) == 2
+    for chip in edits.chips:
+        assert chip.visibleRegion().boundingRect() == chip.rect(), chip.words.text()
+
+
 def widths(window: MainWindow) -> list[int]:
     return [window.docks[name].width() for name in ("graph", "attention", "inspector")]
 

@@ -108,6 +108,7 @@ def test_the_engine_starts_with_another_model_and_tells_what_is_damaged(
     hello = engine.until("hello", 1)[-1].fields
     assert list(hello["presets"]) == [*WHOLE[:1], BARE, *WHOLE[1:]]
     assert hello["damaged"].keys() == REASON.keys()
+    assert sorted(hello["order"]) == sorted([*hello["presets"], *hello["damaged"]])
     engine.write(ask(2, Scene("tales-llama", "the cat"), ("run", {})))
     assert [frame.kind for frame in engine.until("done", 2) if frame.kind in ("answer", "error")] == [
         "answer"
