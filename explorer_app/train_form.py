@@ -189,8 +189,8 @@ class TrainForm(QWidget):
         self.new_folder.clicked.connect(self._begin_anew)
         self.out.textEdited.connect(self._edit_folder)
         for box in (self.steps, self.batch, self.seed):
-            box.valueChanged.connect(lambda _: self._quiet("numbers"))
-        self.lr.textEdited.connect(lambda _: self._quiet("numbers"))
+            box.valueChanged.connect(self._tell_phases)
+        self.lr.textEdited.connect(self._tell_phases)
         session.greeted.connect(self.show_choices)
         session.shown_changed.connect(self.show_choices)
         theme.notifier.changed.connect(self._colour)
@@ -291,6 +291,14 @@ class TrainForm(QWidget):
         self._fill(self.presets[preset]["recipe"] if preset else self.session.greeting["fine_tuning"])
         if self.device.currentText() == "cpu":
             self.dtype.setCurrentText("float32")  # a CPU takes about ten times as long with the halves
+        self._tell_phases()
+
+    def _tell_phases(self, _: Any = None) -> None:
+        """Steps that come after those which can be chosen; of a training in the folder all are told at once."""
+        chosen = self.presets[self.preset]["phases"] if self.preset and self.found is None else []
+        more = sum(phase["steps"] for phase in chosen)
+        words = tr("Then {count} more steps, as the recipe of {name} says.")
+        self.say("numbers", words.format(count=f"{more:,}", name=self.preset) if more else "", wrong=False)
 
     def _fill(self, recipe: Mapping[str, Any]) -> None:
         for name, box in (("steps", self.steps), ("batch", self.batch), ("seed", self.seed)):
@@ -399,6 +407,7 @@ class TrainForm(QWidget):
             field.setEnabled(self.found is None)
         self.new_folder.setVisible(self.found is not None)
         if self.found is not None:
+            self._tell_phases()
             self._adopt(self.found)
         elif before is not None and self.session.greeting:
             self._fill_recipe()

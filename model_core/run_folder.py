@@ -38,6 +38,7 @@ NUMBERED = tuple(field.name for field in fields(State) if field.name not in TENS
 CHECKSUM = "checksum"  # in the metadata of STATE, beside NUMBERS
 MOST_LOG = 1 << 30
 WEIGHTS = "weights"
+OF_THE_TEXT = "fingerprint of the text"  # in the description
 
 Description = dict[str, Any]
 
@@ -244,6 +245,11 @@ def check_same(path: Path, there: object, wanted: Description) -> None:
     old, new = flat(there), flat(wanted)
     for name in [*new, *old]:
         if old.get(name) != new.get(name):
+            if name == OF_THE_TEXT:
+                raise InputError(
+                    f"{path} holds a training on another text: give the same text to continue it, "
+                    "or name another folder"
+                )
             raise InputError(
                 f"{path} holds another training: its {name} is {words(old.get(name))}, not {words(new.get(name))}; "
                 "say the same to go on with it, or name another folder"

@@ -32,7 +32,7 @@ from model_core.plain_text import one_line, unguarded
 from model_core.plan import FINE_TUNING, Plan, of_checkpoint, of_file, of_preset
 from model_core.recipe import Recipe
 from model_core.run_files import CARD
-from model_core.run_folder import RunFolder, logged
+from model_core.run_folder import OF_THE_TEXT, RunFolder, logged
 from model_core.scores import head_scores
 from model_core.task import Task
 from model_core.train import Progress, State, check_length
@@ -254,7 +254,7 @@ def description(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
         found["checkpoint"] = plan.source.name
     if corpus is not None:
         read = corpus.train.tobytes() + corpus.held_out.tobytes()
-        found["fingerprint of the text"] = hashlib.sha256(read).hexdigest()[:12]
+        found[OF_THE_TEXT] = hashlib.sha256(read).hexdigest()[:12]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from model_core.edits import AblateHead, AnyEdit, MaskOff
@@ -249,6 +250,11 @@ class Attention(HeadPanel):
         if focus in self._heads:
             self.grid.set_focus(*self._cell(*focus))
         self._say_edits()
+
+    def _show_age(self, *_: Any) -> None:
+        super()._show_age()
+        if self.veil.asked:
+            self._overview_veil.lift()  # one reason, for all of it
 
     def _show_overviews_age(self, overview: Answer | None) -> None:
         """Dim the heads of another run than that of the map until theirs have come."""

@@ -73,6 +73,7 @@ class Edits(Panel):
         self.about.setWordWrap(True)
         self.clear = QToolButton(self)
         self.clear.setText(tr("Clear all"))
+        self.clear.hide()
         self.clear.clicked.connect(lambda: session.change(edits=()))
         self.chips: list[Chip] = []
         self.entry = QLineEdit(self)
@@ -150,7 +151,8 @@ class Edits(Panel):
             self._column.removeWidget(chip)
             chip.hide()
             chip.deleteLater()
-        self.chips = [Chip(edit, session, session.suspended.get(edit, "")) for edit in session.edits]
+        in_force_first = sorted(session.edits, key=lambda edit: edit in session.suspended)
+        self.chips = [Chip(edit, session, session.suspended.get(edit, "")) for edit in in_force_first]
         for chip in self.chips:
             self._column.addWidget(chip)
         self.clear.setVisible(bool(session.edits))

@@ -175,7 +175,7 @@ class Growth(Panel):
             self.pause()
             self.sentence.setText(
                 tr(
-                    "Of {model} only the end of training is here. Of a growing model many steps are: "
+                    "Of {model} no steps of a training were kept. Of a growing model many are: "
                     "drag a slider through them and see, on this prompt, when its heads appear."
                 ).format(model=model_title(self.session.shown.model))
             )

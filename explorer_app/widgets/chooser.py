@@ -1,7 +1,8 @@
 """A list that drops down and says what is chosen in it, to a screen reader as well."""
 
-from PySide6.QtCore import QEvent
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
 from explorer_app.widgets.plain import Label
 
@@ -19,6 +20,18 @@ class Chooser(QComboBox):
         self._label.hide()
         self.setAccessibleName(name)
         self._stand_beside()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Qt cuts a text that is too long anywhere in a letter, and says nothing of it."""
+        option, painter = QStyleOptionComboBox(), QStylePainter(self)
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        text, metrics = self.currentText(), self.fontMetrics()
+        option.currentText = metrics.elidedText(text, Qt.TextElideMode.ElideRight, field.width() - 2)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ParentChange:

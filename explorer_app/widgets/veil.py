@@ -33,13 +33,18 @@ class Veil(QWidget):
         self.hide()
         over.installEventFilter(self)
 
+    @property
+    def asked(self) -> bool:
+        """Whether it lies there, or comes in a moment."""
+        return not self.isHidden() or self._soon.isActive()
+
     def cover(self, words: str) -> None:
         """Dim what is below, and say why."""
         if (shown := visible(shortened(words, LABEL_CHARACTERS))) != self.words:
             self.words = shown
             self.setAccessibleName(shown)
             self.update()
-        if self.isHidden() and not self._soon.isActive():
+        if not self.asked:
             self._soon.start()
 
     def lift(self) -> None:

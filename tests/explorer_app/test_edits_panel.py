@@ -118,17 +118,18 @@ def test_an_edit_is_suspended_and_says_why_where_another_model_has_no_place_for_
     assert session.shown.model == shallow
     assert session.run["edits"] == ["mask off"]
     assert session.message == ""
+    # What is in force comes first.
     assert words(panel) == [
+        "mask off · every layer",
         "ablate · layer 2 head 0 (suspended: there is no layer 2; this model has layers 0 to 1)",
         "ablate · layer 0 head 3 (suspended: there is no head 3; this model has heads 0 to 2)",
-        "mask off · every layer",
     ]
-    assert [chip.words.isEnabled() for chip in panel.chips] == [False, False, True]
+    assert [chip.words.isEnabled() for chip in panel.chips] == [True, False, False]
     assert not panel.about.isVisible()
     session.change(prompt="Another prompt")
     settle()
     assert session.shown.prompt == "Another prompt"
-    panel.chips[1].remove.click()
+    panel.chips[2].remove.click()
     session.open(model)
     settle()
     assert session.run["edits"] == ["ablate L2H0", "mask off"]

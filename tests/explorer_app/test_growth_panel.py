@@ -124,7 +124,7 @@ def test_best_scores_name_their_head() -> None:
 def test_of_another_model_it_says_what_it_would_show_and_offers_one(qtbot: QtBot, model: str) -> None:
     with on_screen(qtbot, Growth, model, PROMPT, size=(270, 300)) as shown:
         panel, session = shown.panel, shown.session
-        assert "only the end of training" in panel.sentence.text()
+        assert "no steps of a training" in panel.sentence.text()
         assert panel.sentence.isVisible()
         assert not panel.slider.isVisible()
         assert panel.open.isEnabled() == bool(session.greeting["growing"])

@@ -72,6 +72,17 @@ def test_a_picture_that_is_out_of_date_stays_dimmed_wherever_one_looks_in_it(
     assert shown.panel.veil not in lifted
 
 
+def test_the_heads_give_no_other_reason_than_the_panel_that_they_are_in(
+    shown: OnScreen[Attention], qtbot: QtBot
+) -> None:
+    overview = shown.panel._overview_veil
+    overview.cover("Out of date: Running")
+    qtbot.waitUntil(overview.isVisible)
+    shown.change(prompt=TOO_LONG)
+    qtbot.waitUntil(shown.panel.veil.isVisible)
+    assert not overview.isVisible()
+
+
 def test_the_pointer_goes_through_to_what_is_dimmed(shown: OnScreen[Attention], qtbot: QtBot) -> None:
     shown.change(prompt=TOO_LONG)
     qtbot.waitUntil(shown.panel.veil.isVisible)

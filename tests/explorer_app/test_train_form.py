@@ -44,6 +44,15 @@ def test_the_model_on_screen_is_proposed(form: TrainForm) -> None:
     assert form.folder().name == "mine-further"
 
 
+def test_steps_of_later_phases_are_told_beside_those_that_can_be_chosen(form: TrainForm) -> None:
+    assert form.said["numbers"].isHidden()
+    shows(form, "tales-llama")
+    form.steps.setValue(60)
+    assert form.said["numbers"].text() == "Then 300 more steps, as the recipe of tales-llama says."
+    shows(form, "dates")
+    assert form.said["numbers"].isHidden()
+
+
 def test_what_was_chosen_stays_whatever_is_on_screen(form: TrainForm) -> None:
     form.what.setCurrentIndex(form.what.findData("tales-mini"))
     form.what.activated.emit(form.what.currentIndex())
