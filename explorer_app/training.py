@@ -16,7 +16,7 @@ from model_core.errors import InputError
 from model_core.json_file import json_in, read_json
 from model_core.recipe import Recipe
 from model_core.regular_file import is_there, open_regular
-from model_core.run_files import DESCRIPTION, LOG, MOST_HEADER, NUMBERS, STATE
+from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.schema import Count, Duration, Measured, Positive, Within, record, value
 from model_core.text_file import lines_of
 from psygnal import Signal
@@ -27,6 +27,7 @@ State = Literal[
 ACTIVE: tuple[State, ...] = ("starting", "running", "pausing", "paused", "stopping")
 RUNNING: tuple[State, ...] = ("running", "pausing", "paused")
 
+MOST_OF_HEADER = 1 << 21  # bytes of what a state says of itself: three tensors for each of 5,000 weights
 MOST_LOG = 1 << 26  # bytes of a log that is drawn: 300,000 reports
 MOST_STEPS, MOST_ROWS, MOST_SEED, MOST_RATE = 10_000_000, 65_536, 2**31 - 1, 1e3
 MOST_TEXT = 4096  # characters of a path or of a name
@@ -159,7 +160,7 @@ def unfinished(folder: Path) -> Unfinished | None:
         told = read_json(folder / DESCRIPTION)
         with open_regular(folder / STATE) as file:
             size = int.from_bytes(file.read(8), "little")
-            header = json_in(file.read(size).decode(), STATE) if size < MOST_HEADER else {}
+            header = json_in(file.read(size).decode(), STATE) if size < MOST_OF_HEADER else {}
         numbers = json_in(header["__metadata__"][NUMBERS], STATE)
         found = {"step": numbers["step"], "run": told["run"]}
         return None if "done" in told else record(Unfinished, found, DESCRIPTION, others=True)

@@ -26,6 +26,7 @@ from model_core.checkpoint.files import Stored, readable
 from model_core.checkpoint.safetensors_file import read_with_metadata
 from model_core.errors import InputError, spelled
 from model_core.json_file import json_in, read_json
+from model_core.plain_text import shortened
 from model_core.regular_file import is_there
 from model_core.run_files import CARD, DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.schema import Count, Share, record, shown, value
@@ -38,6 +39,7 @@ NUMBERED = tuple(field.name for field in fields(State) if field.name not in TENS
 CHECKSUM = "checksum"  # in the metadata of STATE, beside NUMBERS
 MOST_LOG = 1 << 30
 WEIGHTS = "weights"
+MOST_OF_A_NAME = 200  # characters in a message
 OF_THE_TEXT = "fingerprint of the text"  # in the description
 
 Description = dict[str, Any]
@@ -245,22 +247,23 @@ def check_same(path: Path, there: object, wanted: Description) -> None:
     old, new = flat(there), flat(wanted)
     for name in [*new, *old]:
         if old.get(name) != new.get(name):
-            if name == OF_THE_TEXT:
+            if name == (OF_THE_TEXT,):
                 raise InputError(
                     f"{path} holds a training on another text: give the same text to continue it, "
                     "or name another folder"
                 )
+            what = shortened(" ".join(name), MOST_OF_A_NAME)
             raise InputError(
-                f"{path} holds another training: its {name} is {words(old.get(name))}, not {words(new.get(name))}; "
+                f"{path} holds another training: its {what} is {words(old.get(name))}, not {words(new.get(name))}; "
                 "say the same to go on with it, or name another folder"
             )
 
 
-def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """The leaves of nested words, by their path."""
-    found: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """The leaves of nested words, by the names that lead to them."""
+    found: dict[tuple[str, ...], Any] = {}
     for name, held in values.items():
-        found |= flat(held, f"{above}{name} ") if isinstance(held, dict) else {f"{above}{name}": held}
+        found |= flat(held, (*above, name)) if isinstance(held, dict) else {(*above, name): held}
     return found
 
 

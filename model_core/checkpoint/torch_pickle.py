@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_core.checkpoint.files import numbers
-from model_core.plain_text import shortened
+from model_core.checkpoint.files import numbers, readable
 from model_core.regular_file import StaysOpen
 from model_core.schema import shown
 
@@ -25,6 +24,9 @@ MOST_WORDS = 1_000_000  # a tensor takes about forty
 MOST_NUMBERS = 2**62
 FEW_NUMBERS = 1 << 14  # read at once, whosever they are
 MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
+LONGEST_WORD = (
+    200  # letters; said once and used a hundred thousand times, a name of megabytes fills any memory
+)
 
 # Modules of what makes tensors and of what says their types: nothing of them is called either.
 TORCH = (
@@ -231,11 +233,12 @@ class Pickle:
         """A name goes on the stack, by that of Python 3 where it is of Python 2, as protocol 2 has them."""
         if not isinstance(module, str) or not isinstance(name, str):
             raise Damaged("its pickle imports what is no name")
+        if max(len(module), len(name)) > LONGEST_WORD:
+            raise Refused(f"{readable(module)}.{readable(name)}")
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-        full = f"{module}.{name}"
         if "." in name or (module not in TORCH and name not in HARMLESS.get(module, ())):
-            raise Refused(shortened(full, 200))
-        self.stack.append(Word(full))
+            raise Refused(readable(f"{module}.{name}"))
+        self.stack.append(Word(f"{module}.{name}"))
 
     def instance(self, name: str) -> None:
         """It calls what it imports, in one word; what it would import is looked at first."""
@@ -257,7 +260,7 @@ class Pickle:
     def call(self) -> None:
         arguments, word = self.stack.pop(), self.stack.pop()
         if isinstance(word, Opaque):
-            raise Unread(f"a call of what {word.word} makes")
+            raise Unread(f"a call of what {readable(word.word)} makes")
         if not isinstance(word, Word):
             raise Damaged("its pickle calls what is no function")
         self.stack.append(self.made(word.name, arguments))
@@ -278,7 +281,8 @@ class Pickle:
     def storage(self) -> None:
         kind, word, key, _, count = self.stack.pop()
         dtype = DTYPES.get(word.name.rpartition(".")[2])
-        record = self.records.get(f"{self.folder}/data/{key}") if isinstance(key, str) else None
+        named = isinstance(key, str) and len(key) <= LONGEST_WORD
+        record = self.records.get(f"{self.folder}/data/{key}") if named else None
         if kind != "storage" or record is None:
             raise Damaged(f"it has no record {shown(key)}")
         if dtype is None:
@@ -294,7 +298,8 @@ class Pickle:
         self, storage: Storage, offset: Any, shape: Any, strides: Any, typed: Word | None
     ) -> Laid | Opaque:
         if typed is not None:
-            dtype = getattr(torch, typed.name.removeprefix("torch."), None)
+            # Only what is there: PyTorch imports some of its modules when they are asked for.
+            dtype = vars(torch).get(typed.name.removeprefix("torch."))
             if not isinstance(dtype, torch.dtype):
                 return Opaque(TYPED)
             storage = Storage(storage.record, dtype)

@@ -252,6 +252,10 @@ def test_any_description_in_toml_is_read_or_refused(data: st.DataObject, tmp_pat
         ("steps = " + "9" * 5000, "is not TOML"),
         ("steps = 1979-05-27", "steps is datetime.date(1979, 5, 27), not a whole number"),
         (".".join("a" * 20_000) + " = 1", "has a line of more than 100 dots"),
+        *(
+            ((".".join("a" * 99) + f'."{end}".') * 600 + "b = 1", "has a line of more than 100 dots")
+            for end in "\u0085\u2028\u2029"
+        ),
         ("steps = " + "[" * 2000 + "]" * 2000, "is not TOML"),
         ("steps = " + "[" * 150 + "]" * 150, "has lists or objects more than 100 deep in each other"),
         ("# " + "x" * (1 << 18), "such a file may have at most 131,072"),

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import sys
 import zipfile
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -327,6 +328,54 @@ def test_what_torch_refuses_is_refused_in_one_line(tmp_path: Path) -> None:
     ):
         said = refused(saved(tmp_path / "m.pth", {"args": beside}))
         assert f"holds more than weights ({name}), which could run code and is not read" in said
+
+
+def test_a_long_word_that_is_used_again_and_again_takes_no_memory_and_no_time(tmp_path: Path) -> None:
+    torch_, long = text("torch") + b"q\x000", text("a" * (1 << 20)) + b"q\x010"
+    # Kept a hundred thousand times, and left away as often; as the type of a storage, and as its record.
+    for pickle in (
+        torch_ + long + b"(" + b"h\x00h\x01\x93" * 100_000 + b"l",
+        torch_ + long + b"h\x00h\x01\x930" * 100_000 + b"N",
+        text("torch") + text("a" * (1 << 20)) + b"\x93q\x000",
+    ):
+        said = refused(with_pickle(tmp_path / "m.pth", b"\x80\x04" + pickle + b"."))
+        assert "holds more than weights (torch." in said
+        assert len(said) < 1000
+    pickle = storage("0" * (1 << 16)) + b"q\x000" + b"h\x00Q0" * 100_000 + b"N."
+    said = refused(with_pickle(tmp_path / "m.pth", b"\x80\x04" + pickle))
+    assert "it has no record '000" in said
+    assert len(said) < 1000
+
+
+def text(said: str) -> bytes:
+    """The word of pickle that is a text."""
+    return b"X" + len(said).to_bytes(4, "little") + said.encode()
+
+
+def storage(record: str) -> bytes:
+    """What a pickle says of one number in a record of the file."""
+    kind = text("storage") + text("torch") + text("FloatStorage") + b"\x93"
+    return b"(" + kind + text(record) + text("cpu") + b"K\x01t"
+
+
+@pytest.mark.parametrize("name", ["_dynamo", "_inductor", "onnx", "has_cuda", "has_mps"])
+def test_a_name_that_pytorch_would_import_or_call_is_no_dtype(name: str, tmp_path: Path) -> None:
+    rebuilt = text("torch._utils") + text("_rebuild_tensor_v3") + b"\x93"
+    laid = storage("0") + b"QK\x00K\x01\x85K\x01\x85\x89N"
+    typed = rebuilt + b"(" + laid + text("torch") + text(name) + b"\x93tR"
+    pickle = b"\x80\x04}" + text("a") + typed + b"s."
+    before = set(sys.modules)
+    assert "a is stored in a form that cannot be read" in refused(with_pickle(tmp_path / "m.pth", pickle))
+    assert set(sys.modules) == before
+
+
+def test_a_word_with_the_end_of_a_line_in_it_is_one_line(tmp_path: Path) -> None:
+    for pickle in (
+        text("torch") + text("a\nb") + b"\x93)R)R.",
+        text("evil\nmod") + text("a") + b"\x93.",
+        text("torch") + text("a\u202e\x1b") + b"\x93)R)R.",
+    ):
+        assert refused(with_pickle(tmp_path / "m.pth", b"\x80\x04" + pickle)).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from model_core.checkpoint.native import MANIFEST, WEIGHTS
 from model_core.cli import main
 from model_core.control import Control
 from model_core.corpus import TextTask, corpus_in
+from model_core.errors import InputError
 from model_core.folder_lock import LOCK
 from model_core.plan import of_checkpoint
 from model_core.recipe import phase_of, recipe_of
@@ -336,6 +338,17 @@ def test_folder_belongs_to_one_training(
     other.mkdir()
     (other / "config.json").write_text("{}", encoding="utf-8")
     assert "holds another model (config.json): name another folder" in refused(capsys, [*command, str(other)])
+
+
+def test_a_description_whose_names_are_long_takes_no_memory(tmp_path: Path) -> None:
+    leaves = {str(n): 0 for n in range(20_000)}
+    (tmp_path / "training.json").write_text(json.dumps({"run": {"a" * 100_000: leaves}}), encoding="utf-8")
+    tracemalloc.start()
+    with pytest.raises(InputError, match="holds another training: its "):
+        RunFolder(tmp_path, {"name": "made"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
 
 
 def test_damaged_state_is_one_line(
