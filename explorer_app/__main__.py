@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from model_core.command import WRONG, carried_out, complain
-from model_core.errors import InputError
-from model_core.plain_text import guard_terminal
+from model_core.api.command import WRONG, carried_out, complain
+from model_core.api.errors import InputError
+from model_core.api.plain_text import guard_terminal
 
 from explorer_app import system_libraries
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     drawing = arguments[:1] == ["snapshot"]
     if arguments and not drawing:
-        from model_core.cli import main as core
+        from model_core.cli.__main__ import main as core
 
         return core(arguments)
     try:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from model_core.edits import misfit, parse
-from model_core.errors import InputError
-from model_core.names import AttentionKind
+from model_core.api.edits import misfit, parse
+from model_core.api.errors import InputError
+from model_core.api.names import AttentionKind
 
 Shape = tuple[str, tuple[str, ...]]
 """What decides how many layers and heads there are: `Scene.shape`."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_core.edits import AnyEdit, MaskOff, parse
-from model_core.errors import InputError
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Query, query
+from model_core.api.edits import AnyEdit, MaskOff, parse
+from model_core.api.errors import InputError
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Query, query
 from numpy.typing import NDArray
 
 from explorer_app.session import Session

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model_core.paths import has_working_folder
+from model_core.api.files.paths import has_working_folder
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer
 
 PACKAGES = Path(__file__).resolve().parent.parent

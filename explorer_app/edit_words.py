@@ -1,7 +1,7 @@
-"""Edits as people read them; what they type is in model_core.edits."""
+"""Edits as people read them; what they type is in model_core.api.edits."""
 
-from model_core.edits import AblateHead, MaskOff, parse
-from model_core.errors import InputError
+from model_core.api.edits import AblateHead, MaskOff, parse
+from model_core.api.errors import InputError
 
 from explorer_app.text import tr
 

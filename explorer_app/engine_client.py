@@ -11,9 +11,9 @@ request is given up with a message, and the window goes on as it was.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from model_core.plain_text import visible
-from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.queries import Answer, Query, Scene, query
+from model_core.api.plain_text import visible
+from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.api.queries import Answer, Query, Scene, query
 from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
 
 from explorer_app.child import core_command, core_process, end, release

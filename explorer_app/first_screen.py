@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from model_core.assets import asset
-from model_core.errors import InputError
-from model_core.opening import Opening, opening_in
-from model_core.protocol import Frame, FrameReader, encode_bytes
-from model_core.queries import Answer, Query, Scene, layer_of, query
-from model_core.regular_file import read_regular
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.api.files.regular_file import read_regular
+from model_core.api.opening import Opening, opening_in
+from model_core.api.protocol import Frame, FrameReader, encode_bytes
+from model_core.api.queries import Answer, Query, Scene, layer_of, query
 
 from explorer_app.session import Session
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from model_core.names import ATTENTION_PATHS, AttentionKind
-from model_core.queries import Answer
+from model_core.api.names import ATTENTION_PATHS, AttentionKind
+from model_core.api.queries import Answer
 
 Role = Literal["query", "key"]
 ROLES: tuple[Role, Role] = ("query", "key")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from model_core.edits import parse
-from model_core.queries import Answer
+from model_core.api.edits import parse
+from model_core.api.queries import Answer
 from numpy.typing import NDArray
 
 from explorer_app import theme

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from model_core import role_list
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Query, query
+from model_core.api import role_list
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget

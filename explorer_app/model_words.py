@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model_core.errors import InputError
-from model_core.growth import split
-from model_core.paths import expanded
-from model_core.plain_text import shortened, visible
-from model_core.regular_file import is_there
+from model_core.api.errors import InputError
+from model_core.api.files.paths import expanded
+from model_core.api.files.regular_file import is_there
+from model_core.api.model_ref import split
+from model_core.api.plain_text import shortened, visible
 
 from explorer_app.text import tr
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from model_core.growth import split
-from model_core.queries import Scene
+from model_core.api.model_ref import split
+from model_core.api.queries import Scene
 
 from explorer_app.training import Spec
 

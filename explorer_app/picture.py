@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from model_core.errors import InputError
-from model_core.regular_file import is_there
-from model_core.writing import write_bytes
+from model_core.api.errors import InputError
+from model_core.api.files.regular_file import is_there
+from model_core.api.files.writing import write_bytes
 from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QFileDialog, QWidget

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_core.edits import toggled
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Query, Scene, layer_of, query
-from model_core.stamp import stamp
-from model_core.steps import unpack
+from model_core.api.edits import toggled
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Query, Scene, layer_of, query
+from model_core.api.stamp import stamp
+from model_core.api.steps import unpack
 from psygnal import Signal
 
 from explorer_app.asked_edits import AskedEdits

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from model_core.errors import InputError
-from model_core.json_file import read_json
-from model_core.regular_file import is_there
-from model_core.writing import write_errors, write_text
+from model_core.api.errors import InputError
+from model_core.api.files.json_file import read_json
+from model_core.api.files.regular_file import is_there
+from model_core.api.files.writing import write_errors, write_text
 
 from explorer_app.own_folders import config_folder
 from explorer_app.training import Spec, is_text, spec_of

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from model_core.names import AXES
+from model_core.api.names import AXES
 
 from explorer_app.text import tr
 from explorer_app.widgets.numbers import short_number

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from model_core.command import carried_out
-from model_core.edits import parse
-from model_core.errors import InputError
-from model_core.queries import Scene
-from model_core.writing import replaced, write_errors
+from model_core.api.command import carried_out
+from model_core.api.edits import parse
+from model_core.api.errors import InputError
+from model_core.api.files.writing import replaced, write_errors
+from model_core.api.queries import Scene
 from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from model_core.errors import InputError
+from model_core.api.errors import InputError
 
 DRAWING = {
     "libEGL.so.1": "libegl1",

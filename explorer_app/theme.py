@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from model_core.assets import asset
+from model_core.api.files.assets import asset
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from model_core.errors import InputError
-from model_core.paths import whole
-from model_core.plain_text import visible
-from model_core.queries import Scene
-from model_core.recipe import AUTOCAST
-from model_core.regular_file import check_regular, is_there
+from model_core.api.errors import InputError
+from model_core.api.files.paths import whole
+from model_core.api.files.regular_file import check_regular, is_there
+from model_core.api.plain_text import visible
+from model_core.api.queries import Scene
+from model_core.api.recipe import AUTOCAST
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
-from model_core.errors import InputError
-from model_core.json_file import json_in, read_json
-from model_core.recipe import Recipe
-from model_core.regular_file import is_there, open_regular
-from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.schema import Count, Duration, Measured, Positive, Within, record, value
-from model_core.text_file import lines_of
+from model_core.api.errors import InputError
+from model_core.api.files.json_file import json_in, read_json
+from model_core.api.files.regular_file import is_there, open_regular
+from model_core.api.files.text_file import lines_of
+from model_core.api.recipe import Recipe
+from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
+from model_core.api.schema import Count, Duration, Measured, Positive, Within, record, value
 from psygnal import Signal
 
 State = Literal[

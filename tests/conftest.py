@@ -89,7 +89,7 @@ def no_thread_left_behind() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def tokenizers_without_processes() -> Iterator[type]:
     """Tokenizers of libraries work in the process of the tests; gives what starts one for each in the program."""
-    from model_core import tokenizer_process
+    from model_core.text import tokenizer_process
     from tests.model_core.local_host import LocalHost
 
     started = tokenizer_process.HostProcess
@@ -101,7 +101,7 @@ def tokenizers_without_processes() -> Iterator[type]:
 @pytest.fixture
 def tokenizer_processes(tokenizers_without_processes: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tokenizer of a library has a process of its own, for tests where that is the point."""
-    monkeypatch.setattr("model_core.tokenizer_process.HostProcess", tokenizers_without_processes)
+    monkeypatch.setattr("model_core.text.tokenizer_process.HostProcess", tokenizers_without_processes)
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_the_session_loads_no_qt() -> None:
     assert not loaded_after_importing(["explorer_app.session"]) & QT
 
 
-@pytest.mark.parametrize("module", ["model_core", "model_core.protocol"])
+@pytest.mark.parametrize("module", ["model_core", "model_core.api.protocol"])
 def test_what_the_window_shares_with_the_core_loads_no_torch(module: str) -> None:
     assert "torch" not in loaded_after_importing([module])
 

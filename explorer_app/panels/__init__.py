@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from model_core.queries import Answer, Query, Scene
+from model_core.api.queries import Answer, Query, Scene
 from psygnal import SignalInstance
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent

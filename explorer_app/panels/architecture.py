@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model_core.queries import Answer, Query, query
+from model_core.api.queries import Answer, Query, query
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_core.edits import AblateHead, AnyEdit, MaskOff
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Query
+from model_core.api.edits import AblateHead, AnyEdit, MaskOff
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Query
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent

@@ -5,8 +5,8 @@ One that the model has no place for cannot be added; one that was there when suc
 
 from typing import Any
 
-from model_core.edits import AblateHead, parse
-from model_core.errors import InputError
+from model_core.api.edits import AblateHead, parse
+from model_core.api.errors import InputError
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (

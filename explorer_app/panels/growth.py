@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from model_core.growth import at, split
-from model_core.queries import Answer, Query, query
+from model_core.api.model_ref import at, split
+from model_core.api.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF

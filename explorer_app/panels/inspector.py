@@ -1,7 +1,7 @@
 """Any value of the forward pass: what it is, its numbers as a table, and how they are distributed."""
 
 import numpy as np
-from model_core.queries import Answer, Query, query
+from model_core.api.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from model_core.edits import MaskOff
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Query, query
+from model_core.api.edits import MaskOff
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Query, query
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from model_core.queries import Answer, Query, query
+from model_core.api.queries import Answer, Query, query
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from model_core.queries import Answer, Query, query
+from model_core.api.queries import Answer, Query, query
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 

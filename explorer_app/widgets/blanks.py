@@ -1,6 +1,6 @@
 """Blanks made visible: a token that is a space, a tab or a newline must not look like nothing."""
 
-from model_core.plain_text import shortened
+from model_core.api.plain_text import shortened
 
 from explorer_app.text import tr
 

@@ -9,7 +9,7 @@ import re
 import textwrap
 from html import escape
 
-from model_core.plain_text import shortened, visible
+from model_core.api.plain_text import shortened, visible
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize
 from PySide6.QtGui import QFontMetricsF, Qt
 from PySide6.QtWidgets import QLabel, QMessageBox, QToolTip, QWidget

@@ -1,6 +1,6 @@
 """A film over a view that is out of date: its picture stays, dimmed, and in front of it stands why."""
 
-from model_core.plain_text import shortened, visible
+from model_core.api.plain_text import shortened, visible
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from model_core import devices
+from model_core.api.errors import Cancelled, DoesNotFit, InputError
+from model_core.api.files.paths import expanded
+from model_core.api.files.regular_file import check_regular, is_there, why
 from model_core.checkpoint import said
 from model_core.checkpoint.files import Stored, readable, some
-from model_core.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import Family
-from model_core.model import Model
-from model_core.paths import expanded
-from model_core.regular_file import check_regular, is_there, why
-from model_core.tokenizer import IDS, IdTokenizer, Tokenizer
-from model_core.tokenizers.ranks import ENCODINGS, named
+from model_core.parts.model import Model
+from model_core.system import devices
+from model_core.text.formats.ranks import ENCODINGS, named
+from model_core.text.tokenizer import IDS, IdTokenizer, Tokenizer
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_core.config import Source
-from model_core.errors import InputError
-from model_core.json_file import read_json as read_json  # beside the other readers, for every format
-from model_core.plain_text import shortened
-from model_core.regular_file import StaysOpen
-from model_core.tokenizer import Tokenizer
-from model_core.tokenizers import tokenizer_in
+from model_core.api.errors import InputError
+from model_core.api.files.json_file import (
+    read_json as read_json,  # beside the other readers, for every format
+)
+from model_core.api.files.regular_file import StaysOpen
+from model_core.api.plain_text import shortened
+from model_core.families.config import Source
+from model_core.text.formats import tokenizer_in
+from model_core.text.tokenizer import Tokenizer
 
 LONGEST_FILE_NAME = 200  # bytes; with a suffix no more than the 255 that systems know
 MOST_OF_A_TENSOR = 160  # letters of a tensor's name, and of what is wrong with it, in a message

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model_core.api.errors import InputError
+from model_core.api.files.paths import followed
+from model_core.api.files.regular_file import is_there
+from model_core.api.schema import shown
 from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import (
     Stored,
@@ -19,12 +23,8 @@ from model_core.checkpoint.files import (
 )
 from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
-from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
-from model_core.paths import followed
-from model_core.regular_file import is_there
-from model_core.schema import shown
-from model_core.tokenizers import tokenizer_in
+from model_core.text.formats import tokenizer_in
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

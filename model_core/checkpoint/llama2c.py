@@ -13,14 +13,14 @@ from typing import BinaryIO
 
 import torch
 
+from model_core.api.errors import InputError
+from model_core.api.files.paths import followed
+from model_core.api.files.regular_file import StaysOpen, open_regular
 from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, match, numbers, tokenizer_beside
 from model_core.checkpoint.said import settle
-from model_core.config import Source
-from model_core.errors import InputError
 from model_core.families import FAMILIES
-from model_core.paths import followed
-from model_core.regular_file import StaysOpen, open_regular
+from model_core.families.config import Source
 
 LEGACY = struct.Struct("<7i")
 MAGIC = 0x616B3432  # "ak42"

@@ -17,7 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model_core.assets import asset
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.api.files.paths import expanded
+from model_core.api.files.regular_file import is_there, read_regular, why
+from model_core.api.files.writing import replaced, write_bytes
+from model_core.api.schema import record, shown
 from model_core.checkpoint import Blueprint, Reader, empty_model, is_finite, register
 from model_core.checkpoint.files import (
     check_layers,
@@ -27,18 +32,13 @@ from model_core.checkpoint.files import (
 )
 from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
-from model_core.config import Source
-from model_core.errors import InputError
 from model_core.families import FAMILIES, Family
-from model_core.model import Model
-from model_core.paths import expanded
-from model_core.regular_file import is_there, read_regular, why
-from model_core.schema import record, shown
-from model_core.tokenizer import IdTokenizer, Origin, Tokenizer
-from model_core.tokenizers import FORMATS, characters, tokenizer_in
-from model_core.tokenizers.characters import SUFFIX
-from model_core.tokenizers.ranks import ENCODINGS, named, ranks_tokenizer
-from model_core.writing import replaced, write_bytes
+from model_core.families.config import Source
+from model_core.parts.model import Model
+from model_core.text.formats import FORMATS, characters, tokenizer_in
+from model_core.text.formats.characters import SUFFIX
+from model_core.text.formats.ranks import ENCODINGS, named, ranks_tokenizer
+from model_core.text.tokenizer import IdTokenizer, Origin, Tokenizer
 
 MANIFEST = "layerscope.json"
 WEIGHTS = "model.safetensors"

@@ -13,16 +13,16 @@ from typing import Any
 
 import torch
 
+from model_core.api.errors import InputError
+from model_core.api.files.paths import followed
+from model_core.api.files.regular_file import open_regular
 from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, gigabytes, register
 from model_core.checkpoint.files import Stored, check_layers, match, readable, some, tokenizer_beside
 from model_core.checkpoint.layouts import LAYOUTS
 from model_core.checkpoint.said import settle
 from model_core.checkpoint.torch_file import ZIP, load
 from model_core.checkpoint.torch_pickle import Laid, Opaque
-from model_core.config import Source
-from model_core.errors import InputError
-from model_core.paths import followed
-from model_core.regular_file import open_regular
+from model_core.families.config import Source
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel, torch.compile

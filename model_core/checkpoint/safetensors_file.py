@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from model_core.api.errors import InputError
+from model_core.api.files.json_file import json_in
+from model_core.api.files.regular_file import StaysOpen, is_there
+from model_core.api.run_files import MOST_HEADER
 from model_core.checkpoint.files import Stored, numbers, readable
-from model_core.errors import InputError
-from model_core.json_file import json_in
-from model_core.regular_file import StaysOpen, is_there
-from model_core.run_files import MOST_HEADER
 
 METADATA = "__metadata__"
 BEGIN = 8  # bytes, which say how long the header is

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from model_core.api.errors import InputError, first_line
+from model_core.api.files.regular_file import StaysOpen
 from model_core.checkpoint.torch_pickle import Damaged, Pickle, Record, Refused, Unread
-from model_core.errors import InputError, first_line
-from model_core.regular_file import StaysOpen
 
 ZIP = b"PK\x03\x04"
 PICKLE = "/data.pkl"

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_core.api.files.regular_file import StaysOpen
+from model_core.api.schema import shown
 from model_core.checkpoint.files import numbers, readable
-from model_core.regular_file import StaysOpen
-from model_core.schema import shown
 
 MOST_WORDS = 1_000_000  # a tensor takes about forty
 MOST_NUMBERS = 2**62

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_core.config import Source
-from model_core.model import Model
+from model_core.families.config import Source
+from model_core.parts.model import Model
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from model_core.attention import Attention
-from model_core.block import Block
-from model_core.config import Size, Source, check_config, flag, needed
-from model_core.decoder import Decoder
-from model_core.errors import InputError
+from model_core.api.errors import InputError
+from model_core.api.schema import Positive, Share, shown
 from model_core.families import Family, register
-from model_core.mlp import MLP
-from model_core.norm import LayerNorm
-from model_core.position import LearnedPositions
-from model_core.schema import Positive, Share, shown
+from model_core.families.config import Size, Source, check_config, flag, needed
+from model_core.parts.attention import Attention
+from model_core.parts.block import Block
+from model_core.parts.decoder import Decoder
+from model_core.parts.mlp import MLP
+from model_core.parts.norm import LayerNorm
+from model_core.parts.position import LearnedPositions
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(gelu, approximate="tanh"),

@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from model_core import llama_like
-from model_core.config import Size, needed
-from model_core.decoder import Decoder
-from model_core.errors import InputError
-from model_core.families import Family, register
-from model_core.llama_like import LlamaLikeConfig
-from model_core.position import llama3_frequencies
-from model_core.schema import Positive
+from model_core.api.errors import InputError
+from model_core.api.schema import Positive
+from model_core.families import Family, llama_like, register
+from model_core.families.config import Size, needed
+from model_core.families.llama_like import LlamaLikeConfig
+from model_core.parts.decoder import Decoder
+from model_core.parts.position import llama3_frequencies
 
 
 @dataclass(frozen=True)

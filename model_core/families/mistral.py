@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_core import llama_like
-from model_core.config import needed
-from model_core.decoder import Decoder
-from model_core.families import Family, register
-from model_core.llama_like import WindowedConfig
+from model_core.families import Family, llama_like, register
+from model_core.families.config import needed
+from model_core.families.llama_like import WindowedConfig
+from model_core.parts.decoder import Decoder
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from model_core import llama_like
-from model_core.config import Source, flag
-from model_core.decoder import Decoder
-from model_core.families import Family, register
-from model_core.llama_like import WindowedConfig
-from model_core.norm import HeadNorm
+from model_core.families import Family, llama_like, register
+from model_core.families.config import Source, flag
+from model_core.families.llama_like import WindowedConfig
+from model_core.parts.decoder import Decoder
+from model_core.parts.norm import HeadNorm
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,11 @@ from typing import Literal
 
 from torch.nn.functional import relu
 
-from model_core.attention import Attention
-from model_core.block import (
+from model_core.api.schema import Positive, Share
+from model_core.families import Family, register
+from model_core.families.config import Size, check_config
+from model_core.parts.attention import Attention
+from model_core.parts.block import (
     Block,
     CrossBlock,
     NormedBlock,
@@ -34,14 +37,11 @@ from model_core.block import (
     PostNormBlock,
     PostNormCrossBlock,
 )
-from model_core.config import Size, check_config
-from model_core.decoder import Embedding
-from model_core.families import Family, register
-from model_core.mlp import MLP
-from model_core.norm import LayerNorm, StdLayerNorm
-from model_core.position import SinusoidalPositions
-from model_core.schema import Positive, Share
-from model_core.seq2seq import EncoderDecoder, Stack
+from model_core.parts.decoder import Embedding
+from model_core.parts.mlp import MLP
+from model_core.parts.norm import LayerNorm, StdLayerNorm
+from model_core.parts.position import SinusoidalPositions
+from model_core.parts.seq2seq import EncoderDecoder, Stack
 
 NORMS: dict[str, type[LayerNorm | StdLayerNorm]] = {"std": StdLayerNorm, "standard": LayerNorm}
 

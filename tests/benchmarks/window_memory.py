@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QApplication
 from explorer_app import theme
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 
 MODEL = "untrained:gpt2/124M"
 CONFIG = ("layers=48", "width=32", "heads=2", "hidden=64")

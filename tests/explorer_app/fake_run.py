@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, replace
 
-from model_core.names import AttentionKind, Site
-from model_core.queries import Answer
-from model_core.steps import pack
+from model_core.api.names import AttentionKind, Site
+from model_core.api.queries import Answer
+from model_core.api.steps import pack
 
 ONE_KIND = AttentionKind("", layers=4, heads=2, kv_heads=2, head_dim=3)
 THREE_KINDS = (

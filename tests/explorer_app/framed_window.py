@@ -20,7 +20,7 @@ from explorer_app.session import Session
 from explorer_app.settings import Settings
 from explorer_app.untrained_dialog import UntrainedDialog
 from explorer_app.window import SETTLING_MS, KeysDialog, MainWindow
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 from tests.explorer_app.real_window import Hands, wait
 
 WIDE = ("layers=48", "heads=25", "width=100", "hidden=8")

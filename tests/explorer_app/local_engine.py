@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 
 from explorer_app.engine_client import EngineClient
+from model_core.api.protocol import Frame, FrameReader, encode_bytes
 from model_core.checkpoint import native
-from model_core.devices import configure_threads
-from model_core.engine import Engine
+from model_core.engine.server import Engine
 from model_core.families import FAMILIES
+from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
-from model_core.first_weights import initialise
-from model_core.protocol import Frame, FrameReader, encode_bytes
+from model_core.system.devices import configure_threads
 
 LLAMA = LlamaConfig(
     vocab_size=2048, width=48, layers=3, heads=4, kv_heads=2, hidden=64, context=300, head_dim=12, tied=True

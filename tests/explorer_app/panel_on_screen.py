@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels import Panel
 from explorer_app.session import SITES, Session
-from model_core.queries import Query, Scene
+from model_core.api.queries import Query, Scene
 from tests.explorer_app.local_engine import LocalEngine
 
 PROMPT = "The cat saw the dog and the dog saw it"

@@ -22,7 +22,7 @@ from explorer_app.panels.attention import Attention
 from explorer_app.session import Session
 from explorer_app.settings import Settings
 from explorer_app.window import MainWindow
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 
 PROMPT = "the cat and the dog. the cat and the"
 LAYER, HEAD = 4, 1

@@ -8,8 +8,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.next_token import NEXT, NextToken
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, Session
-from model_core import cli
-from model_core.queries import Scene
+from model_core.api.queries import Scene
+from model_core.cli import __main__ as cli
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

@@ -22,9 +22,9 @@ from explorer_app.attention_text import (
 from explorer_app.panels.attention import Attention, cell_sentence, head_marks
 from explorer_app.session import RUN, Session
 from explorer_app.widgets.numbers import short_number
-from model_core import cli
-from model_core.edits import AblateHead, MaskOff
-from model_core.queries import Answer, Scene, query
+from model_core.api.edits import AblateHead, MaskOff
+from model_core.api.queries import Answer, Scene, query
+from model_core.cli import __main__ as cli
 from tests.explorer_app.fake_run import ONE_KIND, one_text
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen

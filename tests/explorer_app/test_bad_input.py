@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.attention import Attention
 from explorer_app.session import Session
 from explorer_app.window import MainWindow
-from model_core import devices
-from model_core.decoder import Decoder
-from model_core.queries import Scene, query
+from model_core.api.queries import Scene, query
+from model_core.parts.decoder import Decoder
+from model_core.system import devices
 from tests.explorer_app.local_engine import LLAMA, LocalEngine, tiny_checkpoint
 from tests.explorer_app.window_on_screen import at_rest
 from tests.model_core.broken import BROKEN, hugging_face

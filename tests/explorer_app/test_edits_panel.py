@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.edit_words import in_words, suggestions
 from explorer_app.panels.edits import Edits
-from model_core.edits import parse
+from model_core.api.edits import parse
 from tests.explorer_app.local_engine import GPT2, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

@@ -8,8 +8,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.engine_client import EngineClient
 from explorer_app.session import RUN, SITES, Session
-from model_core.protocol import BadFrame, Frame
-from model_core.queries import Answer, Query, Scene, query
+from model_core.api.protocol import BadFrame, Frame
+from model_core.api.queries import Answer, Query, Scene, query
 from tests.explorer_app.fake_run import one_text
 
 pytestmark = pytest.mark.process

@@ -20,9 +20,9 @@ from explorer_app.panels import still_drawing
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.snapshot import closing
 from explorer_app.window import MainWindow
+from model_core.api.protocol import BadFrame, Frame
+from model_core.api.queries import Scene
 from model_core.families.gpt2 import GPT2Config
-from model_core.protocol import BadFrame, Frame
-from model_core.queries import Scene
 from tests.explorer_app.local_engine import tiny_checkpoint, with_tokenizer
 from tests.explorer_app.window_on_screen import at_rest
 from tests.model_core.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json

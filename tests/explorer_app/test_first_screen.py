@@ -11,9 +11,9 @@ from explorer_app.first_screen import beginning, read, record, session_of, write
 from explorer_app.session import RUN, SITES, Session
 from explorer_app.snapshot import closing, settle
 from explorer_app.window import MainWindow
-from model_core.assets import asset
-from model_core.presets import preset_named
-from model_core.queries import Answer, Query, Scene, query
+from model_core.api.files.assets import asset
+from model_core.api.queries import Answer, Query, Scene, query
+from model_core.sources.presets import preset_named
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.process

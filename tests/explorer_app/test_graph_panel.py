@@ -14,8 +14,8 @@ from explorer_app.panels import Answers
 from explorer_app.panels import graph as graph_panel
 from explorer_app.panels.graph import GRAPH, ModelGraph
 from explorer_app.widgets.graph_view import GraphView
-from model_core.presets import open_model
-from model_core.replay import sites
+from model_core.runs.replay import sites
+from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.pointer import turn_wheel

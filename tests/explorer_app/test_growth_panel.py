@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.growth import GROWTH, Growth, best
 from explorer_app.snapshot import settle
-from model_core import growth
-from model_core.presets import open_model
-from model_core.queries import query
+from model_core.api.queries import query
+from model_core.sources import growth
+from model_core.sources.presets import open_model
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import GROWN, HEADS, growing

@@ -10,9 +10,9 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.head_roles import ROLES, arranged, ranked, score_words
 from explorer_app.panels.attention import Attention
-from model_core import role_list
-from model_core.names import AttentionKind
-from model_core.queries import query
+from model_core.api import role_list
+from model_core.api.names import AttentionKind
+from model_core.api.queries import query
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.walk import read
 from tests.model_core.tiny import save

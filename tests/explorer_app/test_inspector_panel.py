@@ -15,9 +15,9 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.inspector import Inspector
 from explorer_app.session import Selection
 from explorer_app.site_words import cut_words, roles, shape_words, statistics_words
-from model_core.presets import open_model
-from model_core.replay import Run
-from model_core.trace import to_array
+from model_core.runs.replay import Run
+from model_core.sources.presets import open_model
+from model_core.taps.trace import to_array
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.session import Session
 from explorer_app.snapshot import settle
 from explorer_app.window import KeysDialog, MainWindow
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.window_on_screen import at_rest, wait, window_on_screen
 

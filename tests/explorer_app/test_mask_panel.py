@@ -27,10 +27,10 @@ from explorer_app.panels.mask import (
     what_changed,
     wider_edit,
 )
-from model_core import cli
-from model_core.edits import MaskOff
-from model_core.names import AttentionKind
-from model_core.queries import Answer, query
+from model_core.api.edits import MaskOff
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, query
+from model_core.cli import __main__ as cli
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import PROMPT, OnScreen, on_screen
 

@@ -14,8 +14,8 @@ from explorer_app.foreseen import changed_words, total, total_words
 from explorer_app.panels.next_token import NEXT, NextToken, nats_words
 from explorer_app.session import RUN
 from explorer_app.widgets.numbers import percent
-from model_core.presets import open_model
-from model_core.queries import Answer
+from model_core.api.queries import Answer
+from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

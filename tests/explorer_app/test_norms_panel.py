@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app.norm_words import formula, largest_words, norm_at, norm_followed, norms_of
 from explorer_app.panels.norms import Norms
 from explorer_app.session import Selection
-from model_core.presets import open_model
-from model_core.tap import record
+from model_core.sources.presets import open_model
+from model_core.taps.tap import record
 from tests.explorer_app.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

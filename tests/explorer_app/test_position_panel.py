@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.position import POSITIONS, Position
 from explorer_app.session import RUN
 from explorer_app.turning import angle_words, pairs_of, score_by_distance
-from model_core.presets import open_model
-from model_core.queries import Answer
-from model_core.tap import record
+from model_core.api.queries import Answer
+from model_core.sources.presets import open_model
+from model_core.taps.tap import record
 from tests.explorer_app.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

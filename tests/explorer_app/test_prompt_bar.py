@@ -21,8 +21,8 @@ from explorer_app.session import RUN, SITES, Session
 from explorer_app.settings import Recent
 from explorer_app.text import sentence
 from explorer_app.widgets.two_lines import DETAIL
-from model_core.names import AttentionKind
-from model_core.queries import Answer, Scene
+from model_core.api.names import AttentionKind
+from model_core.api.queries import Answer, Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 from tests.explorer_app.walk import guessed
 

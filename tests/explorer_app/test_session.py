@@ -8,7 +8,7 @@ import pytest
 
 from explorer_app.focus import Cursor
 from explorer_app.session import RUN, SITES, Selection, Session, Store
-from model_core.queries import Answer, Scene, query
+from model_core.api.queries import Answer, Scene, query
 from tests.explorer_app.fake_run import one_text, sites, two_texts
 from tests.explorer_app.fake_run import one_text as run
 

@@ -3,7 +3,7 @@
 import pytest
 
 from explorer_app.session import RUN, Session
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 from tests.explorer_app.fake_run import one_text as run
 from tests.explorer_app.fake_run import two_texts
 from tests.explorer_app.test_session import heard

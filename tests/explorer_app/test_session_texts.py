@@ -4,7 +4,7 @@ import pytest
 
 from explorer_app.session import RUN, Session
 from explorer_app.training import Spec
-from model_core.queries import Answer, Scene
+from model_core.api.queries import Answer, Scene
 from tests.explorer_app.fake_run import one_text, two_texts
 from tests.explorer_app.test_session import PRESETS, texts
 

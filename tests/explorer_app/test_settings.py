@@ -25,7 +25,7 @@ from explorer_app.settings import (
     to_json,
 )
 from explorer_app.training import Spec
-from model_core.errors import InputError
+from model_core.api.errors import InputError
 
 pytestmark = pytest.mark.unit
 

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app import __main__ as start
 from explorer_app import snapshot
 from explorer_app.session import Session
-from model_core.errors import InputError
-from model_core.queries import Scene
+from model_core.api.errors import InputError
+from model_core.api.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.process

@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.panels.split import WhyThisSplit, rungs_of, titles_of, words_of
-from model_core.presets import open_model
-from model_core.queries import Answer
+from model_core.api.queries import Answer
+from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import LLAMA, tiny_checkpoint
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 

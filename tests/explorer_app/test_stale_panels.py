@@ -14,7 +14,7 @@ from explorer_app.panels.three_views import ThreeViews
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import Session
 from explorer_app.widgets import veil as veil_
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen
 from tests.explorer_app.window_on_screen import window_on_screen
 from tests.model_core.tiny import save

@@ -10,7 +10,7 @@ import pytest
 
 from explorer_app import system_libraries
 from explorer_app.system_libraries import DRAWING, X11, check, platforms
-from model_core.errors import InputError
+from model_core.api.errors import InputError
 
 pytestmark = pytest.mark.process
 

@@ -26,7 +26,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.theme import DARK, LIGHT, Theme
-from model_core.assets import asset
+from model_core.api.files.assets import asset
 
 pytestmark = pytest.mark.unit
 

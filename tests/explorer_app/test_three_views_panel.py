@@ -15,9 +15,9 @@ from explorer_app.focus import Cursor
 from explorer_app.panels.three_views import ThreeViews, cell_sentence, column_sentence, shares, story
 from explorer_app.session import Session
 from explorer_app.snapshot import settle
-from model_core.presets import open_model
-from model_core.queries import Scene
-from model_core.replay import Run
+from model_core.api.queries import Scene
+from model_core.runs.replay import Run
+from model_core.sources.presets import open_model
 from tests.explorer_app.fake_run import one_text, two_texts
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen

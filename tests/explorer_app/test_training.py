@@ -9,7 +9,7 @@ import pytest
 
 from explorer_app.panels.train import numbers, state_words, summary
 from explorer_app.training import Described, Spec, Training, Unfinished, is_free, logged, spec_of, unfinished
-from model_core.recipe import Recipe
+from model_core.api.recipe import Recipe
 from tests.explorer_app.fake_training import keep
 
 pytestmark = pytest.mark.unit

@@ -25,11 +25,11 @@ from explorer_app.panels.position import Position, table_words
 from explorer_app.panels.transport import layer_step, meaning
 from explorer_app.prompt_bar import PromptBar
 from explorer_app.session import RUN, SITES, Selection, Session
-from model_core.edits import AblateHead, MaskOff
-from model_core.errors import InputError
-from model_core.presets import open_model
-from model_core.queries import Answer, Scene
-from model_core.replay import Run
+from model_core.api.edits import AblateHead, MaskOff
+from model_core.api.errors import InputError
+from model_core.api.queries import Answer, Scene
+from model_core.runs.replay import Run
+from model_core.sources.presets import open_model
 from tests.explorer_app.fake_run import ONE_KIND, THREE_KINDS, two_texts
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen

@@ -22,7 +22,7 @@ from explorer_app.settings import Layout, Recent, Settings, open_settings
 from explorer_app.snapshot import closing
 from explorer_app.widgets.veil import AFTER_MS
 from explorer_app.window import KeysDialog, MainWindow
-from model_core.queries import Query, Scene
+from model_core.api.queries import Query, Scene
 from tests.explorer_app.fake_run import one_text, sites
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint
 from tests.explorer_app.window_on_screen import at_rest
@@ -728,7 +728,7 @@ def test_the_window_is_built_without_torch(model: str) -> None:
         "from PySide6.QtWidgets import QApplication\n"
         "from explorer_app.session import Session\n"
         "from explorer_app.window import MainWindow\n"
-        "from model_core.queries import Scene\n"
+        "from model_core.api.queries import Scene\n"
         "app = QApplication([])\n"
         f"window = MainWindow(Session(Scene({model!r}, 'The cat')))\n"
         "window.show()\n"

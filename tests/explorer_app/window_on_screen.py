@@ -10,7 +10,7 @@ from explorer_app.panels import still_drawing
 from explorer_app.session import Session
 from explorer_app.snapshot import closing, settle
 from explorer_app.window import MainWindow
-from model_core.queries import Scene
+from model_core.api.queries import Scene
 from tests.explorer_app.local_engine import LocalEngine
 
 

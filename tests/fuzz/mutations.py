@@ -14,7 +14,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from model_core.protocol import MAGIC, prefix
+from model_core.api.protocol import MAGIC, prefix
 
 # Text that JSON's own writer does not write; it is put into the place of a marker.
 RAW = [

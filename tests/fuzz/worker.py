@@ -19,8 +19,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 def outcome(name: str, seed: int) -> str:
     """ "read", "refused", or what else came of it."""
-    from model_core.errors import InputError
-    from model_core.plain_text import one_line
+    from model_core.api.errors import InputError
+    from model_core.api.plain_text import one_line
     from tests.fuzz.formats import FORMATS, lay, scratch
 
     format = FORMATS[name]

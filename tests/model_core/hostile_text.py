@@ -10,7 +10,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from model_core.checkpoint import native
 from model_core.families import family_of
-from model_core.tokenizer import Origin
+from model_core.text.tokenizer import Origin
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, built
 
 MARKUP = "<b>loud</b><img src=x>&amp; &file [*] {braces}"

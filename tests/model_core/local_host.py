@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from model_core.tokenizer_host import Host
+from model_core.text.tokenizer_host import Host
 
 
 class LocalHost(Host):

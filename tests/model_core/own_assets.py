@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model_core import assets
+from model_core.api.files import assets
 
 
 def copied_assets(root: Path) -> Path:

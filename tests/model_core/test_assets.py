@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_core import assets
+from model_core.api.files import assets
 
 pytestmark = pytest.mark.unit
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from model_core.card import dates_training, first_words, text_training, training_words
-from model_core.recipe import Recipe
+from model_core.api.recipe import Recipe
+from model_core.training.card import dates_training, first_words, text_training, training_words
 
 pytestmark = pytest.mark.unit
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_core import devices
-from model_core.assets import asset
+from model_core.api.errors import Cancelled, InputError
+from model_core.api.files.assets import asset
 from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.errors import Cancelled, InputError
-from model_core.tokenizer import IdTokenizer, TiktokenTokenizer
+from model_core.system import devices
+from model_core.text.tokenizer import IdTokenizer, TiktokenTokenizer
 from tests.model_core.reference import VOCAB, gpt2, llama, reference
 
 pytestmark = pytest.mark.unit

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
+from model_core.api.errors import Cancelled, InputError
 from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.decoder import Decoder
-from model_core.errors import Cancelled, InputError
 from model_core.families import FAMILIES
+from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig
-from model_core.first_weights import initialise
-from model_core.generate import Sampling, generate
+from model_core.generation.generate import Sampling, generate
+from model_core.parts.decoder import Decoder
 from tests.data_files import STORIES
 from tests.model_core.stories import STORY
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from model_core import devices
+from model_core.api.errors import Cancelled, InputError, Unsaid
+from model_core.api.files.regular_file import StaysOpen
 from model_core.checkpoint import Loaded, open_checkpoint
 from model_core.checkpoint.files import Stored
 from model_core.checkpoint.layouts import LAYOUTS as KNOWN
@@ -27,8 +28,7 @@ from model_core.checkpoint.layouts import is_tied
 from model_core.checkpoint.pth import state_dict
 from model_core.checkpoint.said import likely_heads, parse, settle
 from model_core.checkpoint.torch_pickle import Damaged, Laid, Pickle, Record, Storage
-from model_core.errors import Cancelled, InputError, Unsaid
-from model_core.regular_file import StaysOpen
+from model_core.system import devices
 from tests.model_core import tutorials
 from tests.model_core.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
 

@@ -16,24 +16,27 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_core import cli, corpus, devices, presets
+from model_core.api.edits import parse
+from model_core.api.opening import RECIPE
+from model_core.api.plain_text import shortened
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
+from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
-from model_core.cli import main
-from model_core.control import Control
-from model_core.decoder import Decoder
-from model_core.edits import parse
-from model_core.engine import Engine
+from model_core.cli import __main__ as cli
+from model_core.cli.__main__ import main
+from model_core.engine.server import Engine
 from model_core.families import family_of
-from model_core.generate import Sampling, generate
-from model_core.opening import RECIPE
-from model_core.plain_text import shortened
-from model_core.presets import NAMES, open_model, preset_named
-from model_core.protocol import Frame
-from model_core.queries import Scene
-from model_core.replay import Run, sites
-from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.run_folder import CHECKSUM, checksum
-from model_core.tokenizer import END_OF_TEXT
+from model_core.generation.generate import Sampling, generate
+from model_core.parts.decoder import Decoder
+from model_core.runs.replay import Run, sites
+from model_core.sources import presets
+from model_core.sources.presets import NAMES, open_model, preset_named
+from model_core.system import devices
+from model_core.text.tokenizer import END_OF_TEXT
+from model_core.training import corpus
+from model_core.training.control import Control
+from model_core.training.run_folder import CHECKSUM, checksum
 from tests.model_core.broken import BROKEN
 from tests.model_core.own_assets import copied_assets, use_assets
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, save
@@ -258,7 +261,7 @@ def test_text_comes_as_it_is_made_and_no_character_in_parts(
             # The id of a single byte is its value; a part of several bytes gives several tokens.
             yield from tokenizer.encode(part) if isinstance(part, str) else part
 
-    monkeypatch.setattr("model_core.generate.generate", scripted)
+    monkeypatch.setattr("model_core.generation.generate.generate", scripted)
     stdout = Pieces()
     monkeypatch.setattr(sys, "stdout", stdout)
     assert main(["generate", "--model", models["gpt2"], "--prompt", "It"]) == 0
@@ -860,7 +863,7 @@ def test_fault_of_ours_is_no_wrong_input(models: dict[str, str], monkeypatch: py
 def test_help_answers_without_loading_torch() -> None:
     code = (
         "import sys\n"
-        "from model_core.cli import main\n"
+        "from model_core.cli.__main__ import main\n"
         "for command in ([], ['trace'], ['generate'], ['train'], ['evaluate'], ['models'], ['engine']):\n"
         "    try: main([*command, '--help'])\n"
         "    except SystemExit as done: assert not done.code\n"

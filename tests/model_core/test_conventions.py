@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.conventions import both, halves_from_pairs, rotate_halves, rotate_pairs
-from model_core.llama_like import adjacent_pairs
-from model_core.position import Rope
+from model_core.analysis.conventions import both, halves_from_pairs, rotate_halves, rotate_pairs
+from model_core.families.llama_like import adjacent_pairs
+from model_core.parts.position import Rope
 
 pytestmark = pytest.mark.unit
 

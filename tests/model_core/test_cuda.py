@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core.cache import Cache
 from model_core.checkpoint import open_checkpoint
+from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
-from model_core.first_weights import initialise
-from model_core.generate import Sampling, generate
-from model_core.model import Model
-from model_core.replay import Run
-from model_core.tap import record
+from model_core.generation.generate import Sampling, generate
+from model_core.parts.cache import Cache
+from model_core.parts.model import Model
+from model_core.runs.replay import Run
+from model_core.taps.tap import record
 from tests.model_core import reference, tiny
 
 pytestmark = pytest.mark.cuda

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from model_core import describe
+from model_core.api.errors import InputError
+from model_core.api.opening import RECIPE
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
-from model_core.cli import main
-from model_core.errors import InputError
-from model_core.opening import RECIPE
-from model_core.presets import NAMES, open_model, preset_named
-from model_core.protocol import Frame
-from model_core.queries import Scene
+from model_core.cli.__main__ import main
+from model_core.engine import describe
+from model_core.sources.presets import NAMES, open_model, preset_named
 from tests.model_core.engine_process import ROOT, Process, ask
 from tests.model_core.own_assets import copied_assets, use_assets
 

@@ -9,9 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.assets import asset
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.api.recipe import Recipe
 from model_core.checkpoint.native import vocabulary
-from model_core.dates import (
+from model_core.families.first_weights import initialise
+from model_core.families.seq2seq import Seq2SeqConfig, build
+from model_core.parts.model import Model
+from model_core.sources.presets import preset_named
+from model_core.text.tokenizer import Tokenizer
+from model_core.training.dates import (
     ANSWER,
     CHARACTERS,
     FIRST,
@@ -26,15 +33,8 @@ from model_core.dates import (
     write,
     written,
 )
-from model_core.errors import InputError
-from model_core.families.seq2seq import Seq2SeqConfig, build
-from model_core.first_weights import initialise
-from model_core.model import Model
-from model_core.pairs import DatesTask, answers, by_length, rows_of
-from model_core.presets import preset_named
-from model_core.recipe import Recipe
-from model_core.tokenizer import Tokenizer
-from model_core.train import train
+from model_core.training.pairs import DatesTask, answers, by_length, rows_of
+from model_core.training.train import train
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from model_core.derive import cosines, histogram, next_token, norm_statistics, shrink, statistics
-from model_core.norm import LayerNorm, RMSNorm
+from model_core.analysis.derive import cosines, histogram, next_token, norm_statistics, shrink, statistics
+from model_core.parts.norm import LayerNorm, RMSNorm
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_core import devices
-from model_core.devices import Device, check, configure_threads, find, memory_errors, physical_cores
-from model_core.errors import InputError
+from model_core.api.errors import InputError
+from model_core.system import devices
+from model_core.system.devices import Device, check, configure_threads, find, memory_errors, physical_cores
 
 pytestmark = pytest.mark.unit
 
@@ -150,7 +150,7 @@ def test_threads_are_the_physical_cores_unless_the_person_says_otherwise(
 @pytest.mark.process
 def test_thread_count_holds_in_a_fresh_process() -> None:
     code = (
-        "import torch; from model_core.devices import configure_threads, physical_cores; configure_threads(); "
+        "import torch; from model_core.system.devices import configure_threads, physical_cores; configure_threads(); "
         "print(torch.get_num_threads() == physical_cores() >= 1)"
     )
     env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

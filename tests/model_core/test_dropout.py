@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from model_core.attention import Attention
-from model_core.cache import Cache
-from model_core.corpus import Corpus, TextTask
+from model_core.api.recipe import Recipe
 from model_core.families import family_of
-from model_core.first_weights import initialise
-from model_core.mlp import MLP
-from model_core.model import Model
-from model_core.recipe import Recipe
-from model_core.tap import record
-from model_core.train import train
+from model_core.families.first_weights import initialise
+from model_core.parts.attention import Attention
+from model_core.parts.cache import Cache
+from model_core.parts.mlp import MLP
+from model_core.parts.model import Model
+from model_core.taps.tap import record
+from model_core.training.corpus import Corpus, TextTask
+from model_core.training.train import train
 from tests.model_core.tiny import CONFIGS, CONTEXT, tiny, tokens
 
 pytestmark = pytest.mark.unit

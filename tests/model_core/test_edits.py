@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_core.edits import AblateHead, AnyEdit, MaskOff, check, parse, toggled
-from model_core.errors import InputError
-from model_core.names import ATTENTION_PATHS, AttentionKind
-from model_core.replay import Run
+from model_core.api.edits import AblateHead, AnyEdit, MaskOff, check, parse, toggled
+from model_core.api.errors import InputError
+from model_core.api.names import ATTENTION_PATHS, AttentionKind
+from model_core.runs.replay import Run
 from tests.model_core.tiny import CONFIGS, HEADS, LAYERS, tiny, tokens
 
 pytestmark = pytest.mark.unit

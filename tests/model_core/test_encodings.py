@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from model_core.assets import asset
-from model_core.tokenizer import END_OF_TEXT
-from model_core.tokenizers import ranks
-from model_core.tokenizers.ranks import ENCODINGS, named
-from model_core.vocabulary import load_ranks, save_ranks
+from model_core.api.files.assets import asset
+from model_core.text.formats import ranks
+from model_core.text.formats.ranks import ENCODINGS, named
+from model_core.text.tokenizer import END_OF_TEXT
+from model_core.text.vocabulary import load_ranks, save_ranks
 from tests.model_core.vocabularies import LINES
 
 pytestmark = pytest.mark.process

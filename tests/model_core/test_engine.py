@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import derive, engine, role_list, roles
-from model_core.devices import configure_threads
-from model_core.engine import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
+from model_core.analysis import derive, roles
+from model_core.api import role_list
+from model_core.api.names import Site
+from model_core.api.protocol import MAX_HEADER, Frame, encode_bytes, prefix
+from model_core.api.queries import OF_THE_MODEL, Answer, Scene
+from model_core.api.steps import unpack
+from model_core.engine import server as engine
+from model_core.engine.server import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
 from model_core.families import FAMILIES, family_of
-from model_core.names import Site
-from model_core.presets import NAMES, open_model
-from model_core.protocol import MAX_HEADER, Frame, encode_bytes, prefix
-from model_core.queries import OF_THE_MODEL, Answer, Scene
-from model_core.replay import Run, sites
-from model_core.steps import unpack
-from model_core.tokenizer import TiktokenTokenizer
+from model_core.runs.replay import Run, sites
+from model_core.sources.presets import NAMES, open_model
+from model_core.system.devices import configure_threads
+from model_core.text.tokenizer import TiktokenTokenizer
 from tests.model_core.engine_process import Process, ask
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, save
 
@@ -245,8 +247,9 @@ def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
 
 NOISY = """
 import os, sys
-from model_core import cli, engine
-from model_core.queries import Answer
+from model_core.cli import __main__ as cli
+from model_core.engine import server as engine
+from model_core.api.queries import Answer
 
 @engine.answers("noisy")
 def noisy(context):

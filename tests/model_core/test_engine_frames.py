@@ -8,8 +8,8 @@ from random import Random
 import hypothesis
 import pytest
 
-from model_core.engine import QUESTIONS
-from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.engine.server import QUESTIONS
 from tests.model_core.engine_process import Process
 from tests.model_core.frame_cases import FIRST_ID, QUERIES, asks, malformed
 from tests.model_core.tiny import save

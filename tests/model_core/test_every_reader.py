@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from model_core import card, growth
+from model_core.api.errors import InputError
+from model_core.api.run_files import DESCRIPTION, LOG, STATE
+from model_core.api.stamp import stamp
 from model_core.checkpoint import native, open_checkpoint
-from model_core.cli import main
-from model_core.corpus import corpus_in
-from model_core.errors import InputError
-from model_core.plan import of_file
-from model_core.run_files import DESCRIPTION, LOG, STATE
-from model_core.run_folder import RunFolder, held_out_in
-from model_core.stamp import stamp
-from model_core.tokenizer import IdTokenizer
+from model_core.cli.__main__ import main
+from model_core.sources import growth
+from model_core.text.tokenizer import IdTokenizer
+from model_core.training import card
+from model_core.training.corpus import corpus_in
+from model_core.training.plan import of_file
+from model_core.training.run_folder import RunFolder, held_out_in
 from tests.model_core import tiny
 from tests.model_core.test_training_state import RUN, STEPS, kept, model
 from tests.strange_files import STRANGE, at_once, forbid, put
@@ -162,14 +163,14 @@ def test_a_header_that_claims_more_than_any_has_is_not_read(tmp_path: Path) -> N
 # Only these open by themselves: what is told how to, what makes files or is the system's, and what hands a checked file
 # to a library. The others open no file, but a model or a dialog.
 OPENERS = {
-    "model_core/regular_file.py": {"os.open"},
-    "model_core/writing.py": {"os.open"},
-    "model_core/folder_lock.py": {"os.open"},
-    "model_core/command.py": {"os.open"},
-    "model_core/devices.py": {"MEMINFO.read_text", "(topology / name).read_text"},
-    "model_core/card.py": {"Path('/proc/cpuinfo').read_text"},
-    "model_core/tokenizer_host.py": {"STATM.read_text", "os.open", "self.open", "format.open"},
-    "model_core/tokenizers/__init__.py": {"format.open"},
+    "model_core/api/files/regular_file.py": {"os.open"},
+    "model_core/api/files/writing.py": {"os.open"},
+    "model_core/api/files/folder_lock.py": {"os.open"},
+    "model_core/api/command.py": {"os.open"},
+    "model_core/system/devices.py": {"MEMINFO.read_text", "(topology / name).read_text"},
+    "model_core/training/card.py": {"Path('/proc/cpuinfo').read_text"},
+    "model_core/text/tokenizer_host.py": {"STATM.read_text", "os.open", "self.open", "format.open"},
+    "model_core/text/formats/__init__.py": {"format.open"},
     "explorer_app/picture.py": {"buffer.open"},
     "explorer_app/window.py": {"self.session.open", "self.open", "dialog.open", "self.asks.open"},
     "explorer_app/panels/growth.py": {"self.session.open"},

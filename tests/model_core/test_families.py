@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
+from model_core.api.errors import InputError
 from model_core.checkpoint import empty_model
-from model_core.config import LARGEST, flag, needed
-from model_core.errors import InputError
 from model_core.families import FAMILIES, family_of
+from model_core.families.config import LARGEST, flag, needed
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from model_core import checkpoint
+from model_core.api.errors import InputError
+from model_core.api.files.regular_file import StaysOpen
 from model_core.checkpoint import Loaded, llama2c, native, open_checkpoint, pth, safetensors_file
 from model_core.checkpoint.files import Stored
-from model_core.errors import InputError
-from model_core.regular_file import StaysOpen
 from tests.model_core import tiny
 from tests.model_core.test_checkpoint_llama2c import legacy, model_of
 from tests.model_core.tutorials import MiniGPT, drawn
@@ -138,7 +138,7 @@ def test_a_file_that_is_cut_while_a_tensor_is_read_ends_in_one_line(
         cut(path)
         return status
 
-    monkeypatch.setattr("model_core.regular_file.os.fstat", then_cut)
+    monkeypatch.setattr("model_core.api.files.regular_file.os.fstat", then_cut)
     with pytest.raises(InputError) as refused:
         last.read()
     assert str(refused.value) == f"{path} was cut while it was read: open it again when it is whole"

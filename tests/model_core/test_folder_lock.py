@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from model_core import folder_lock
-from model_core.errors import InputError
-from model_core.folder_lock import LOCK, held
+from model_core.api.errors import InputError
+from model_core.api.files import folder_lock
+from model_core.api.files.folder_lock import LOCK, held
 
 pytestmark = pytest.mark.unit
 

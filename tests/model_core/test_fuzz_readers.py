@@ -13,14 +13,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_core import growth
+from model_core.api.errors import InputError
+from model_core.api.recipe import Recipe
+from model_core.api.run_files import DESCRIPTION
 from model_core.checkpoint import native, open_checkpoint
 from model_core.checkpoint.meta import PARAMS
-from model_core.errors import InputError
-from model_core.plan import of_file
-from model_core.recipe import Recipe
-from model_core.run_files import DESCRIPTION
-from model_core.run_folder import RunFolder, done_in, held_out_in
+from model_core.sources import growth
+from model_core.training.plan import of_file
+from model_core.training.run_folder import RunFolder, done_in, held_out_in
 from tests.model_core import tiny
 
 pytestmark = pytest.mark.unit

@@ -9,12 +9,12 @@ import torch
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from model_core.cache import Cache
-from model_core.decoder import Decoder
-from model_core.edits import parse
-from model_core.errors import Cancelled, InputError, TooLong
-from model_core.generate import Sampling, distribution, generate
-from model_core.tap import record
+from model_core.api.edits import parse
+from model_core.api.errors import Cancelled, InputError, TooLong
+from model_core.generation.generate import Sampling, distribution, generate
+from model_core.parts.cache import Cache
+from model_core.parts.decoder import Decoder
+from model_core.taps.tap import record
 from tests.model_core.tiny import CONFIGS, CONTEXT, VOCAB, tiny, tokens
 
 pytestmark = pytest.mark.unit

@@ -6,8 +6,8 @@ import networkx as nx
 import pytest
 import torch
 
-from model_core.graph import graph
-from model_core.replay import sites
+from model_core.runs.graph import graph
+from model_core.runs.replay import sites
 from tests.model_core.tiny import CONFIGS, LAYERS, POSITIONS, tiny
 
 pytestmark = pytest.mark.unit

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import growth
-from model_core.cli import main
-from model_core.engine import Context, Engine, grows, growth_
-from model_core.errors import InputError
-from model_core.plan import of_file
-from model_core.presets import grown, open_model
-from model_core.protocol import Frame
-from model_core.queries import Scene
-from model_core.run_files import CARD
-from model_core.scores import head_scores
+from model_core.analysis.scores import head_scores
+from model_core.api import model_ref
+from model_core.api.errors import InputError
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
+from model_core.api.run_files import CARD
+from model_core.cli.__main__ import main
+from model_core.engine.server import Context, Engine, grows, growth_
+from model_core.sources import growth
+from model_core.sources.presets import grown, open_model
+from model_core.training.plan import of_file
 from tests.model_core.tiny import GROWN, HEADS, LAYERS, growing
 
 pytestmark = pytest.mark.unit
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_step_is_what_stands_after_the_last_at_sign(name: str, parts: tuple[str, int | None]) -> None:
-    assert growth.split(name) == parts
+    assert model_ref.split(name) == parts
 
 
 @pytest.mark.process
@@ -52,7 +53,12 @@ def test_each_step_opens_as_it_was_and_the_last_is_the_model_itself(folder: Path
     names = [open_model(f"{folder}@{step}").name for step in GROWN]
     assert names == [f"grown {step}" for step in GROWN]
     assert open_model(str(folder)).name == f"grown {GROWN[-1]}"
-    assert [growth.at("growth", n, GROWN) for n in range(4)] == ["growth@0", "growth@1", "growth@4", "growth"]
+    assert [model_ref.at("growth", n, GROWN) for n in range(4)] == [
+        "growth@0",
+        "growth@1",
+        "growth@4",
+        "growth",
+    ]
 
 
 def test_a_step_that_was_not_kept_ends_in_one_line_that_lists_those_that_were(folder: Path) -> None:
@@ -159,7 +165,7 @@ def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
 
 def test_a_step_of_thousands_of_digits_is_no_step() -> None:
     name = "x@" + "9" * 5000
-    assert growth.split(name) == (name, None)
+    assert model_ref.split(name) == (name, None)
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
@@ -202,7 +208,7 @@ def test_an_idle_engine_loads_the_other_steps_the_nearest_first(folder: Path) ->
 def test_steps_that_are_too_large_together_are_loaded_when_they_are_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_core.engine.LOADED_BYTES", 1000)
+    monkeypatch.setattr("model_core.engine.server.LOADED_BYTES", 1000)
     engine = Engine(lambda frame: None)
     scene = Scene(str(folder), "The cat")
     fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}

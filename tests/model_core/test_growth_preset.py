@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_core import growth
-from model_core.cli import main
-from model_core.presets import folder_of, open_model, preset_named
-from model_core.scores import head_scores
+from model_core.analysis.scores import head_scores
+from model_core.cli.__main__ import main
+from model_core.sources import growth
+from model_core.sources.presets import folder_of, open_model, preset_named
 
 pytestmark = pytest.mark.unit
 

@@ -13,13 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_core.assets import asset
+from model_core.api.errors import Cancelled, InputError, library_errors
+from model_core.api.files.assets import asset
 from model_core.checkpoint import open_checkpoint
-from model_core.cli import main
-from model_core.errors import Cancelled, InputError, library_errors
-from model_core.plan import of_file
-from model_core.tokenizer import Tokenizer
-from model_core.tokenizers import default_tokenizer, tokenizer_in
+from model_core.cli.__main__ import main
+from model_core.text.formats import default_tokenizer, tokenizer_in
+from model_core.text.tokenizer import Tokenizer
+from model_core.training.plan import of_file
 from tests.data_files import STORIES
 from tests.model_core.hostile import (
     LETTERS,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from model_core.loss import IGNORED, next_token_loss
+from model_core.parts.loss import IGNORED, next_token_loss
 
 pytestmark = pytest.mark.unit
 

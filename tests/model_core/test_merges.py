@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.errors import InputError
-from model_core.merges import Made, Split, best_ways, bpe
-from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
-from model_core.tokenizers import default_tokenizer
+from model_core.api.errors import InputError
+from model_core.text.formats import default_tokenizer
+from model_core.text.merges import Made, Split, best_ways, bpe
+from model_core.text.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
 from tests.model_core.vocabularies import (
     bpe_json,
     llama2c_tokenizer,

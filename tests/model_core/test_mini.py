@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu, relu, silu
 
-from model_core.attention import Attention, PerHeadAttention
-from model_core.decoder import Decoder
-from model_core.errors import InputError
+from model_core.api.errors import InputError
+from model_core.families.first_weights import initialise
 from model_core.families.mini import MiniConfig, build
-from model_core.first_weights import initialise
-from model_core.loss import next_token_loss
-from model_core.tap import record
+from model_core.parts.attention import Attention, PerHeadAttention
+from model_core.parts.decoder import Decoder
+from model_core.parts.loss import next_token_loss
+from model_core.taps.tap import record
 
 pytestmark = pytest.mark.unit
 

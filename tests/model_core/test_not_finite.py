@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import cli
-from model_core.cli import main
-from model_core.derive import histogram, next_token, statistics
-from model_core.edits import parse
-from model_core.engine import QUESTIONS, Context, Engine
-from model_core.errors import InputError
-from model_core.generate import Sampling, generate
-from model_core.not_finite import first_not_finite, is_sound, is_sound_run
-from model_core.presets import open_model
-from model_core.protocol import Frame, encode
-from model_core.queries import Answer, Scene
-from model_core.replay import Run
+from model_core.analysis.derive import histogram, next_token, statistics
+from model_core.analysis.not_finite import first_not_finite, is_sound, is_sound_run
+from model_core.api.edits import parse
+from model_core.api.errors import InputError
+from model_core.api.protocol import Frame, encode
+from model_core.api.queries import Answer, Scene
+from model_core.cli import __main__ as cli
+from model_core.cli.__main__ import main
+from model_core.engine.server import QUESTIONS, Context, Engine
+from model_core.generation.generate import Sampling, generate
+from model_core.runs.replay import Run
+from model_core.sources.presets import open_model
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, built, save, tiny, tokens
 
 pytestmark = pytest.mark.unit

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from model_core.cache import Cache
 from model_core.checkpoint import open_checkpoint
-from model_core.decoder import Decoder
 from model_core.families import FAMILIES
-from model_core.tap import record
+from model_core.parts.cache import Cache
+from model_core.parts.decoder import Decoder
+from model_core.taps.tap import record
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, in_our_order, reference
 
 pytestmark = pytest.mark.unit

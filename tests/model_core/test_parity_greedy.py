@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model_core.checkpoint import open_checkpoint
-from model_core.generate import Sampling, generate
+from model_core.generation.generate import Sampling, generate
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, reference
 
 pytestmark = pytest.mark.process

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from model_core import growth
-from model_core.errors import InputError
-from model_core.paths import expanded, has_working_folder, whole
-from model_core.presets import grown, path_of
-from model_core.stamp import stamp
+from model_core.api import model_ref
+from model_core.api.errors import InputError
+from model_core.api.files.paths import expanded, has_working_folder, whole
+from model_core.api.stamp import stamp
+from model_core.sources.presets import grown, path_of
 
 pytestmark = pytest.mark.unit
 
@@ -54,7 +54,7 @@ def test_a_path_that_begins_in_a_deleted_folder_is_one_line(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("model", ["growth@" + "9" * 5000, "x@" + "1" * 13, "growth@١٦"])
 def test_a_step_that_no_training_has_is_part_of_a_name(model: str) -> None:
-    assert growth.split(model) == (model, None)
+    assert model_ref.split(model) == (model, None)
     assert stamp(model) == ""
     assert grown(model) is None
     with pytest.raises(InputError, match="there is no model"):
@@ -62,4 +62,4 @@ def test_a_step_that_no_training_has_is_part_of_a_name(model: str) -> None:
 
 
 def test_steps_are_read_up_to_twelve_digits() -> None:
-    assert growth.split("growth@" + "9" * 12) == ("growth", 10**12 - 1)
+    assert model_ref.split("growth@" + "9" * 12) == ("growth", 10**12 - 1)

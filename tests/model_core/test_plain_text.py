@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.command import printing
-from model_core.errors import InputError
-from model_core.plain_text import guard_terminal, one_line, shortened, unguarded, visible
+from model_core.api.command import printing
+from model_core.api.errors import InputError
+from model_core.api.plain_text import guard_terminal, one_line, shortened, unguarded, visible
 from tests.model_core.hostile_text import LONG, OBEYED
 
 pytestmark = pytest.mark.unit

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
+from model_core.api.errors import InputError
+from model_core.api.recipe import Recipe
 from model_core.checkpoint import native, open_checkpoint
-from model_core.errors import InputError
 from model_core.families import family_of
+from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
-from model_core.first_weights import initialise
-from model_core.plan import FINE_TUNING, of_checkpoint, of_file, of_preset
-from model_core.presets import NAMES
-from model_core.recipe import Recipe
-from model_core.tokenizer import TiktokenTokenizer, Tokenizer
-from model_core.tokenizers import tokenizer_in
-from model_core.vocabulary import save_ranks
+from model_core.sources.presets import NAMES
+from model_core.text.formats import tokenizer_in
+from model_core.text.tokenizer import TiktokenTokenizer, Tokenizer
+from model_core.text.vocabulary import save_ranks
+from model_core.training.plan import FINE_TUNING, of_checkpoint, of_file, of_preset
 from tests.model_core.vocabularies import LINES, SIZE, bpe_json, sentencepiece_model, unigram_json, write
 
 pytestmark = pytest.mark.unit

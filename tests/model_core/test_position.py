@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_core.attention import repeat_kv
-from model_core.llama_like import adjacent_pairs
-from model_core.position import Rope, SinusoidalPositions, llama3_frequencies, rotate
+from model_core.families.llama_like import adjacent_pairs
+from model_core.parts.attention import repeat_kv
+from model_core.parts.position import Rope, SinusoidalPositions, llama3_frequencies, rotate
 from tests.model_core.tiny import CONFIGS, CONTEXT, POSITIONS, tiny, tokens
 
 pytestmark = pytest.mark.unit

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_core.card import indented
+from model_core.analysis.scores import head_scores
 from model_core.checkpoint import Loaded
-from model_core.cli import main
-from model_core.corpus import bits_per_byte
-from model_core.generate import Sampling, generate
-from model_core.presets import NAMES, folder_of, open_model, preset_named
-from model_core.scores import head_scores
+from model_core.cli.__main__ import main
+from model_core.generation.generate import Sampling, generate
+from model_core.sources.presets import NAMES, folder_of, open_model, preset_named
+from model_core.training.card import indented
+from model_core.training.corpus import bits_per_byte
 from tests.data_files import TALES as TALES_TEXT
 
 TALES = [name for name in NAMES if name.startswith("tales-")]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from model_core.cli import main
-from model_core.dates import written
-from model_core.engine import Engine
-from model_core.pairs import UNSEEN_SEED, answers
-from model_core.presets import folder_of, open_model
-from model_core.protocol import Frame
-from model_core.queries import Scene
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
+from model_core.cli.__main__ import main
+from model_core.engine.server import Engine
+from model_core.sources.presets import folder_of, open_model
+from model_core.training.dates import written
+from model_core.training.pairs import UNSEEN_SEED, answers
 
 pytestmark = pytest.mark.process
 

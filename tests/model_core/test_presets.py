@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_core import growth
-from model_core.assets import asset
-from model_core.description import read_description
-from model_core.errors import InputError
-from model_core.opening import RECIPE, Opening, opening_in
-from model_core.plan import of_file, of_preset
-from model_core.presets import NAMES, folder_of, open_model, preset_named
-from model_core.recipe import Recipe
-from model_core.roles import role_scores
-from model_core.run_folder import done_in
-from model_core.tap import record
+from model_core.analysis.roles import role_scores
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.api.opening import RECIPE, Opening, opening_in
+from model_core.api.recipe import Recipe
+from model_core.sources import growth
+from model_core.sources.description import read_description
+from model_core.sources.presets import NAMES, folder_of, open_model, preset_named
+from model_core.taps.tap import record
+from model_core.training.plan import of_file, of_preset
+from model_core.training.run_folder import done_in
 
 pytestmark = pytest.mark.unit
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model_core.errors import InputError
-from model_core.protocol import (
+from model_core.api.errors import InputError
+from model_core.api.protocol import (
     MAGIC,
     MAX_HEADER,
     MAX_PAYLOAD,
@@ -443,5 +443,5 @@ def test_encoding_refuses_what_a_reader_would_refuse() -> None:
 
 
 def test_importing_the_protocol_loads_neither_torch_nor_qt() -> None:
-    code = "import sys, model_core.protocol; print(sys.modules.keys() & {'torch', 'PySide6'})"
+    code = "import sys, model_core.api.protocol; print(sys.modules.keys() & {'torch', 'PySide6'})"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

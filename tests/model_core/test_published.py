@@ -8,10 +8,10 @@ import torch
 
 from model_core.checkpoint import empty_model
 from model_core.families import FAMILIES, family_of
+from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import ffn_hidden
-from model_core.first_weights import initialise
-from model_core.model import Model
+from model_core.parts.model import Model
 
 pytestmark = pytest.mark.unit
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from model_core.errors import InputError
-from model_core.json_file import read_json
-from model_core.regular_file import check_regular, is_there, open_regular, read_regular
-from model_core.text_file import read_text
-from model_core.writing import replaced, write_errors, write_text
+from model_core.api.errors import InputError
+from model_core.api.files.json_file import read_json
+from model_core.api.files.regular_file import check_regular, is_there, open_regular, read_regular
+from model_core.api.files.text_file import read_text
+from model_core.api.files.writing import replaced, write_errors, write_text
 
 pytestmark = pytest.mark.unit
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core import replay
-from model_core.cache import Cache
-from model_core.decoder import Decoder
-from model_core.edits import AnyEdit, parse
-from model_core.errors import Cancelled, InputError, TooLong
-from model_core.replay import Run, calls_of, sites
-from model_core.tap import record
-from model_core.trace import Trace
+from model_core.api.edits import AnyEdit, parse
+from model_core.api.errors import Cancelled, InputError, TooLong
+from model_core.parts.cache import Cache
+from model_core.parts.decoder import Decoder
+from model_core.runs import replay
+from model_core.runs.replay import Run, calls_of, sites
+from model_core.taps.tap import record
+from model_core.taps.trace import Trace
 from tests.model_core.tiny import CONFIGS, CONTEXT, LAYERS, POSITIONS, tiny, tokens
 
 pytestmark = pytest.mark.unit

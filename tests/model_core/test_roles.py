@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_core.errors import Cancelled, InputError
-from model_core.names import AttentionKind
-from model_core.role_list import LOCAL, ROLES, roles_of
-from model_core.roles import named_keys, probe_roles, role_scores
-from model_core.scores import scores_of
+from model_core.analysis.roles import named_keys, probe_roles, role_scores
+from model_core.analysis.scores import scores_of
+from model_core.api.errors import Cancelled, InputError
+from model_core.api.names import AttentionKind
+from model_core.api.role_list import LOCAL, ROLES, roles_of
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, HEADS, LAYERS, built, tiny
 
 pytestmark = pytest.mark.unit

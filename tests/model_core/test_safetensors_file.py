@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from model_core.api.errors import InputError
 from model_core.checkpoint.safetensors_file import DTYPES, read_safetensors, read_with_metadata
-from model_core.errors import InputError
 
 pytestmark = pytest.mark.unit
 

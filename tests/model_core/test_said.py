@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from model_core import devices
-from model_core.cli import main
-from model_core.engine import Engine
-from model_core.presets import open_model
-from model_core.protocol import Frame
-from model_core.queries import Scene
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
+from model_core.cli.__main__ import main
+from model_core.engine.server import Engine
+from model_core.sources.presets import open_model
+from model_core.system import devices
 from tests.model_core import tutorials
 from tests.model_core.tutorials import drawn
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from model_core.errors import InputError
-from model_core.schema import LARGEST, Count, Positive, value
+from model_core.api.errors import InputError
+from model_core.api.schema import LARGEST, Count, Positive, value
 
 pytestmark = pytest.mark.unit
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from model_core.errors import InputError
-from model_core.scores import describe, head_scores, scores_of
-from model_core.tap import record
+from model_core.analysis.scores import describe, head_scores, scores_of
+from model_core.api.errors import InputError
+from model_core.taps.tap import record
 from tests.model_core.tiny import CONFIGS, CONTEXT, HEADS, LAYERS, VOCAB, tiny
 
 pytestmark = pytest.mark.unit

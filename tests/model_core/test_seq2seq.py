@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model_core.attention import Attention, repeat_kv
-from model_core.cache import Cache
-from model_core.edits import parse
-from model_core.errors import InputError, TooLong
+from model_core.analysis.scores import head_scores
+from model_core.api.edits import parse
+from model_core.api.errors import InputError, TooLong
+from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
-from model_core.first_weights import initialise
-from model_core.generate import Sampling, generate
-from model_core.norm import LayerNorm, StdLayerNorm
-from model_core.replay import Run
-from model_core.scores import head_scores
-from model_core.seq2seq import EncoderDecoder
-from model_core.tap import record
+from model_core.generation.generate import Sampling, generate
+from model_core.parts.attention import Attention, repeat_kv
+from model_core.parts.cache import Cache
+from model_core.parts.norm import LayerNorm, StdLayerNorm
+from model_core.parts.seq2seq import EncoderDecoder
+from model_core.runs.replay import Run
+from model_core.taps.tap import record
 
 pytestmark = pytest.mark.unit
 

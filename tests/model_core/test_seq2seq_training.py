@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
-from model_core.first_weights import initialise
 
 pytestmark = pytest.mark.process
 

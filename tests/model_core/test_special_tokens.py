@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model_core.cli import main
-from model_core.engine import Engine
-from model_core.presets import open_model
-from model_core.protocol import Frame
-from model_core.queries import Scene
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene
+from model_core.cli.__main__ import main
+from model_core.engine.server import Engine
+from model_core.sources.presets import open_model
 from tests.model_core.vocabularies import SIZE, sentencepiece_model, write
 
 pytestmark = pytest.mark.unit

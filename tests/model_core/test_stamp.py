@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from model_core.api.protocol import Frame
+from model_core.api.queries import Scene, query
+from model_core.api.stamp import stamp
 from model_core.checkpoint import native, open_checkpoint
-from model_core.engine import Engine
-from model_core.protocol import Frame
-from model_core.queries import Scene, query
-from model_core.stamp import stamp
+from model_core.engine.server import Engine
 from tests.explorer_app.local_engine import tiny_checkpoint
 
 pytestmark = pytest.mark.unit

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.names import Site
-from model_core.queries import ANSWER_BYTES, ARRAY_BYTES, Answer, held
-from model_core.steps import pack, unpack
+from model_core.api.names import Site
+from model_core.api.queries import ANSWER_BYTES, ARRAY_BYTES, Answer, held
+from model_core.api.steps import pack, unpack
 
 pytestmark = pytest.mark.unit
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core import tap as tap_
-from model_core.decoder import Decoder
-from model_core.errors import Cancelled, InputError
-from model_core.replay import Run, sites
-from model_core.tap import Tapped, record
-from model_core.trace import Trace
+from model_core.api.errors import Cancelled, InputError
+from model_core.parts.decoder import Decoder
+from model_core.runs.replay import Run, sites
+from model_core.taps import tap as tap_
+from model_core.taps.tap import Tapped, record
+from model_core.taps.trace import Trace
 from tests.model_core.tiny import CONFIGS, POSITIONS, tiny, tokens
 
 pytestmark = pytest.mark.unit

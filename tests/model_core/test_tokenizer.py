@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_core.errors import InputError
-from model_core.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, load_ranks
-from model_core.vocabulary import ranks_of, save_ranks, token_bytes, train_bpe, train_ranks
+from model_core.api.errors import InputError
+from model_core.text.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, load_ranks
+from model_core.text.vocabulary import ranks_of, save_ranks, token_bytes, train_bpe, train_ranks
 
 pytestmark = pytest.mark.unit
 
@@ -186,7 +186,7 @@ def test_missing_ranks_file_and_folder_are_refused_by_name(tmp_path: Path) -> No
 
 def test_tokenizer_loads_neither_torch_nor_qt_nor_the_training_library() -> None:
     code = (
-        "import sys, model_core.tokenizer; "
+        "import sys, model_core.text.tokenizer; "
         "print([m for m in ('torch', 'PySide6', 'tokenizers') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]

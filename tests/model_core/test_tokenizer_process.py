@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from model_core.api.errors import InputError
 from model_core.checkpoint import native
-from model_core.errors import InputError
 from model_core.families import FAMILIES
+from model_core.families.first_weights import initialise
 from model_core.families.mini import MiniConfig
-from model_core.first_weights import initialise
-from model_core.tokenizer import Origin
-from model_core.tokenizer_process import PACKAGES, ProcessTokenizer
-from model_core.tokenizers import tokenizer_in
+from model_core.text.formats import tokenizer_in
+from model_core.text.tokenizer import Origin
+from model_core.text.tokenizer_process import PACKAGES, ProcessTokenizer
 from tests.model_core.hostile import CHARSMAP, HANGING, LETTERS, SIZE, SLOW_SPLIT, bpe, growth, tokenizer_json
 from tests.model_core.local_host import LocalHost
 from tests.model_core.vocabularies import SIZE as LEARNED
@@ -53,7 +53,7 @@ def test_everything_that_is_asked_is_as_in_one_process(name: str, tmp_path: Path
     write(tmp_path, {name: content[name]})
     apart = tokenizer_in(tmp_path, LEARNED + 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("model_core.tokenizer_process.HostProcess", LocalHost)
+        patch.setattr("model_core.text.tokenizer_process.HostProcess", LocalHost)
         here = tokenizer_in(tmp_path, LEARNED + 3)
     for field in ("name", "vocab_size", "bos", "eos", "prefix", "special", "origin"):
         assert getattr(apart, field) == getattr(here, field)
@@ -177,7 +177,7 @@ def test_a_process_that_does_not_start_is_one_line_when_a_model_is_opened_and_la
         script.write_text(f"#!/bin/sh\n{interpreter}\n")
         script.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr("model_core.tokenizer_process.START_SECONDS", seconds)
+        patch.setattr("model_core.text.tokenizer_process.START_SECONDS", seconds)
         patch.setattr(sys, "executable", str(script))
         line = f"the process of the tokenizer could not be started: {words}"
         assert refused(tokenizer, "abc") == line
@@ -201,7 +201,7 @@ def test_a_process_in_the_middle_of_a_text_does_not_outlive_the_one_that_asked(t
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from model_core.tokenizers import tokenizer_in\n"
+        "from model_core.text.formats import tokenizer_in\n"
         f"tokenizer = tokenizer_in(Path({str(tmp_path)!r}), {SIZE})\n"
         "print(tokenizer._host._process.pid, flush=True)\n"
         f"tokenizer.encode({HANGING!r})\n"

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 from transformers import AutoTokenizer
 
-from model_core.assets import asset
-from model_core.errors import InputError
-from model_core.presets import open_model
-from model_core.tokenizer import END_OF_TEXT, IdSet, IdTokenizer, TiktokenTokenizer, Tokenizer
-from model_core.tokenizers import default_tokenizer, tokenizer_in
-from model_core.tokenizers.ranks import ENCODINGS, named
-from model_core.vocabulary import load_ranks, token_bytes
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.sources.presets import open_model
+from model_core.text.formats import default_tokenizer, tokenizer_in
+from model_core.text.formats.ranks import ENCODINGS, named
+from model_core.text.tokenizer import END_OF_TEXT, IdSet, IdTokenizer, TiktokenTokenizer, Tokenizer
+from model_core.text.vocabulary import load_ranks, token_bytes
 from tests.data_files import STORIES
 from tests.model_core.tiny import save
 from tests.model_core.vocabularies import (
@@ -305,7 +305,7 @@ def slow_llama2c(pieces: list[bytes], scores: list[float], text: str) -> list[in
 
 @given(text=st.one_of(TEXTS, st.text("helo wrdtain", max_size=60)))
 def test_llama2c_ids_are_those_of_run_c(text: str) -> None:
-    from model_core.tokenizers.llama2c import read
+    from model_core.text.formats.llama2c import read
 
     pieces, scores = read(STORIES / "tok512.bin", 512)
     assert llama2c_tokenizer().encode(text) == slow_llama2c(pieces, scores, text)

@@ -9,15 +9,23 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model_core.corpus import Corpus, NoSuchDocument, TextTask, batch_at, bits_per_byte, read_corpus, windows
-from model_core.decoder import Decoder
-from model_core.errors import Cancelled, InputError
+from model_core.api.errors import Cancelled, InputError
+from model_core.api.recipe import Recipe, learning_rate
 from model_core.families import family_of
-from model_core.first_weights import initialise
-from model_core.loss import IGNORED
-from model_core.recipe import Recipe, learning_rate
-from model_core.tokenizer import END_OF_TEXT, TiktokenTokenizer
-from model_core.train import Progress, State, optimizer_for, train
+from model_core.families.first_weights import initialise
+from model_core.parts.decoder import Decoder
+from model_core.parts.loss import IGNORED
+from model_core.text.tokenizer import END_OF_TEXT, TiktokenTokenizer
+from model_core.training.corpus import (
+    Corpus,
+    NoSuchDocument,
+    TextTask,
+    batch_at,
+    bits_per_byte,
+    read_corpus,
+    windows,
+)
+from model_core.training.train import Progress, State, optimizer_for, train
 from tests.model_core.tiny import CONFIGS, LAYERS, tiny
 
 pytestmark = pytest.mark.unit

@@ -15,20 +15,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model_core import run_folder
+from model_core.api.errors import InputError
+from model_core.api.files.folder_lock import LOCK
+from model_core.api.recipe import phase_of, recipe_of
+from model_core.api.run_files import CARD, DESCRIPTION, LOG, STATE
 from model_core.checkpoint import open_checkpoint
 from model_core.checkpoint.native import MANIFEST, WEIGHTS
-from model_core.cli import main
-from model_core.control import Control
-from model_core.corpus import TextTask, corpus_in
-from model_core.errors import InputError
-from model_core.folder_lock import LOCK
-from model_core.plan import of_checkpoint
-from model_core.recipe import phase_of, recipe_of
-from model_core.run_files import CARD, DESCRIPTION, LOG, STATE
-from model_core.run_folder import RunFolder
-from model_core.tokenizer import END_OF_TEXT
-from model_core.train import train
+from model_core.cli.__main__ import main
+from model_core.text.tokenizer import END_OF_TEXT
+from model_core.training import run_folder
+from model_core.training.control import Control
+from model_core.training.corpus import TextTask, corpus_in
+from model_core.training.plan import of_checkpoint
+from model_core.training.run_folder import RunFolder
+from model_core.training.train import train
 
 pytestmark = pytest.mark.process
 
@@ -355,7 +355,7 @@ def test_damaged_state_is_one_line(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "made"
-    monkeypatch.setattr("model_core.control.Control.cancelled", lambda self: True)
+    monkeypatch.setattr("model_core.training.control.Control.cancelled", lambda self: True)
     assert main([*command, str(folder)]) == 130
     whole = (folder / STATE).read_bytes()
     for damaged in (
@@ -374,7 +374,7 @@ def test_damaged_state_is_one_line(
 def test_mixed_precision_resumes_bit_for_bit(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
-    from model_core.control import Control
+    from model_core.training.control import Control
 
     whole, parts, asked = tmp_path / "whole", tmp_path / "parts", []
 

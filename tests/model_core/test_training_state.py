@@ -15,12 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model_core.errors import InputError
-from model_core.folder_lock import LOCK, held
-from model_core.recipe import Recipe
-from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.run_folder import CHECKSUM, RunFolder, checksum, done_in, held_out_in
-from model_core.train import State, moment_shapes, optimizer_for, remember
+from model_core.api.errors import InputError
+from model_core.api.files.folder_lock import LOCK, held
+from model_core.api.recipe import Recipe
+from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
+from model_core.training.run_folder import CHECKSUM, RunFolder, checksum, done_in, held_out_in
+from model_core.training.train import State, moment_shapes, optimizer_for, remember
 from tests.model_core.tiny import CONFIGS, built
 
 pytestmark = pytest.mark.unit

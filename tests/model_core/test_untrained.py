@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from model_core import devices
-from model_core.errors import Cancelled, DoesNotFit, InputError
+from model_core.api.errors import Cancelled, DoesNotFit, InputError
 from model_core.families import FAMILIES
-from model_core.first_weights import initialise
-from model_core.presets import open_model
+from model_core.families.first_weights import initialise
+from model_core.sources.presets import open_model
+from model_core.system import devices
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model_core.cli import main
-from model_core.errors import InputError, Unsaid
+from model_core.api.errors import InputError, Unsaid
+from model_core.cli.__main__ import main
 
 pytestmark = pytest.mark.unit
 

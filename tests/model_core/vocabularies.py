@@ -11,8 +11,8 @@ from typing import Any
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from model_core.tokenizer import Tokenizer
-from model_core.tokenizers import tokenizer_in
+from model_core.text.formats import tokenizer_in
+from model_core.text.tokenizer import Tokenizer
 from tests.data_files import STORIES
 
 LINES = [

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
+from model_core.api.errors import InputError
 from model_core.checkpoint.files import Stored, readable
 from model_core.checkpoint.said import Ask
-from model_core.config import Source
-from model_core.errors import InputError
 from model_core.families import Family
-from model_core.position import SinusoidalPositions
+from model_core.families.config import Source
+from model_core.parts.position import SinusoidalPositions
 
 Tensors = Mapping[str, Stored]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from model_core.api.errors import InputError
 from model_core.checkpoint.files import Stored
 from model_core.checkpoint.layouts import (
     Layout,
@@ -25,9 +26,8 @@ from model_core.checkpoint.layouts import (
     zeros,
 )
 from model_core.checkpoint.said import Ask
-from model_core.config import Source
-from model_core.errors import InputError
 from model_core.families import FAMILIES
+from model_core.families.config import Source
 
 HEAD = r"blocks\.(\d+)\.multi_head_attention\.heads\.(\d+)\.W_q\.weight"
 MASKS = ("*.mask", "*.tril", "*_mask")

@@ -8,6 +8,7 @@ fnn_norm or ffn_norm. Masks and the table of positions are stored as well, and c
 from collections.abc import Mapping
 from typing import Any
 
+from model_core.api.errors import InputError
 from model_core.checkpoint.layouts import (
     Layout,
     Plan,
@@ -19,9 +20,8 @@ from model_core.checkpoint.layouts import (
     table_length,
 )
 from model_core.checkpoint.said import Ask, likely_heads
-from model_core.config import Source
-from model_core.errors import InputError
 from model_core.families import FAMILIES
+from model_core.families.config import Source
 
 BLOCK = r"transformer\.encoder\.layers\.(\d+)\.attention\.wq\.weight"
 EMBED, TABLE = "transformer.wte.weight", "transformer.wpe.pe"

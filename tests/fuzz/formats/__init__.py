@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_core.errors import InputError
+from model_core.api.errors import InputError
 
 Files = dict[str, bytes]
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save as safetensors
 
 from model_core.checkpoint import Loaded, native, open_checkpoint
-from model_core.decoder import Decoder
 from model_core.families import FAMILIES
+from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig
-from model_core.first_weights import initialise
+from model_core.parts.decoder import Decoder
 from tests.fuzz.formats import FORMATS, Files, Format, written
 from tests.fuzz.formats.tokenizers import work
 from tests.model_core import tutorials

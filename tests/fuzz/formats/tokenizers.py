@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from model_core.assets import asset
-from model_core.errors import InputError
-from model_core.merges import merges
-from model_core.tokenizer import Tokenizer
-from model_core.tokenizers import tokenizer_in
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.text.formats import tokenizer_in
+from model_core.text.merges import merges
+from model_core.text.tokenizer import Tokenizer
 from tests.data_files import STORIES
 from tests.fuzz.formats import FORMATS, Files, Format
 from tests.model_core import vocabularies

@@ -11,23 +11,23 @@ from typing import Any
 from unittest.mock import patch
 
 from explorer_app.training import logged, unfinished
-from model_core import run_folder
+from model_core.api.errors import Cancelled
+from model_core.api.opening import RECIPE
+from model_core.api.protocol import Frame, encode_bytes
+from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.checkpoint import empty_model
 from model_core.checkpoint.safetensors_file import read_with_metadata
-from model_core.corpus import corpus_in
-from model_core.describe import parameter_count, quality
-from model_core.description import TEXT
-from model_core.errors import Cancelled
-from model_core.evaluation import held_out
-from model_core.opening import RECIPE
-from model_core.phases import begins, train_phases
-from model_core.plan import Plan, of_file
-from model_core.presets import preset_in
-from model_core.protocol import Frame, encode_bytes
-from model_core.run_files import DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.run_folder import CHECKSUM, RunFolder, done_in, held_out_in
-from model_core.train import State, check_length, train
-from model_core.train_command import corpus_of, description, task_of
+from model_core.cli.train_command import corpus_of, description, task_of
+from model_core.engine.describe import parameter_count, quality
+from model_core.sources.description import TEXT
+from model_core.sources.presets import preset_in
+from model_core.training import run_folder
+from model_core.training.corpus import corpus_in
+from model_core.training.evaluation import held_out
+from model_core.training.phases import begins, train_phases
+from model_core.training.plan import Plan, of_file
+from model_core.training.run_folder import CHECKSUM, RunFolder, done_in, held_out_in
+from model_core.training.train import State, check_length, train
 from tests.fuzz.formats import FORMATS, Files, Format, scratch, unfailing, written
 
 DATA = "text.txt"

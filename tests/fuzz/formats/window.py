@@ -11,12 +11,12 @@ from explorer_app import first_screen
 from explorer_app.session import Session
 from explorer_app.settings import Kept, Layout, Recent, Settings, kept_of, to_json
 from explorer_app.training import Spec, spec_of
-from model_core import growth
-from model_core.assets import asset
-from model_core.engine import Engine, growth_
-from model_core.errors import InputError
-from model_core.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.queries import Answer, Scene, query
+from model_core.api.errors import InputError
+from model_core.api.files.assets import asset
+from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.api.queries import Answer, Scene, query
+from model_core.engine.server import Engine, growth_
+from model_core.sources import growth
 from tests.fuzz.formats import FORMATS, Files, Format, unfailing, written
 
 # Settings: read, and kept again

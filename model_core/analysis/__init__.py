@@ -1,0 +1,1 @@
+"""Numbers derived from a run, never stored."""

@@ -1,0 +1,1 @@
+"""The engine: models in a process of their own, which answers queries."""

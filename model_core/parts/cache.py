@@ -1,0 +1,48 @@
+"""The KV cache: a value that the caller owns and passes to the model."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from model_core.parts.model import Model
+
+
+@dataclass(frozen=True)
+class LayerCache:
+    """One layer's keys and values [B G capacity D]; the first `start` positions are filled."""
+
+    keys: Tensor
+    values: Tensor
+    start: int
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Write k and v [B G T D] at `start` and return all so far, [B G start+T D]. Writing twice is harmless."""
+        end = self.start + k.shape[2]
+        self.keys[:, :, self.start : end] = k
+        self.values[:, :, self.start : end] = v
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+@dataclass
+class Cache:
+    """Keys and values of every layer, [layers B G capacity D]; `length` positions are filled."""
+
+    keys: Tensor
+    values: Tensor
+    length: int = 0
+
+    @classmethod
+    def empty(cls, model: "Model", batch: int, capacity: int) -> "Cache":
+        """Room for `capacity` positions in the dtype and on the device of the model."""
+        kind = next(kind for kind in model.attentions if kind.queries == kind.keys == len(model.inputs) - 1)
+        shape = (kind.layers, batch, kind.kv_heads, capacity, kind.head_dim)
+        like = next(model.parameters())
+        keys, values = (torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in "kv")
+        return cls(keys, values)
+
+    def layer(self, n: int) -> LayerCache:
+        """What block n needs."""
+        return LayerCache(self.keys[n], self.values[n], self.length)

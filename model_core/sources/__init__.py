@@ -1,0 +1,1 @@
+"""Where models come from: presets, the steps of their growth, and models without training."""

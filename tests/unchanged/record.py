@@ -1,0 +1,159 @@
+"""Everything that a model of each kind shows and prints: `python -m tests.unchanged.record FOLDER [MODELS]`.
+
+FOLDER gets one file of arrays and one of facts for each scene; MODELS are the tiny checkpoints, made there where they
+are not yet. What it writes is named alike in every state of the code, so that two records can be compared.
+"""
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from model_core.cli.__main__ import main as command
+from model_core.system.devices import configure_threads
+from model_core.engine.server import Engine
+from model_core.sources.presets import NAMES
+from model_core.api.protocol import Frame
+from model_core.api.queries import Query, Scene, query
+from tests.model_core import tiny
+
+PROMPT = "Once upon a time there was a girl. Once upon a time"
+SHORT = "The cat saw the dog"
+DATE = "the 3rd of March 1987"
+EDITS: tuple[tuple[str, ...], ...] = ((), ("mask off",), ("mask off L1H1", "ablate L0H1"))
+OF_TWO_TEXTS: tuple[tuple[str, ...], ...] = ((), ("ablate cross L1H1", "ablate encoder L0H0"))
+UNTIMED = {"milliseconds", "pid", "source_path"}
+
+
+def models(folder: Path) -> dict[str, str]:
+    """Name -> what is asked for: the presets, and a tiny checkpoint of each family."""
+    found = {name: name for name in NAMES}
+    for family in (*tiny.CONFIGS, *tiny.ENCODER_DECODERS):
+        path = folder / family.replace(" ", "-")
+        if not path.exists():
+            tiny.save(path, family)
+        found[path.name] = str(path)
+    return found
+
+
+def scenes(model: str, name: str) -> Iterator[tuple[str, Scene]]:
+    two = name.startswith(("seq2seq", "dates"))
+    prompt = DATE if name == "dates" else PROMPT if name in NAMES else SHORT
+    for number, edits in enumerate(OF_TWO_TEXTS if two else EDITS):
+        yield f"{name}-{number}", Scene(model, prompt, target="1987" if name == "dates" else "", edits=edits)
+
+
+class Asking:
+    """The engine in this process."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.engine = Engine(self.frames.append)
+
+    def answers(self, scene: Scene, queries: Sequence[Query]) -> dict[str, Frame]:
+        self.frames.clear()
+        asked = {"scene": scene.to_json(), "queries": [one.to_json() for one in queries]}
+        self.engine.handle(Frame("ask", 1, asked), lambda: False, lambda: False)
+        found = {}
+        for frame in self.frames:
+            if frame.kind in ("answer", "error"):
+                named = frame.fields["query"] or {"kind": "scene", "arguments": {}}
+                found[f"{named['kind']} {json.dumps(named['arguments'], sort_keys=True)}"] = frame
+        return found
+
+
+def questions(run: dict[str, Any], sites: Sequence[str], last: int) -> list[Query]:
+    """One of every kind, and of those about a layer, head or site several."""
+    asked = [
+        query("next_token", k=12),
+        query("sites"),
+        query("graph"),
+        query("architecture"),
+        query("positions"),
+        query("growth"),
+        query("split", position=2),
+        query("split", position=last, text=0),
+        query("rope", layer=1, head=1),
+        query("rope_conventions", layer=1, head=1, query=3, key=1),
+        query("norm", module="blocks.0.norm1"),
+        query("norm", module="norm"),
+        query("norm", module="encoder.blocks.1.norm2"),
+        query("norm", module="nothing"),
+    ]
+    for kind in run["attentions"]:
+        for word in ("scores", "masked", "pattern"):
+            asked.append(query("overview", word=word, stack=kind["name"], side=8))
+        asked.append(query("roles", stack=kind["name"]))
+    asked.append(query("roles", on="probe", stack=run["attentions"][0]["name"]))
+    for site in sites:
+        asked.append(query("inspect", site=site))
+    for site in sites[:: max(1, len(sites) // 12)]:
+        asked.append(query("value", site=site))
+    asked.append(query("value", site=sites[-1], at={"T": 1}))
+    asked.append(query("value", site="no.site"))
+    return asked
+
+
+def record(out: Path, folder: Path) -> None:
+    configure_threads()
+    asking = Asking()
+    for name, model in models(folder).items():
+        for label, scene in scenes(model, name):
+            arrays: dict[str, np.ndarray[Any, Any]] = {}
+            facts: dict[str, Any] = {}
+            for key, frame in everything(asking, scene):
+                facts[key] = {k: v for k, v in told(frame).items() if k not in UNTIMED}
+                arrays |= {f"{key} {n}": array for n, array in frame.arrays.items()}
+            traced = out / f"{label}.trace.safetensors"
+            options = [word for edit in scene.edits for word in ("--edit", edit)]
+            options += ["--target", scene.target] if scene.target else []
+            run("trace", "--model", model, "--prompt", scene.prompt, *options, "--out", str(traced))
+            for greedy in (["--temperature", "0"], ["--temperature", "0.8", "--top-k", "40", "--seed", "3"]):
+                text = run(
+                    "generate", "--model", model, "--prompt", scene.prompt, *options,
+                    "--max-new-tokens", "8", *greedy,
+                )  # fmt: skip
+                facts[f"generate {' '.join(greedy)}"] = {"text": text}
+            safetensors.numpy.save_file(
+                {key: np.ascontiguousarray(array) for key, array in arrays.items()}, out / f"{label}.safetensors"
+            )
+            (out / f"{label}.json").write_text(json.dumps(facts, indent=1, sort_keys=True))
+            print(label, len(arrays), "arrays", len(facts), "facts", flush=True)
+
+
+def everything(asking: Asking, scene: Scene) -> Iterator[tuple[str, Frame]]:
+    first = asking.answers(scene, [query("run")])
+    yield from first.items()
+    (run_,) = (told(frame) for frame in first.values())
+    if "attentions" not in run_:
+        return
+    traced = asking.engine.runs[scene][0]
+    sites = [site.key for site in traced.steps][len(run_["texts"]) :]
+    yield from asking.answers(scene, questions(run_, sites, len(run_["tokens"]) - 1)).items()
+
+
+def told(frame: Frame) -> dict[str, Any]:
+    if frame.kind == "error":
+        return {"message": frame.fields["message"]}
+    found: dict[str, Any] = frame.fields["facts"]
+    return found
+
+
+def run(*words: str) -> str:
+    """What a command prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+        code = command(list(words))
+    return f"{code} {printed.getvalue()}"
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    record(target, Path(sys.argv[2]) if len(sys.argv) > 2 else target / "models")
