@@ -17,7 +17,7 @@ from model_core.api.files.json_file import (
 from model_core.api.files.regular_file import StaysOpen
 from model_core.api.plain_text import shortened
 from model_core.families.config import Source
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Tokenizer
 
 LONGEST_FILE_NAME = 200  # bytes; with a suffix no more than the 255 that systems know

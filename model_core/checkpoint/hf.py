@@ -24,7 +24,7 @@ from model_core.checkpoint.files import (
 from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
 from model_core.families import FAMILIES, Family
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

@@ -26,7 +26,7 @@ from model_core.checkpoint.said import Ask, settle
 from model_core.families import FAMILIES
 from model_core.families.config import Source, flag, needed
 from model_core.families.llama import ffn_hidden
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 
 PARAMS = "params.json"
 PIECE = re.compile(r"consolidated\.(\d\d)\.pth")

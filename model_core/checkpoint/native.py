@@ -35,9 +35,11 @@ from model_core.checkpoint.said import as_dict, settle
 from model_core.families import FAMILIES, Family
 from model_core.families.config import Source
 from model_core.parts.model import Model
-from model_core.text.formats import FORMATS, characters, tokenizer_in
+from model_core.text.formats import characters
 from model_core.text.formats.characters import SUFFIX
 from model_core.text.formats.ranks import ENCODINGS, named, ranks_tokenizer
+from model_core.text.opening import tokenizer_in
+from model_core.text.registry import FORMATS
 from model_core.text.tokenizer import IdTokenizer, Origin, Tokenizer
 
 MANIFEST = "layerscope.json"

@@ -11,7 +11,6 @@ from model_core.analysis.not_finite import first_not_finite
 from model_core.api import edits as edits_
 from model_core.api.edits import AnyEdit
 from model_core.api.errors import InputError
-from model_core.parts.cache import Cache
 from model_core.parts.model import Model
 from model_core.runs.replay import Run
 from model_core.taps.tap import record
@@ -83,7 +82,7 @@ def generate(
     generator = torch.Generator().manual_seed(sampling.seed)
     text = list(tokens)
     capacity = min(model.context, len(text) + count)
-    cache = None if any(edit.needs_whole_text for edit in edits) else Cache.empty(model, 1, capacity)
+    cache = None if any(edit.needs_whole_text for edit in edits) else model.empty_cache(1, capacity)
     unread = text
     for _ in range(count):
         with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):

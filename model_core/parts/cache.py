@@ -1,13 +1,11 @@
 """The KV cache: a value that the caller owns and passes to the model."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from model_core.parts.model import Model
+from model_core.api.names import AttentionKind
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,9 @@ class Cache:
     length: int = 0
 
     @classmethod
-    def empty(cls, model: "Model", batch: int, capacity: int) -> "Cache":
-        """Room for `capacity` positions in the dtype and on the device of the model."""
-        kind = next(kind for kind in model.attentions if kind.queries == kind.keys == len(model.inputs) - 1)
+    def empty(cls, kind: AttentionKind, batch: int, capacity: int, like: Tensor) -> "Cache":
+        """Room for `capacity` positions of a kind of attention, in the dtype and on the device of `like`."""
         shape = (kind.layers, batch, kind.kv_heads, capacity, kind.head_dim)
-        like = next(model.parameters())
         keys, values = (torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in "kv")
         return cls(keys, values)
 

@@ -33,6 +33,12 @@ class Model(Tapped):
         """What goes on with the last text, the others [B S] being read: (tokens [B T], cache) -> logits [B T V]."""
         raise NotImplementedError
 
+    def empty_cache(self, batch: int, capacity: int) -> Cache:
+        """Room for `capacity` positions of the last text, whose tokens look at each other."""
+        last = len(self.inputs) - 1
+        kind = next(kind for kind in self.attentions if kind.queries == kind.keys == last)
+        return Cache.empty(kind, batch, capacity, next(self.parameters()))
+
     @property
     def parameter_count(self) -> int:
         """Numbers that were learned; tied weights count once."""

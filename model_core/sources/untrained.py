@@ -16,8 +16,8 @@ from model_core.checkpoint.files import Stored
 from model_core.checkpoint.said import changed, parse
 from model_core.families import FAMILIES, Family
 from model_core.families.first_weights import first_weights
-from model_core.text.formats import default_tokenizer
 from model_core.text.formats.ranks import ranks_tokenizer
+from model_core.text.opening import default_tokenizer
 from model_core.text.tokenizer import Tokenizer
 
 PREFIX = "untrained:"

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from model_core.api.errors import InputError
-
-if TYPE_CHECKING:
-    from model_core.text.tokenizer import Tokenizer
 
 S = TypeVar("S", bytes, str)
 WAYS = 5
@@ -33,6 +30,17 @@ class Part:
     id: int
     symbols: tuple[Any, ...]
     word: int
+
+
+class Encoding(Protocol):
+    """What is asked of every tokenizer whose tokens are explained."""
+
+    name: str
+
+    @property
+    def special(self) -> Container[int]: ...
+    def encode(self, text: str) -> list[int]: ...
+    def token(self, id: int) -> str: ...
 
 
 @runtime_checkable
@@ -130,7 +138,7 @@ def with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def merges(tokenizer: Tokenizer, text: str, position: int) -> Split:
+def merges(tokenizer: Encoding, text: str, position: int) -> Split:
     """The word around token `position` of `tokenizer.encode(text)`. InputError where there is no such token."""
     ids = tokenizer.encode(text)
     if not 0 <= position < len(ids):

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from model_core.api.errors import InputError, Misfit, library_errors
-from model_core.text.formats import FORMATS, Wanted, check
+from model_core.text import formats  # noqa: F401  they register themselves
+from model_core.text.registry import FORMATS, Wanted, check
 from model_core.text.tokenizer import Tokenizer
 
 SECONDS, MEMORY = 5.0, 500 << 20  # that a call may take, in bytes, and more for each byte of what is long:

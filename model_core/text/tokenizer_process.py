@@ -17,15 +17,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from model_core.api.errors import InputError, Misfit
 from model_core.api.files.regular_file import why
 from model_core.text.merges import Split
+from model_core.text.registry import Format, Wanted
 from model_core.text.tokenizer import IdSet, Origin, Tokenizer, check_id
-
-if TYPE_CHECKING:
-    from model_core.text.formats import Format, Wanted
 
 PACKAGES = Path(__file__).resolve().parents[2]
 WINDOWLESS = getattr(subprocess, "CREATE_NO_WINDOW", 0)

@@ -11,7 +11,6 @@ from model_core.checkpoint import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.generation.generate import Sampling, generate
-from model_core.parts.cache import Cache
 from model_core.parts.model import Model
 from model_core.runs.replay import Run
 from model_core.taps.tap import record
@@ -88,7 +87,7 @@ def test_bfloat16_patterns_are_near_those_of_the_cpu_in_float32(family: str) -> 
 @families
 def test_cached_logits_equal_uncached_logits(family: str) -> None:
     model, tokens = tiny.tiny(family).to(DEVICE), PROMPT.to(DEVICE)
-    cache = Cache.empty(model, 1, tiny.CONTEXT)
+    cache = model.empty_cache(1, tiny.CONTEXT)
     steps = [model(tokens[:, :7], cache)]
     steps += [model(tokens[:, n : n + 1], cache) for n in range(7, tiny.CONTEXT)]
     assert difference(torch.cat(steps, 1), model(tokens)) <= FLOAT32

@@ -10,7 +10,6 @@ from model_core.api.recipe import Recipe
 from model_core.families import family_of
 from model_core.families.first_weights import initialise
 from model_core.parts.attention import Attention
-from model_core.parts.cache import Cache
 from model_core.parts.mlp import MLP
 from model_core.parts.model import Model
 from model_core.taps.tap import record
@@ -43,7 +42,7 @@ def test_dropout_changes_no_value_out_of_training(family: str, dtype: torch.dtyp
         model(PROMPT)
     assert list(found) == list(expected)
     assert all(torch.equal(found[key], expected[key]) for key in expected)
-    cache, other = Cache.empty(model, 1, CONTEXT), Cache.empty(plain, 1, CONTEXT)
+    cache, other = model.empty_cache(1, CONTEXT), plain.empty_cache(1, CONTEXT)
     for n in range(4):
         step = PROMPT[:, n : n + 1]
         assert torch.equal(model(step, cache), plain(step, other))

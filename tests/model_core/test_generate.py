@@ -117,7 +117,9 @@ def test_cache_holds_no_more_than_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
     made: list[int] = []
     empty = Cache.empty
     monkeypatch.setattr(
-        Cache, "empty", lambda model, batch, capacity: made.append(capacity) or empty(model, batch, capacity)
+        Cache,
+        "empty",
+        lambda kind, batch, capacity, like: made.append(capacity) or empty(kind, batch, capacity, like),
     )
     list(generate(tiny("gpt2"), tokens(4), 3, GREEDY))
     list(generate(tiny("gpt2"), tokens(4), 1000, GREEDY))

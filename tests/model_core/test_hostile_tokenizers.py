@@ -17,7 +17,7 @@ from model_core.api.errors import Cancelled, InputError, library_errors
 from model_core.api.files.assets import asset
 from model_core.checkpoint import open_checkpoint
 from model_core.cli.__main__ import main
-from model_core.text.formats import default_tokenizer, tokenizer_in
+from model_core.text.opening import default_tokenizer, tokenizer_in
 from model_core.text.tokenizer import Tokenizer
 from model_core.training.plan import of_file
 from tests.data_files import STORIES

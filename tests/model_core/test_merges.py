@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_core.api.errors import InputError
-from model_core.text.formats import default_tokenizer
 from model_core.text.merges import Made, Split, best_ways, bpe
+from model_core.text.opening import default_tokenizer
 from model_core.text.tokenizer import END_OF_TEXT, IdTokenizer, TiktokenTokenizer, Tokenizer
 from tests.model_core.vocabularies import (
     bpe_json,

@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 
 from model_core.checkpoint import open_checkpoint
 from model_core.families import FAMILIES
-from model_core.parts.cache import Cache
 from model_core.parts.decoder import Decoder
 from model_core.taps.tap import record
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, in_our_order, reference
@@ -92,7 +91,7 @@ def test_fused_attention_equals_the_reference(pair: Pair) -> None:
 def test_cached_logits_equal_uncached_logits(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in pair.ours.blocks:  # a softmax in float32 sums rows of other lengths to other last digits
         monkeypatch.setattr(block.attn, "softmax_dtype", None)
-    cache = Cache.empty(pair.ours, batch=len(TOKENS), capacity=CONTEXT)
+    cache = pair.ours.empty_cache(batch=len(TOKENS), capacity=CONTEXT)
     steps = [pair.ours(TOKENS[:, :7], cache)]
     steps += [pair.ours(TOKENS[:, n : n + 1], cache) for n in range(7, CONTEXT)]
     assert cache.length == CONTEXT

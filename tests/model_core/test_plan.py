@@ -15,7 +15,7 @@ from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.sources.presets import NAMES
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import TiktokenTokenizer, Tokenizer
 from model_core.text.vocabulary import save_ranks
 from model_core.training.plan import FINE_TUNING, of_checkpoint, of_file, of_preset

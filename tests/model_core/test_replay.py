@@ -64,7 +64,7 @@ def test_replay_equals_full_capture(family: str, words: list[str], dtype: torch.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_replay_with_a_cache_equals_full_capture(family: str, words: list[str], dtype: torch.dtype) -> None:
     model, edits, ids = tiny(family, dtype), [parse(text) for text in words], tokens(LENGTH)
-    begun = Cache.empty(model, 1, CONTEXT)
+    begun = model.empty_cache(1, CONTEXT)
     captured(model, ids[:4], edits, begun)
     whole = captured(
         model, ids[4:], edits, replace(begun, keys=begun.keys.clone(), values=begun.values.clone())
@@ -85,7 +85,7 @@ def test_replay_with_a_cache_equals_full_capture(family: str, words: list[str], 
 
 @families
 def test_replaying_twice_writes_the_cache_with_the_same_values(family: str) -> None:
-    model, cache = tiny(family), Cache.empty(tiny(family), 1, CONTEXT)
+    model, cache = tiny(family), tiny(family).empty_cache(1, CONTEXT)
     stages = {f"blocks.{n}": block for n, block in enumerate(model.blocks)}
     with torch.inference_mode(), calls_of(stages) as calls:
         model(torch.tensor([tokens(LENGTH)]), cache)

@@ -16,7 +16,6 @@ from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.attention import Attention, repeat_kv
-from model_core.parts.cache import Cache
 from model_core.parts.norm import LayerNorm, StdLayerNorm
 from model_core.parts.seq2seq import EncoderDecoder
 from model_core.runs.replay import Run
@@ -265,7 +264,7 @@ def test_without_a_target_the_decoder_reads_what_the_encoder_reads() -> None:
 @orders
 def test_cached_logits_equal_uncached_logits(order: str) -> None:
     model, (source, target) = model_of(order=order), texts()
-    read, cache = model.reader(source), Cache.empty(model, len(target), CONTEXT)
+    read, cache = model.reader(source), model.empty_cache(len(target), CONTEXT)
     steps = [read(target[:, :3], cache)] + [read(target[:, n : n + 1], cache) for n in range(3, 7)]
     assert difference(torch.cat(steps, 1), read(target, None)) <= 1e-5
 

@@ -16,7 +16,7 @@ from model_core.checkpoint import native
 from model_core.families import FAMILIES
 from model_core.families.first_weights import initialise
 from model_core.families.mini import MiniConfig
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Origin
 from model_core.text.tokenizer_process import PACKAGES, ProcessTokenizer
 from tests.model_core.hostile import CHARSMAP, HANGING, LETTERS, SIZE, SLOW_SPLIT, bpe, growth, tokenizer_json
@@ -201,7 +201,7 @@ def test_a_process_in_the_middle_of_a_text_does_not_outlive_the_one_that_asked(t
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from model_core.text.formats import tokenizer_in\n"
+        "from model_core.text.opening import tokenizer_in\n"
         f"tokenizer = tokenizer_in(Path({str(tmp_path)!r}), {SIZE})\n"
         "print(tokenizer._host._process.pid, flush=True)\n"
         f"tokenizer.encode({HANGING!r})\n"

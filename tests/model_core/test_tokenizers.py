@@ -22,8 +22,8 @@ from transformers import AutoTokenizer
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.sources.presets import open_model
-from model_core.text.formats import default_tokenizer, tokenizer_in
 from model_core.text.formats.ranks import ENCODINGS, named
+from model_core.text.opening import default_tokenizer, tokenizer_in
 from model_core.text.tokenizer import END_OF_TEXT, IdSet, IdTokenizer, TiktokenTokenizer, Tokenizer
 from model_core.text.vocabulary import load_ranks, token_bytes
 from tests.data_files import STORIES

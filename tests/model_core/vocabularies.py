@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from model_core.text.formats import tokenizer_in
+from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Tokenizer
 from tests.data_files import STORIES
 

@@ -16,9 +16,15 @@ def differences(before: Path, after: Path) -> list[str]:
         if not (before / name).exists() or not (after / name).exists():
             found.append(f"{name}: only in one of them")
         elif name.endswith(".json"):
-            found += [f"{name}: {what}" for what in of_facts(*(json.loads((f / name).read_text()) for f in (before, after)))]
+            found += [
+                f"{name}: {what}"
+                for what in of_facts(*(json.loads((f / name).read_text()) for f in (before, after)))
+            ]
         else:
-            found += [f"{name}: {what}" for what in of_arrays(*(safetensors.numpy.load_file(f / name) for f in (before, after)))]
+            found += [
+                f"{name}: {what}"
+                for what in of_arrays(*(safetensors.numpy.load_file(f / name) for f in (before, after)))
+            ]
     return found
 
 
@@ -39,7 +45,9 @@ def of_arrays(before: dict[str, np.ndarray[Any, Any]], after: dict[str, np.ndarr
         elif (one.dtype, one.shape) != (other.dtype, other.shape):
             found.append(f"{key}: {one.dtype} {one.shape} -> {other.dtype} {other.shape}")
         elif one.tobytes() != other.tobytes():
-            found.append(f"{key}: up to {np.nanmax(np.abs(one.astype(float) - other.astype(float))):.3g} apart")
+            found.append(
+                f"{key}: up to {np.nanmax(np.abs(one.astype(float) - other.astype(float))):.3g} apart"
+            )
     return found
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from model_core.cli.__main__ import main as command
-from model_core.system.devices import configure_threads
-from model_core.engine.server import Engine
-from model_core.sources.presets import NAMES
 from model_core.api.protocol import Frame
 from model_core.api.queries import Query, Scene, query
+from model_core.cli.__main__ import main as command
+from model_core.engine.server import Engine
+from model_core.sources.presets import NAMES
+from model_core.system.devices import configure_threads
 from tests.model_core import tiny
 
 PROMPT = "Once upon a time there was a girl. Once upon a time"
@@ -121,7 +121,8 @@ def record(out: Path, folder: Path) -> None:
                 )  # fmt: skip
                 facts[f"generate {' '.join(greedy)}"] = {"text": text}
             safetensors.numpy.save_file(
-                {key: np.ascontiguousarray(array) for key, array in arrays.items()}, out / f"{label}.safetensors"
+                {key: np.ascontiguousarray(array) for key, array in arrays.items()},
+                out / f"{label}.safetensors",
             )
             (out / f"{label}.json").write_text(json.dumps(facts, indent=1, sort_keys=True))
             print(label, len(arrays), "arrays", len(facts), "facts", flush=True)

@@ -12,8 +12,8 @@ from reprlib import repr as short
 
 from model_core.api.errors import InputError
 from model_core.api.files.json_file import read_json
-from model_core.text.formats import Format, check_size, register, unused
 from model_core.text.formats.ranks import origin_of
+from model_core.text.registry import Format, check_size, register, unused
 from model_core.text.tokenizer import IdSet, Origin, Tokenizer, check_id
 
 SUFFIX = ".characters"

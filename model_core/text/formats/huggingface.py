@@ -18,9 +18,9 @@ from model_core.api.errors import InputError, library_errors
 from model_core.api.files.json_file import read_json
 from model_core.api.files.regular_file import is_there
 from model_core.api.files.text_file import read_text
-from model_core.text.formats import Format, Wanted, check_size, readable, register, unused
 from model_core.text.formats.ranks import QWEN_PATTERN
 from model_core.text.merges import Part
+from model_core.text.registry import Format, Wanted, check_size, readable, register, unused
 from model_core.text.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 from model_core.text.vocabulary import BYTE_CHARACTERS, token_bytes
 

@@ -14,8 +14,8 @@ from typing import Literal
 
 from model_core.api.errors import InputError, Misfit
 from model_core.api.files.regular_file import is_there, read_regular
-from model_core.text.formats import Format, Wanted, register
 from model_core.text.merges import Part, bpe
+from model_core.text.registry import Format, Wanted, register
 from model_core.text.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 
 UNKNOWN, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3

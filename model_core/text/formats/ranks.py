@@ -16,7 +16,7 @@ from types import MappingProxyType
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.files.regular_file import open_regular, read_regular
-from model_core.text.formats import Format, Wanted, check_size, register
+from model_core.text.registry import Format, Wanted, check_size, register
 from model_core.text.tokenizer import END_OF_TEXT, GPT2_PATTERN, Origin, TiktokenTokenizer
 from model_core.text.vocabulary import MOST_BYTES, load_ranks
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from model_core.api.errors import InputError
 from model_core.api.files.regular_file import is_there, read_regular
-from model_core.text.formats import Format, Wanted, check_size, register, unused
 from model_core.text.formats.ranks import is_ranks, llama3_tokenizer
 from model_core.text.merges import Part
+from model_core.text.registry import Format, Wanted, check_size, register, unused
 from model_core.text.tokenizer import IdSet, Origin, Tokenizer, check_id, spell, whole_characters
 
 MODEL = "tokenizer.model"

@@ -9,8 +9,8 @@ from typing import Any
 
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
-from model_core.text.formats import tokenizer_in
 from model_core.text.merges import merges
+from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Tokenizer
 from tests.data_files import STORIES
 from tests.fuzz.formats import FORMATS, Files, Format
