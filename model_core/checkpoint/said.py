@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from model_core.api.errors import InputError, Unsaid, spelled
-from model_core.families import Family
+from model_core.families.registry import Family
 
 # How others call what is called so here, underscores and capitals aside.
 ALIASES: Mapping[str, str] = {

@@ -33,7 +33,7 @@ from model_core.api.plain_text import guard_terminal
 from model_core.api.recipe import AUTOCAST
 
 if TYPE_CHECKING:
-    from model_core.checkpoint import Loaded
+    from model_core.checkpoint.building import Loaded
 
 # As in the engine: read when torch is first imported, and waiting threads that spin slow everything down.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -290,9 +290,10 @@ def whole_number(text: str, first: int) -> int:
 
 def models(arguments: argparse.Namespace) -> None:
     """The presets, one paragraph each."""
-    from model_core.checkpoint import READERS, either
+    from model_core.checkpoint.opening import either
+    from model_core.checkpoint.registry import READERS
     from model_core.engine import describe
-    from model_core.families import FAMILIES
+    from model_core.families.registry import FAMILIES
     from model_core.sources import presets
     from model_core.sources.untrained import PREFIX
 

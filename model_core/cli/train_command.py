@@ -23,7 +23,9 @@ from model_core.api.files.paths import expanded
 from model_core.api.plain_text import one_line, unguarded
 from model_core.api.recipe import Recipe
 from model_core.api.run_files import CARD
-from model_core.checkpoint import Loaded, native, open_checkpoint
+from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.sources import growth, presets
 from model_core.sources.description import TEXT
 from model_core.system import devices

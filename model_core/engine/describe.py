@@ -20,10 +20,10 @@ from model_core.api.errors import InputError, spelled
 from model_core.api.files.assets import asset
 from model_core.api.files.regular_file import check_regular
 from model_core.api.plain_text import one_line
-from model_core.checkpoint import Loaded, empty_model
-from model_core.checkpoint.native import WEIGHTS
+from model_core.checkpoint.building import Loaded, empty_model
+from model_core.checkpoint.formats.native import WEIGHTS
 from model_core.checkpoint.said import changed, parse
-from model_core.families import FAMILIES, Family
+from model_core.families.registry import FAMILIES, Family
 from model_core.sources import presets as shipped
 from model_core.sources.untrained import PREFIX, SEED, published_of, seed_of
 from model_core.system.devices import DTYPES, find

@@ -50,7 +50,7 @@ from model_core.api.schema import Count, shown
 from model_core.api.schema import value as fit
 from model_core.api.stamp import stamp
 from model_core.api.steps import pack
-from model_core.checkpoint import Loaded
+from model_core.checkpoint.building import Loaded
 from model_core.engine import describe
 from model_core.parts.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.parts.position import Rope

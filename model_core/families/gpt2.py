@@ -21,8 +21,8 @@ from torch.nn.functional import gelu
 
 from model_core.api.errors import InputError
 from model_core.api.schema import Positive, Share, shown
-from model_core.families import Family, register
 from model_core.families.config import Size, Source, check_config, flag, needed
+from model_core.families.registry import Family, register
 from model_core.parts.attention import Attention
 from model_core.parts.block import Block
 from model_core.parts.decoder import Decoder

@@ -21,9 +21,10 @@ from typing import Any
 
 from model_core.api.errors import InputError
 from model_core.api.schema import Positive
-from model_core.families import Family, llama_like, register
+from model_core.families import llama_like
 from model_core.families.config import Size, needed
 from model_core.families.llama_like import LlamaLikeConfig
+from model_core.families.registry import Family, register
 from model_core.parts.decoder import Decoder
 from model_core.parts.position import llama3_frequencies
 

@@ -21,8 +21,8 @@ from torch.nn.functional import gelu, relu, silu
 
 from model_core.api.errors import InputError
 from model_core.api.schema import Positive, Share
-from model_core.families import Family, register
 from model_core.families.config import Size, check_config
+from model_core.families.registry import Family, register
 from model_core.parts.attention import PerHeadAttention
 from model_core.parts.block import Block
 from model_core.parts.decoder import Decoder

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_core.families import Family, llama_like, register
+from model_core.families import llama_like
 from model_core.families.config import needed
 from model_core.families.llama_like import WindowedConfig
+from model_core.families.registry import Family, register
 from model_core.parts.decoder import Decoder
 
 

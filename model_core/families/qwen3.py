@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from model_core.families import Family, llama_like, register
+from model_core.families import llama_like
 from model_core.families.config import Source, flag
 from model_core.families.llama_like import WindowedConfig
+from model_core.families.registry import Family, register
 from model_core.parts.decoder import Decoder
 from model_core.parts.norm import HeadNorm
 

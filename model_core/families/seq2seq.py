@@ -26,8 +26,8 @@ from typing import Literal
 from torch.nn.functional import relu
 
 from model_core.api.schema import Positive, Share
-from model_core.families import Family, register
 from model_core.families.config import Size, check_config
+from model_core.families.registry import Family, register
 from model_core.parts.attention import Attention
 from model_core.parts.block import (
     Block,

@@ -26,7 +26,7 @@ from model_core.api.files.toml_file import MOST_BYTES, read_toml
 from model_core.api.opening import Opening
 from model_core.api.recipe import Recipe, phase_of, recipe_of
 from model_core.api.schema import record, shown
-from model_core.families import FAMILIES, Family
+from model_core.families.registry import FAMILIES, Family
 
 TEXT: Literal["text"] = "text"
 DATES: Literal["dates"] = "dates"

@@ -14,8 +14,9 @@ from model_core.api.files.regular_file import is_there
 from model_core.api.opening import RECIPE, Opening
 from model_core.api.plain_text import shortened
 from model_core.api.recipe import Recipe
-from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.sources import growth, untrained
 from model_core.sources.description import configuration, read_description
 

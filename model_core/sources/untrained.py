@@ -11,11 +11,13 @@ from torch import Tensor
 
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
-from model_core.checkpoint import ENCODING, Blueprint, Loaded, empty_model, open_blueprint, reading
+from model_core.checkpoint.building import Loaded, empty_model, open_blueprint
 from model_core.checkpoint.files import Stored
+from model_core.checkpoint.opening import ENCODING, reading
+from model_core.checkpoint.registry import Blueprint
 from model_core.checkpoint.said import changed, parse
-from model_core.families import FAMILIES, Family
 from model_core.families.first_weights import first_weights
+from model_core.families.registry import FAMILIES, Family
 from model_core.text.formats.ranks import ranks_tokenizer
 from model_core.text.opening import default_tokenizer
 from model_core.text.tokenizer import Tokenizer

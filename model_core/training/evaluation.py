@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from model_core.analysis.scores import Scores, describe, head_scores
-from model_core.checkpoint import Loaded
+from model_core.checkpoint.building import Loaded
 from model_core.parts.model import Model
 from model_core.training.corpus import Corpus, bits_per_byte
 from model_core.training.dates import written

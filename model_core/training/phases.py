@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Any
 
 from model_core.api.recipe import Recipe
-from model_core.checkpoint import native
+from model_core.checkpoint.formats import native
 from model_core.parts.model import Model
 from model_core.training.task import Task
 from model_core.training.train import Progress, State, train

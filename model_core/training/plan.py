@@ -10,12 +10,12 @@ from model_core.api.files.assets import asset
 from model_core.api.files.regular_file import is_there
 from model_core.api.recipe import Recipe
 from model_core.api.schema import shown, value
-from model_core.checkpoint import Loaded, check_room, empty_model
+from model_core.checkpoint.building import Loaded, check_room, empty_model
 from model_core.checkpoint.files import is_plain
-from model_core.checkpoint.native import vocabulary, vocabulary_file
-from model_core.families import FAMILIES, Family
+from model_core.checkpoint.formats.native import vocabulary, vocabulary_file
 from model_core.families.config import Size
 from model_core.families.first_weights import initialise
+from model_core.families.registry import FAMILIES, Family
 from model_core.parts.model import Model
 from model_core.sources import presets
 from model_core.sources.description import DATES, TEXT, configuration, read_description

@@ -2,10 +2,10 @@
 
 import sys
 
-from model_core.checkpoint import native
-from model_core.families import FAMILIES
+from model_core.checkpoint.formats import native
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
+from model_core.families.registry import FAMILIES
 
 family = FAMILIES["gpt2"]
 config = GPT2Config(vocab_size=50257, width=768, layers=12, heads=12, hidden=3072, context=1024)

@@ -8,13 +8,13 @@ import torch
 
 from explorer_app.engine_client import EngineClient
 from model_core.api.protocol import Frame, FrameReader, encode_bytes
-from model_core.checkpoint import native
+from model_core.checkpoint.formats import native
 from model_core.engine.server import Engine
-from model_core.families import FAMILIES
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
+from model_core.families.registry import FAMILIES
 from model_core.system.devices import configure_threads
 
 LLAMA = LlamaConfig(

@@ -13,7 +13,7 @@ from explorer_app.config_words import about_html, meaning
 from explorer_app.panels.architecture import Architecture, facts_html
 from model_core.api.queries import Answer
 from model_core.engine import describe
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import LLAMA
 from tests.explorer_app.panel_on_screen import OnScreen, on_screen

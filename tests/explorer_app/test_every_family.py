@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels import PANELS, load_panels
 from explorer_app.session import SITES
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from tests.explorer_app.panel_on_screen import PROMPT, on_screen
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, save
 

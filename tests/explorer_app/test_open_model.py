@@ -20,7 +20,7 @@ from model_core.api.errors import Unsaid
 from model_core.api.queries import Scene
 from model_core.checkpoint import said
 from model_core.engine.server import Engine
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.explorer_app.test_window import action

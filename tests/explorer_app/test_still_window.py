@@ -11,10 +11,10 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.graph import ModelGraph
 from explorer_app.snapshot import settle
 from explorer_app.window import MainWindow
-from model_core.checkpoint import native
-from model_core.families import FAMILIES
+from model_core.checkpoint.formats import native
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
+from model_core.families.registry import FAMILIES
 from tests.explorer_app.window_on_screen import window_on_screen
 
 pytestmark = pytest.mark.process

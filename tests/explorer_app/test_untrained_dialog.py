@@ -10,7 +10,7 @@ from explorer_app.session import Session
 from explorer_app.untrained_dialog import UntrainedDialog
 from explorer_app.window import MainWindow
 from model_core.api.queries import Scene
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_window import action
 from tests.explorer_app.window_on_screen import at_rest

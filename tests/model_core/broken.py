@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 
 
 def broken(change: Callable[[dict[str, Tensor]], object]) -> Callable[[Path], None]:

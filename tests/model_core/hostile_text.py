@@ -8,8 +8,8 @@ from pathlib import Path
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers
 
-from model_core.checkpoint import native
-from model_core.families import family_of
+from model_core.checkpoint.formats import native
+from model_core.families.registry import family_of
 from model_core.text.tokenizer import Origin
 from tests.model_core.tiny import CONFIGS, ENCODER_DECODERS, built
 

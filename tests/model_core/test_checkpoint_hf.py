@@ -15,7 +15,8 @@ from torch import Tensor
 
 from model_core.api.errors import Cancelled, InputError
 from model_core.api.files.assets import asset
-from model_core.checkpoint import Loaded, open_checkpoint
+from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.system import devices
 from model_core.text.tokenizer import IdTokenizer, TiktokenTokenizer
 from tests.model_core.reference import VOCAB, gpt2, llama, reference

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model_core.api.errors import Cancelled, InputError
-from model_core.checkpoint import Loaded, open_checkpoint
-from model_core.families import FAMILIES
+from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig
+from model_core.families.registry import FAMILIES
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.decoder import Decoder
 from tests.data_files import STORIES

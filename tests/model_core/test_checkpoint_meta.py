@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model_core.api.errors import Cancelled, InputError
-from model_core.checkpoint import open_checkpoint
 from model_core.checkpoint.files import Stored, readable
-from model_core.families import FAMILIES
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig, ffn_hidden
+from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
 
 pytestmark = pytest.mark.unit

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
-from model_core.checkpoint import native, open_checkpoint
-from model_core.families import family_of
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.registry import family_of
 from model_core.parts.decoder import Decoder
 from model_core.text.tokenizer import IdTokenizer, TiktokenTokenizer
 from tests.model_core.tiny import CONFIGS

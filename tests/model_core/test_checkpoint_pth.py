@@ -21,11 +21,12 @@ from torch.nn.functional import gelu
 
 from model_core.api.errors import Cancelled, InputError, Unsaid
 from model_core.api.files.regular_file import StaysOpen
-from model_core.checkpoint import Loaded, open_checkpoint
+from model_core.checkpoint.building import Loaded
 from model_core.checkpoint.files import Stored
-from model_core.checkpoint.layouts import LAYOUTS as KNOWN
-from model_core.checkpoint.layouts import is_tied
-from model_core.checkpoint.pth import state_dict
+from model_core.checkpoint.formats.pth import state_dict
+from model_core.checkpoint.layouts.registry import LAYOUTS as KNOWN
+from model_core.checkpoint.layouts.registry import is_tied
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.checkpoint.said import likely_heads, parse, settle
 from model_core.checkpoint.torch_pickle import Damaged, Laid, Pickle, Record, Storage
 from model_core.system import devices
@@ -692,7 +693,7 @@ def test_more_tensors_than_a_model_has_are_refused_before_a_layout_looks(
 ) -> None:
     one = torch.zeros(1)
     path = saved(tmp_path / "model.pth", {f"h.{n}.attn.c_attn.weight": one for n in range(20_001)})
-    monkeypatch.setattr("model_core.checkpoint.pth.LAYOUTS", [])
+    monkeypatch.setattr("model_core.checkpoint.formats.pth.LAYOUTS", [])
     assert "holds more than 20,000 tensors, which are no model's" in refused(path)
 
 

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 
 from model_core.api.edits import parse
 from model_core.api.protocol import Frame
-from model_core.checkpoint import native
+from model_core.checkpoint.formats import native
 from model_core.cli.__main__ import main
 from model_core.engine.server import Engine
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model
 from tests.model_core.test_seq2seq import model_of

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core.checkpoint import open_checkpoint
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.generation.generate import Sampling, generate

@@ -12,7 +12,7 @@ from model_core.api.errors import InputError
 from model_core.api.opening import RECIPE
 from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
-from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 from model_core.cli.__main__ import main
 from model_core.engine import describe
 from model_core.sources.presets import NAMES, open_model, preset_named

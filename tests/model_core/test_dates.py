@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.recipe import Recipe
-from model_core.checkpoint.native import vocabulary
+from model_core.checkpoint.formats.native import vocabulary
 from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.parts.model import Model

@@ -6,9 +6,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from model_core.checkpoint import empty_model, said
+from model_core.checkpoint import said
+from model_core.checkpoint.building import empty_model
 from model_core.engine import describe
-from model_core.families import FAMILIES
+from model_core.families.registry import FAMILIES
 from model_core.sources.presets import NAMES, folder_of, open_model, preset_named
 from model_core.training.run_folder import done_in
 from tests.model_core.tiny import save

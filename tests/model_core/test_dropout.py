@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from model_core.api.recipe import Recipe
-from model_core.families import family_of
 from model_core.families.first_weights import initialise
+from model_core.families.registry import family_of
 from model_core.parts.attention import Attention
 from model_core.parts.mlp import MLP
 from model_core.parts.model import Model

@@ -18,7 +18,7 @@ from model_core.api.queries import OF_THE_MODEL, Answer, Scene
 from model_core.api.steps import unpack
 from model_core.engine import server as engine
 from model_core.engine.server import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
-from model_core.families import FAMILIES, family_of
+from model_core.families.registry import FAMILIES, family_of
 from model_core.runs.replay import Run, sites
 from model_core.sources.presets import NAMES, open_model
 from model_core.system.devices import configure_threads

@@ -14,7 +14,8 @@ import torch
 from model_core.api.errors import InputError
 from model_core.api.run_files import DESCRIPTION, LOG, STATE
 from model_core.api.stamp import stamp
-from model_core.checkpoint import native, open_checkpoint
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.cli.__main__ import main
 from model_core.sources import growth
 from model_core.text.tokenizer import IdTokenizer

@@ -9,12 +9,12 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from model_core.api.errors import InputError
-from model_core.checkpoint import empty_model
-from model_core.families import FAMILIES, family_of
+from model_core.checkpoint.building import empty_model
 from model_core.families.config import LARGEST, flag, needed
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
+from model_core.families.registry import FAMILIES, family_of
 from tests.model_core.reference import CONFIGS, FULL, LLAMA3, SLIDING, llama, mistral, qwen2, qwen3
 
 pytestmark = pytest.mark.unit

@@ -13,8 +13,11 @@ from torch import Tensor
 from model_core import checkpoint
 from model_core.api.errors import InputError
 from model_core.api.files.regular_file import StaysOpen
-from model_core.checkpoint import Loaded, llama2c, native, open_checkpoint, pth, safetensors_file
+from model_core.checkpoint import safetensors_file
+from model_core.checkpoint.building import Loaded
 from model_core.checkpoint.files import Stored
+from model_core.checkpoint.formats import llama2c, native, pth
+from model_core.checkpoint.opening import open_checkpoint
 from tests.model_core import tiny
 from tests.model_core.test_checkpoint_llama2c import legacy, model_of
 from tests.model_core.tutorials import MiniGPT, drawn

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from model_core.api.errors import InputError
 from model_core.api.recipe import Recipe
 from model_core.api.run_files import DESCRIPTION
-from model_core.checkpoint import native, open_checkpoint
-from model_core.checkpoint.meta import PARAMS
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.formats.meta import PARAMS
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.sources import growth
 from model_core.training.plan import of_file
 from model_core.training.run_folder import RunFolder, done_in, held_out_in

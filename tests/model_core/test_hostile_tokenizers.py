@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from model_core.api.errors import Cancelled, InputError, library_errors
 from model_core.api.files.assets import asset
-from model_core.checkpoint import open_checkpoint
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.cli.__main__ import main
 from model_core.text.opening import default_tokenizer, tokenizer_in
 from model_core.text.tokenizer import Tokenizer

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from model_core.checkpoint import open_checkpoint
-from model_core.families import FAMILIES
+from model_core.checkpoint.opening import open_checkpoint
+from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
 from model_core.taps.tap import record
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, in_our_order, reference

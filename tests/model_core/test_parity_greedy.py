@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_core.checkpoint import open_checkpoint
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.generation.generate import Sampling, generate
 from tests.model_core.reference import CONFIGS, CONTEXT, VOCAB, reference
 

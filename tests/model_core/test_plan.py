@@ -9,11 +9,12 @@ from safetensors.torch import save_file
 
 from model_core.api.errors import InputError
 from model_core.api.recipe import Recipe
-from model_core.checkpoint import native, open_checkpoint
-from model_core.families import family_of
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
+from model_core.families.registry import family_of
 from model_core.sources.presets import NAMES
 from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import TiktokenTokenizer, Tokenizer

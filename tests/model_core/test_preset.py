@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model_core.analysis.scores import head_scores
-from model_core.checkpoint import Loaded
+from model_core.checkpoint.building import Loaded
 from model_core.cli.__main__ import main
 from model_core.generation.generate import Sampling, generate
 from model_core.sources.presets import NAMES, folder_of, open_model, preset_named

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from model_core.checkpoint import empty_model
-from model_core.families import FAMILIES, family_of
+from model_core.checkpoint.building import empty_model
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import ffn_hidden
+from model_core.families.registry import FAMILIES, family_of
 from model_core.parts.model import Model
 
 pytestmark = pytest.mark.unit

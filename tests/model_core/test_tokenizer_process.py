@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from model_core.api.errors import InputError
-from model_core.checkpoint import native
-from model_core.families import FAMILIES
+from model_core.checkpoint.formats import native
 from model_core.families.first_weights import initialise
 from model_core.families.mini import MiniConfig
+from model_core.families.registry import FAMILIES
 from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Origin
 from model_core.text.tokenizer_process import PACKAGES, ProcessTokenizer

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from model_core.api.errors import Cancelled, InputError
 from model_core.api.recipe import Recipe, learning_rate
-from model_core.families import family_of
 from model_core.families.first_weights import initialise
+from model_core.families.registry import family_of
 from model_core.parts.decoder import Decoder
 from model_core.parts.loss import IGNORED
 from model_core.text.tokenizer import END_OF_TEXT, TiktokenTokenizer

@@ -20,8 +20,8 @@ from torch._weights_only_unpickler import _get_allowed_globals
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
 from model_core.api.errors import InputError
-from model_core.checkpoint import open_checkpoint
-from model_core.checkpoint.pth import state_dict
+from model_core.checkpoint.formats.pth import state_dict
+from model_core.checkpoint.opening import open_checkpoint
 from tests.model_core import tutorials
 from tests.model_core.tutorials import VOCAB, drawn
 

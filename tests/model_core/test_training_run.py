@@ -19,8 +19,8 @@ from model_core.api.errors import InputError
 from model_core.api.files.folder_lock import LOCK
 from model_core.api.recipe import phase_of, recipe_of
 from model_core.api.run_files import CARD, DESCRIPTION, LOG, STATE
-from model_core.checkpoint import open_checkpoint
-from model_core.checkpoint.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.cli.__main__ import main
 from model_core.text.tokenizer import END_OF_TEXT
 from model_core.training import run_folder

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from model_core.api.errors import Cancelled, DoesNotFit, InputError
-from model_core.families import FAMILIES
 from model_core.families.first_weights import initialise
+from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
 from model_core.system import devices
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from model_core.checkpoint import native
-from model_core.families import family_of
+from model_core.checkpoint.formats import native
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig
@@ -18,6 +17,7 @@ from model_core.families.mini import MiniConfig
 from model_core.families.mistral import MistralConfig
 from model_core.families.qwen2 import Qwen2Config
 from model_core.families.qwen3 import Qwen3Config
+from model_core.families.registry import family_of
 from model_core.families.seq2seq import Seq2SeqConfig
 from model_core.parts.decoder import Decoder
 from model_core.sources import growth

@@ -7,10 +7,10 @@ biases; norms call their parameters scale and shift; the output head has weights
 from collections.abc import Mapping
 from typing import Any
 
-from model_core.checkpoint.layouts import Layout, Plan, Tensors, count, is_tied, matrix, register
+from model_core.checkpoint.layouts.registry import Layout, Plan, Tensors, count, is_tied, matrix, register
 from model_core.checkpoint.said import Ask, likely_heads
-from model_core.families import FAMILIES
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES
 
 BLOCK = r"trf_blocks\.(\d+)\.att\.W_query\.weight"
 PARTS = {"attn.o": "att.out_proj", "mlp.up": "ff.layers.0", "mlp.down": "ff.layers.2"}

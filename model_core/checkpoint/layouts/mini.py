@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model_core.api.errors import InputError
 from model_core.checkpoint.files import Stored
-from model_core.checkpoint.layouts import (
+from model_core.checkpoint.layouts.registry import (
     Layout,
     Plan,
     Tensors,
@@ -26,8 +26,8 @@ from model_core.checkpoint.layouts import (
     zeros,
 )
 from model_core.checkpoint.said import Ask
-from model_core.families import FAMILIES
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES
 
 HEAD = r"blocks\.(\d+)\.multi_head_attention\.heads\.(\d+)\.W_q\.weight"
 MASKS = ("*.mask", "*.tril", "*_mask")

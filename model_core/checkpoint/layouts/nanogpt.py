@@ -13,10 +13,19 @@ from torch import Tensor
 
 from model_core.api.errors import InputError
 from model_core.checkpoint.files import Stored
-from model_core.checkpoint.layouts import Layout, Plan, Tensors, count, is_tied, matrix, register, zeros
+from model_core.checkpoint.layouts.registry import (
+    Layout,
+    Plan,
+    Tensors,
+    count,
+    is_tied,
+    matrix,
+    register,
+    zeros,
+)
 from model_core.checkpoint.said import Ask, likely_heads
-from model_core.families import FAMILIES
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES
 
 MODEL_ARGS = "model_args"
 BLOCK = r"(?:transformer\.)?h\.(\d+)\.attn\.c_attn\.weight"

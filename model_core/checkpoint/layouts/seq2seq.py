@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_core.api.errors import InputError
-from model_core.checkpoint.layouts import (
+from model_core.checkpoint.layouts.registry import (
     Layout,
     Plan,
     Tensors,
@@ -20,8 +20,8 @@ from model_core.checkpoint.layouts import (
     table_length,
 )
 from model_core.checkpoint.said import Ask, likely_heads
-from model_core.families import FAMILIES
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES
 
 BLOCK = r"transformer\.encoder\.layers\.(\d+)\.attention\.wq\.weight"
 EMBED, TABLE = "transformer.wte.weight", "transformer.wpe.pe"

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from safetensors.torch import save as safetensors
 
-from model_core.checkpoint import Loaded, native, open_checkpoint
-from model_core.families import FAMILIES
+from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.formats import native
+from model_core.checkpoint.opening import open_checkpoint
 from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig
+from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
 from tests.fuzz.formats import FORMATS, Files, Format, written
 from tests.fuzz.formats.tokenizers import work

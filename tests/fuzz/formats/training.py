@@ -15,7 +15,7 @@ from model_core.api.errors import Cancelled
 from model_core.api.opening import RECIPE
 from model_core.api.protocol import Frame, encode_bytes
 from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
-from model_core.checkpoint import empty_model
+from model_core.checkpoint.building import empty_model
 from model_core.checkpoint.safetensors_file import read_with_metadata
 from model_core.cli.train_command import corpus_of, description, task_of
 from model_core.engine.describe import parameter_count, quality

@@ -12,7 +12,6 @@ from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import is_there
 from model_core.api.schema import shown
-from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import (
     Stored,
     check_layers,
@@ -21,9 +20,10 @@ from model_core.checkpoint.files import (
     read_json,
     readable,
 )
+from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
-from model_core.families import FAMILIES, Family
+from model_core.families.registry import FAMILIES, Family
 from model_core.text.opening import tokenizer_in
 
 CONFIG = "config.json"

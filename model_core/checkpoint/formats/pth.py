@@ -16,9 +16,10 @@ import torch
 from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import open_regular
-from model_core.checkpoint import MOST_TENSORS, Blueprint, Reader, gigabytes, register
+from model_core.checkpoint.building import MOST_TENSORS, gigabytes
 from model_core.checkpoint.files import Stored, check_layers, match, readable, some, tokenizer_beside
-from model_core.checkpoint.layouts import LAYOUTS
+from model_core.checkpoint.layouts.registry import LAYOUTS
+from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import settle
 from model_core.checkpoint.torch_file import ZIP, load
 from model_core.checkpoint.torch_pickle import Laid, Opaque

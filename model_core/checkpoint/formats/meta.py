@@ -19,13 +19,13 @@ from model_core.api.errors import InputError
 from model_core.api.files.json_file import read_json
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import is_there, open_regular
-from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, check_layers, match, readable
-from model_core.checkpoint.pth import Placed, check_held, state_dict
+from model_core.checkpoint.formats.pth import Placed, check_held, state_dict
+from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import Ask, settle
-from model_core.families import FAMILIES
 from model_core.families.config import Source, flag, needed
 from model_core.families.llama import ffn_hidden
+from model_core.families.registry import FAMILIES
 from model_core.text.opening import tokenizer_in
 
 PARAMS = "params.json"

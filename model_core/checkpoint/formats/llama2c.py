@@ -16,11 +16,11 @@ import torch
 from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import StaysOpen, open_regular
-from model_core.checkpoint import Blueprint, Reader, register
 from model_core.checkpoint.files import Stored, match, numbers, tokenizer_beside
+from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import settle
-from model_core.families import FAMILIES
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES
 
 LEGACY = struct.Struct("<7i")
 MAGIC = 0x616B3432  # "ak42"

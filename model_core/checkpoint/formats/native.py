@@ -23,17 +23,18 @@ from model_core.api.files.paths import expanded
 from model_core.api.files.regular_file import is_there, read_regular, why
 from model_core.api.files.writing import replaced, write_bytes
 from model_core.api.schema import record, shown
-from model_core.checkpoint import Blueprint, Reader, empty_model, is_finite, register
+from model_core.checkpoint.building import empty_model, is_finite
 from model_core.checkpoint.files import (
     check_layers,
     is_plain,
     match,
     read_json,
 )
+from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.safetensors_file import read_safetensors
 from model_core.checkpoint.said import as_dict, settle
-from model_core.families import FAMILIES, Family
 from model_core.families.config import Source
+from model_core.families.registry import FAMILIES, Family
 from model_core.parts.model import Model
 from model_core.text.formats import characters
 from model_core.text.formats.characters import SUFFIX

@@ -1,0 +1,7 @@
+"""The formats of checkpoints, one file each, which registers itself. Importing this registers all of them."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
