@@ -9,7 +9,7 @@ import torch
 from explorer_app.engine_client import EngineClient
 from model_core.api.protocol import Frame, FrameReader, encode_bytes
 from model_core.checkpoint.formats import native
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.families.first_weights import initialise
 from model_core.families.gpt2 import GPT2Config
 from model_core.families.llama import LlamaConfig

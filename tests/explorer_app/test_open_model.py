@@ -19,7 +19,7 @@ from explorer_app.window import MainWindow
 from model_core.api.errors import Unsaid
 from model_core.api.queries import Scene
 from model_core.checkpoint import said
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
 from tests.explorer_app.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
@@ -259,7 +259,7 @@ def unsaid(monkeypatch: pytest.MonkeyPatch, other: str) -> list[tuple[str, ...]]
             raise Unsaid("other", [said.form_field(family, ask) for ask in ASKS], ["heads"])
         return open_model(model, *rest, **more)
 
-    monkeypatch.setattr("model_core.engine.server.open_model", opened)
+    monkeypatch.setattr("model_core.engine.kept.open_model", opened)
     # One that has not opened it before.
     monkeypatch.setattr(LocalEngine, "engine", Engine(lambda frame: None))
     return told
@@ -310,7 +310,7 @@ def test_answers_that_make_no_model_are_asked_for_again_with_the_reason(
             said.settle("other", family, known, said.parse(config), ASKS)
         return open_model(model, *rest, **more)
 
-    monkeypatch.setattr("model_core.engine.server.open_model", opened)
+    monkeypatch.setattr("model_core.engine.kept.open_model", opened)
     monkeypatch.setattr(LocalEngine, "engine", Engine(lambda frame: None))
     window.open(other)
     settle(qtbot, window)

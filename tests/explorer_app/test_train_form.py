@@ -11,7 +11,7 @@ from explorer_app.session import Session
 from explorer_app.train_form import TrainForm
 from explorer_app.training import Spec
 from model_core.api.queries import Scene
-from model_core.engine.server import greeting
+from model_core.engine.answering import greeting
 from tests.explorer_app.fake_training import keep
 
 pytestmark = pytest.mark.unit

@@ -20,7 +20,7 @@ from explorer_app.training import Spec
 from explorer_app.window import MainWindow
 from model_core.api.queries import Scene
 from model_core.api.stamp import stamp
-from model_core.engine.server import greeting
+from model_core.engine.answering import greeting
 from tests.explorer_app import fake_training
 from tests.explorer_app.local_engine import LocalEngine
 from tests.explorer_app.test_open_model import data_of, drag_over, drop

@@ -25,7 +25,7 @@ from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 from model_core.cli import __main__ as cli
 from model_core.cli.__main__ import main
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.families.registry import family_of
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.decoder import Decoder

@@ -12,7 +12,7 @@ from model_core.api.edits import parse
 from model_core.api.protocol import Frame
 from model_core.checkpoint.formats import native
 from model_core.cli.__main__ import main
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model

@@ -16,8 +16,11 @@ from model_core.api.names import Site
 from model_core.api.protocol import MAX_HEADER, Frame, encode_bytes, prefix
 from model_core.api.queries import OF_THE_MODEL, Answer, Scene
 from model_core.api.steps import unpack
-from model_core.engine import server as engine
-from model_core.engine.server import LONGEST_TOKEN, QUESTIONS, Context, Engine, failure
+from model_core.engine import kept
+from model_core.engine.answering import Engine, failure
+from model_core.engine.context import Context
+from model_core.engine.kept import LONGEST_TOKEN
+from model_core.engine.questions.registry import QUESTIONS
 from model_core.families.registry import FAMILIES, family_of
 from model_core.runs.replay import Run, sites
 from model_core.sources.presets import NAMES, open_model
@@ -83,7 +86,7 @@ def alive(process: Process, id: int) -> bool:
 def expected(scene: Scene, kind: str, arguments: dict[str, Any]) -> Answer:
     """The answer, computed in this process."""
     loaded = open_model(scene.model, scene.device, scene.dtype)
-    edits = [engine.parse(edit) for edit in scene.edits]
+    edits = [parse(edit) for edit in scene.edits]
     run = Run(loaded.model, loaded.tokenizer.encode(scene.prompt), edits)
     with torch.inference_mode():
         return QUESTIONS[kind](Context(scene, loaded, run, lambda: False, 0.0), **arguments)
@@ -248,10 +251,10 @@ def test_frame_that_means_nothing_is_answered_and_the_engine_lives_on(
 NOISY = """
 import os, sys
 from model_core.cli import __main__ as cli
-from model_core.engine import server as engine
+from model_core.engine.questions.registry import answers
 from model_core.api.queries import Answer
 
-@engine.answers("noisy")
+@answers("noisy")
 def noisy(context):
     print("a print")
     sys.stdout.flush()
@@ -259,7 +262,7 @@ def noisy(context):
     os.system("echo a child")
     return Answer({"said": True})
 
-@engine.answers("faulty")
+@answers("faulty")
 def faulty(context):
     raise RuntimeError("two\\nlines")
 
@@ -316,7 +319,7 @@ def answer_to(scene: Scene, kind: str, **arguments: Any) -> Frame:
 @pytest.fixture
 def run(scene: Scene) -> Run:
     loaded = open_model(scene.model)
-    return Run(loaded.model, loaded.tokenizer.encode(PROMPT), [engine.parse(edit) for edit in scene.edits])
+    return Run(loaded.model, loaded.tokenizer.encode(PROMPT), [parse(edit) for edit in scene.edits])
 
 
 def test_value_is_the_run_s_at_the_positions_that_were_picked(scene: Scene, run: Run) -> None:
@@ -598,7 +601,7 @@ def test_memory_that_ran_out_is_no_fault_and_says_what_to_do(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     if where == "run":
-        monkeypatch.setattr(engine, "Run", exhausted)
+        monkeypatch.setattr(kept, "Run", exhausted)
     else:
         monkeypatch.setitem(QUESTIONS, "run", lambda context: exhausted())
     error = local(ask(1, llama, ("run", {})))[0].fields
@@ -610,8 +613,8 @@ def test_cancelled_run_is_not_kept_but_its_model_is(llama: Scene) -> None:
     here = Engine(lambda frame: None)
     (done,) = local(ask(1, llama, ("run", {})), cancelled=True, engine=here)
     assert done.fields == {"cancelled": True, "milliseconds": 0.0}
-    assert list(here.models) == [llama.opened]
-    assert list(here.runs) == []
+    assert list(here.kept.models) == [llama.opened]
+    assert list(here.kept.runs) == []
     answer, done = local(ask(2, llama, ("run", {})), engine=here)
     assert answer.kind == "answer"
 
@@ -619,25 +622,25 @@ def test_cancelled_run_is_not_kept_but_its_model_is(llama: Scene) -> None:
 def test_scene_is_run_once_for_all_its_requests(llama: Scene) -> None:
     here = Engine(lambda frame: None)
     local(ask(1, llama, ("run", {})), engine=here)
-    run = here.runs[llama]
+    run = here.kept.runs[llama]
     local(ask(2, llama, ("overview", {})), engine=here)
-    assert here.runs[llama] is run
+    assert here.kept.runs[llama] is run
 
 
 def test_models_and_runs_used_longest_ago_make_room(
     models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "LOADED_BYTES", 0)
+    monkeypatch.setattr(kept, "LOADED_BYTES", 0)
     here = Engine(lambda frame: None)
     scenes = [Scene(models["llama"], PROMPT, dtype=dtype) for dtype in ("float32", "float64", "bfloat16")]
     for scene in (scenes[0], scenes[1], scenes[0], scenes[2]):
         local(ask(1, scene, ("run", {})), engine=here)
-    assert [dtype for *_, dtype, _ in here.models] == ["float32", "bfloat16"]
-    assert list(here.runs) == [scenes[0], scenes[2]]
-    for n in range(engine.KEPT_RUNS):
+    assert [dtype for *_, dtype, _ in here.kept.models] == ["float32", "bfloat16"]
+    assert list(here.kept.runs) == [scenes[0], scenes[2]]
+    for n in range(kept.KEPT_RUNS):
         local(ask(2, Scene(models["llama"], f"{PROMPT} {n}"), ("run", {})), engine=here)
-    assert len(here.runs) == engine.KEPT_RUNS
-    assert scenes[0] not in here.runs
+    assert len(here.kept.runs) == kept.KEPT_RUNS
+    assert scenes[0] not in here.kept.runs
 
 
 def test_runs_that_are_kept_stay_within_their_bytes_and_the_newest_is_always_kept(
@@ -646,17 +649,17 @@ def test_runs_that_are_kept_stay_within_their_bytes_and_the_newest_is_always_kep
     here = Engine(lambda frame: None)
     scenes = [replace(llama, prompt=f"{PROMPT} {n}") for n in range(3)]
     local(ask(1, scenes[0], ("run", {})), engine=here)
-    one = here.runs[scenes[0]][0].nbytes
-    monkeypatch.setattr(engine, "KEPT_BYTES", round(2.5 * one))
+    one = here.kept.runs[scenes[0]][0].nbytes
+    monkeypatch.setattr(kept, "KEPT_BYTES", round(2.5 * one))
     local(ask(2, scenes[1], ("run", {})), engine=here)
-    assert list(here.runs) == scenes[:2]
+    assert list(here.kept.runs) == scenes[:2]
     # Blocks that are replayed count as well, at once.
     local(ask(2, scenes[0], ("overview", {})), engine=here)
-    assert here.runs[scenes[0]][0].nbytes > 1.5 * one
-    assert list(here.runs) == [scenes[0]]
+    assert here.kept.runs[scenes[0]][0].nbytes > 1.5 * one
+    assert list(here.kept.runs) == [scenes[0]]
     for n, left in ((1, [scenes[1]]), (2, scenes[1:])):
         local(ask(3, scenes[n], ("run", {})), engine=here)
-        assert list(here.runs) == left
-    monkeypatch.setattr(engine, "KEPT_BYTES", 1)
+        assert list(here.kept.runs) == left
+    monkeypatch.setattr(kept, "KEPT_BYTES", 1)
     local(ask(4, scenes[0], ("run", {})), engine=here)
-    assert list(here.runs) == [scenes[0]]
+    assert list(here.kept.runs) == [scenes[0]]

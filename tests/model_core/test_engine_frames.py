@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.engine.server import QUESTIONS
+from model_core.engine.questions.registry import QUESTIONS
 from tests.model_core.engine_process import Process
 from tests.model_core.frame_cases import FIRST_ID, QUERIES, asks, malformed
 from tests.model_core.tiny import save

@@ -19,7 +19,9 @@ from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
 from model_core.api.run_files import CARD
 from model_core.cli.__main__ import main
-from model_core.engine.server import Context, Engine, grows, growth_
+from model_core.engine.answering import Engine
+from model_core.engine.context import Context
+from model_core.engine.questions.run import grows, growth_
 from model_core.sources import growth
 from model_core.sources.presets import grown, open_model
 from model_core.training.plan import of_file
@@ -199,21 +201,21 @@ def test_an_idle_engine_loads_the_other_steps_the_nearest_first(folder: Path) ->
     fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
     engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
     loaded = []
-    while engine.load_ahead():
-        loaded += [model for model, *_ in engine.models if model not in loaded]
+    while engine.kept.load_ahead():
+        loaded += [model for model, *_ in engine.kept.models if model not in loaded]
     assert list(dict.fromkeys(loaded)) == [f"{folder}@1", f"{folder}@4", str(folder), f"{folder}@0"]
-    assert next(reversed(engine.models)) == scene.opened
+    assert next(reversed(engine.kept.models)) == scene.opened
 
 
 def test_steps_that_are_too_large_together_are_loaded_when_they_are_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_core.engine.server.LOADED_BYTES", 1000)
+    monkeypatch.setattr("model_core.engine.kept.LOADED_BYTES", 1000)
     engine = Engine(lambda frame: None)
     scene = Scene(str(folder), "The cat")
     fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
     engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
-    assert not engine.load_ahead()
+    assert not engine.kept.load_ahead()
 
 
 def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:

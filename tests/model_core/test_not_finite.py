@@ -14,7 +14,9 @@ from model_core.api.protocol import Frame, encode
 from model_core.api.queries import Answer, Scene
 from model_core.cli import __main__ as cli
 from model_core.cli.__main__ import main
-from model_core.engine.server import QUESTIONS, Context, Engine
+from model_core.engine.answering import Engine
+from model_core.engine.context import Context
+from model_core.engine.questions.registry import QUESTIONS
 from model_core.generation.generate import Sampling, generate
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model

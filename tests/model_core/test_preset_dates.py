@@ -9,7 +9,7 @@ import pytest
 from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
 from model_core.cli.__main__ import main
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.sources.presets import folder_of, open_model
 from model_core.training.dates import written
 from model_core.training.pairs import UNSEEN_SEED, answers

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
 from model_core.cli.__main__ import main
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.sources.presets import open_model
 from model_core.system import devices
 from tests.model_core import tutorials
@@ -103,7 +103,7 @@ def test_other_words_are_another_model(ckpt: str) -> None:
     for heads in (4, 2):
         answer = told.ask(Scene(ckpt, PROMPT, config=(f"heads={heads}",)))
         assert answer.fields["facts"]["attentions"][0]["heads"] == heads
-    assert len(told.engine.models) == 2
+    assert len(told.engine.kept.models) == 2
 
 
 def test_model_before_stays_when_another_cannot_be_opened(ckpt: str, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_model_before_stays_when_another_cannot_be_opened(ckpt: str, tmp_path: P
     bad.write_bytes(Path(ckpt).read_bytes()[:-50])
     for scene in (Scene(str(bad), PROMPT), Scene(ckpt, PROMPT), Scene(ckpt, PROMPT, config=("heads=5",))):
         assert told.ask(scene).kind == "error"
-    model = told.engine.models[good.opened]
+    model = told.engine.kept.models[good.opened]
     assert told.ask(good).kind == "answer"
-    assert told.engine.models[good.opened] is model
+    assert told.engine.kept.models[good.opened] is model
 
 
 def test_what_a_model_needs_is_told_with_the_first_progress(ckpt: str) -> None:
@@ -137,17 +137,17 @@ def test_models_not_on_screen_make_room_and_the_one_on_screen_never_does(
     told.ask(second)
 
     def free() -> int:
-        return 40_000 * (3 - len(told.engine.models))
+        return 40_000 * (3 - len(told.engine.kept.models))
 
-    size = sum(p.numel() * 4 for p in told.engine.models[first.opened].model.parameters())
+    size = sum(p.numel() * 4 for p in told.engine.kept.models[first.opened].model.parameters())
     assert 40_000 < size < 80_000
     monkeypatch.setattr(devices, "cpu_free", free)
     assert told.ask(third).kind == "answer"
-    assert list(told.engine.models) == [second.opened, third.opened]
+    assert list(told.engine.kept.models) == [second.opened, third.opened]
     monkeypatch.setattr(devices, "cpu_free", lambda: 10)
     error = told.ask(Scene(ckpt, PROMPT, config=("heads=8",)))
     assert "has 0.0 MB free: choose a smaller dtype" in error.fields["message"]
-    assert third.opened in told.engine.models
+    assert third.opened in told.engine.kept.models
 
 
 def test_hello_says_what_memory_is_free() -> None:

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
 from model_core.cli.__main__ import main
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.sources.presets import open_model
 from tests.model_core.vocabularies import SIZE, sentencepiece_model, write
 

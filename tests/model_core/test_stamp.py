@@ -12,7 +12,7 @@ from model_core.api.queries import Scene, query
 from model_core.api.stamp import stamp
 from model_core.checkpoint.formats import native
 from model_core.checkpoint.opening import open_checkpoint
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from tests.explorer_app.local_engine import tiny_checkpoint
 
 pytestmark = pytest.mark.unit

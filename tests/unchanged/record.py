@@ -18,7 +18,7 @@ import safetensors.numpy
 from model_core.api.protocol import Frame
 from model_core.api.queries import Query, Scene, query
 from model_core.cli.__main__ import main as command
-from model_core.engine.server import Engine
+from model_core.engine.answering import Engine
 from model_core.sources.presets import NAMES
 from model_core.system.devices import configure_threads
 from tests.model_core import tiny
@@ -134,7 +134,7 @@ def everything(asking: Asking, scene: Scene) -> Iterator[tuple[str, Frame]]:
     (run_,) = (told(frame) for frame in first.values())
     if "attentions" not in run_:
         return
-    traced = asking.engine.runs[scene][0]
+    traced = asking.engine.kept.runs[scene][0]
     sites = [site.key for site in traced.steps][len(run_["texts"]) :]
     yield from asking.answers(scene, questions(run_, sites, len(run_["tokens"]) - 1)).items()
 

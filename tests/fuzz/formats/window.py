@@ -15,7 +15,8 @@ from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.api.queries import Answer, Scene, query
-from model_core.engine.server import Engine, growth_
+from model_core.engine.answering import Engine
+from model_core.engine.questions.run import growth_
 from model_core.sources import growth
 from tests.fuzz.formats import FORMATS, Files, Format, unfailing, written
 
