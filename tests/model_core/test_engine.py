@@ -12,6 +12,7 @@ import torch
 
 from model_core.analysis import derive, roles
 from model_core.api import role_list
+from model_core.api.edits import parse
 from model_core.api.names import Site
 from model_core.api.protocol import MAX_HEADER, Frame, encode_bytes, prefix
 from model_core.api.queries import OF_THE_MODEL, Answer, Scene
