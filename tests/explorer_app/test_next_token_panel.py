@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.foreseen import changed_words, total, total_words
@@ -113,10 +112,9 @@ def test_a_long_token_is_written_as_far_as_there_is_room_and_takes_none_of_the_t
     for width in (240, 300, 600):
         panel.resize(width, 330)
         qtbot.waitUntil(lambda width=width: panel.tabs.width() == width)
-        QApplication.processEvents()
+        qtbot.waitUntil(lambda: panel.append.width() >= panel.append.sizeHint().width())
         assert panel.minimumSizeHint().width() == least
         assert bar.width() >= bar.sizeHint().width()
-        assert panel.append.width() >= panel.append.sizeHint().width()
         assert panel.append.mapTo(panel, panel.append.rect().topRight()).x() < width
         written.append(panel.append.text())
     assert written[2] == "Append “·telecommunications·&&·more”"
