@@ -171,7 +171,7 @@ OPENERS = {
     "model_core/system/devices.py": {"MEMINFO.read_text", "(topology / name).read_text"},
     "model_core/training/card.py": {"Path('/proc/cpuinfo').read_text"},
     "model_core/text/tokenizer_host.py": {"STATM.read_text", "os.open", "self.open", "format.open"},
-    "model_core/text/formats/__init__.py": {"format.open"},
+    "model_core/text/opening.py": {"format.open"},
     "explorer_app/picture.py": {"buffer.open"},
     "explorer_app/window.py": {"self.session.open", "self.open", "dialog.open", "self.asks.open"},
     "explorer_app/panels/growth.py": {"self.session.open"},
