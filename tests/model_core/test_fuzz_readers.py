@@ -3,6 +3,7 @@
 The corpus are files as they should be; what is put in is what JSON, TOML and pickles can spell and nobody should.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_memory_that_was_given_back_is_counted_and_not_that_of_a_test_before(aga
 numbers = st.sampled_from([0, -1, 1, 2, 4.0, 4.5, 2**28, 2**31, 2**63, 10**400, -0.0, 1e-320, 1e300, 3])
 odd = st.sampled_from(
     [float("inf"), float("-inf"), float("nan"), True, False, None, "", "4", "llama", [], {}, [[1]]]
-)
+).map(copy.deepcopy)  # it is changed in its place
 anything = st.recursive(
     numbers | odd,
     lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=3), one, max_size=2),
