@@ -78,9 +78,8 @@ class TrainForm(QWidget):
         )
         self.texts = QLineEdit()
         self.texts.setAccessibleName(tr("Text to learn from"))
-        self.texts.setAcceptDrops(
-            False
-        )  # the window takes files; the field would take their addresses as text
+        # The window takes files; the field would take their addresses as text.
+        self.texts.setAcceptDrops(False)
         self.choose_data = QPushButton(tr("Choose…"))
         self.choose_data.setAccessibleName(tr("Choose texts"))
         self.out = QLineEdit()

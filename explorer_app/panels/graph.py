@@ -126,12 +126,10 @@ class ModelGraph(Panel):
         graph.add_edges_from((keys[a], keys[b]) for a, b in answer["edges"].tolist())
         yield
         plan = self._plan
-        if plan is not None and list(plan.graph) == keys and set(plan.graph.edges) == set(graph.edges):
-            alike = twins(graph, plan.root)
-        else:
+        if plan is None or list(plan.graph) != keys or set(plan.graph.edges) != set(graph.edges):
             plan = Plan(graph, QFontMetricsF(QFont(self.font())).horizontalAdvance, in_pieces=True)
             yield from plan.making()
-            alike = twins(graph, plan.root)
+        alike = twins(graph, plan.root)
         yield
         plan.graph = graph
         self._answer, self._twins, self._roles = answer, alike, roles(graph)
