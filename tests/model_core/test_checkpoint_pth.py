@@ -752,6 +752,7 @@ def steps(path: Path, blocks: int) -> int:
     return found
 
 
+@pytest.mark.process
 def test_opening_twice_the_blocks_is_at_most_twice_the_work(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     steps(path, 4)  # what is done once in a process

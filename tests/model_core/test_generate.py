@@ -32,6 +32,7 @@ def likeliest(model: Decoder, prompt: list[int], count: int, edits: list[str]) -
     return text[len(prompt) :]
 
 
+@pytest.mark.process
 @families
 @pytest.mark.parametrize("edits", [[], ["ablate L1H2"], ["mask off"], ["mask off L1H0", "ablate L0H0"]])
 def test_greedy_text_is_the_argmax_of_a_pass_without_a_cache(family: str, edits: list[str]) -> None:
@@ -66,6 +67,7 @@ def test_other_random_numbers_in_between_do_not_change_the_text() -> None:
     assert begun == list(generate(model, tokens(3), 8, Sampling(seed=1)))
 
 
+@pytest.mark.process
 @families
 @pytest.mark.parametrize("edits", [[], ["mask off"]])
 def test_text_ends_where_the_context_is_full(family: str, edits: list[str]) -> None:

@@ -62,6 +62,7 @@ def test_last_step_is_what_the_tokenizer_made(tokenizer: Tokenizer, text: str) -
         assert list(split.pieces) == [tokenizer.token(id) for id in ids[here]]
 
 
+@pytest.mark.process
 @given(TEXTS)
 def test_each_step_joins_two_neighbours_and_leaves_the_rest(tokenizer: Tokenizer, text: str) -> None:
     for position in range(len(tokenizer.encode(text))):

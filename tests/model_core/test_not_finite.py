@@ -62,6 +62,7 @@ def answered(model: str, *queries: tuple[str, dict[str, object]], dtype: str = "
     return [frame for frame in told if frame.kind == "answer"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("family", [*CONFIGS, *ENCODER_DECODERS])
 @pytest.mark.parametrize("edits", [[], ["mask off"]])
 def test_an_ordinary_run_is_finite_and_masked_scores_do_not_count(family: str, edits: list[str]) -> None:

@@ -88,6 +88,7 @@ def test_fused_attention_equals_the_reference(pair: Pair) -> None:
     assert difference(pair.ours(TOKENS), theirs) <= pair.tolerance
 
 
+@pytest.mark.process
 def test_cached_logits_equal_uncached_logits(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in pair.ours.blocks:  # a softmax in float32 sums rows of other lengths to other last digits
         monkeypatch.setattr(block.attn, "softmax_dtype", None)

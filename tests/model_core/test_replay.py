@@ -45,6 +45,7 @@ def assert_equal(ours: Tensor, captured: Tensor, dtype: torch.dtype) -> None:
         torch.testing.assert_close(ours, captured, rtol=0, atol=1e-6 * largest)
 
 
+@pytest.mark.process
 @families
 @edited
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

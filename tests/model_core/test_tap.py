@@ -128,6 +128,7 @@ def stop_after(count: int) -> tuple[list[str], Callable[[], bool], Callable[[str
     return passed, lambda: len(passed) == count, passed.append
 
 
+@pytest.mark.process
 @families
 @pytest.mark.parametrize("count", [0, 1, 17])
 def test_cancelled_pass_stops_at_the_next_tap_and_leaves_nothing_behind(family: str, count: int) -> None:

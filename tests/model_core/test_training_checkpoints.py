@@ -158,6 +158,7 @@ def test_the_state_of_an_optimiser_may_lie_beside_the_weights(
     check_weights(saved(tmp_path / "ckpt.pt", {"optimizer": optimised(how).state_dict()}, protocol))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_state_of_a_schedule_may_lie_beside_the_weights(
@@ -235,6 +236,7 @@ nested = st.recursive(
 )
 
 
+@pytest.mark.process
 @settings(max_examples=150, deadline=None)
 @given(beside=nested, protocol=st.sampled_from(PROTOCOLS))
 @pytest.mark.filterwarnings("ignore:overflow encountered")
