@@ -15,10 +15,10 @@ from model_core.api.command import WRONG, carried_out, complain
 from model_core.api.errors import InputError
 from model_core.api.plain_text import guard_terminal
 
-from explorer_app import system_libraries
+from explorer_app.window import system_libraries
 
 if TYPE_CHECKING:
-    from explorer_app.window import MainWindow
+    from explorer_app.window.window import MainWindow
 
 PICTURE = "layerscope.png"
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(error))
         return WRONG
     if drawing:
-        from explorer_app.snapshot import main as snapshot
+        from explorer_app.window.snapshot import main as snapshot
 
         return snapshot(arguments[1:])
     return open_window() if has_display() else carried_out(draw_window)
@@ -55,9 +55,10 @@ def open_window() -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from explorer_app import first_screen, theme
-    from explorer_app.settings import open_settings
-    from explorer_app.window import MainWindow
+    from explorer_app import theme
+    from explorer_app.state.settings import open_settings
+    from explorer_app.window import first_screen
+    from explorer_app.window.window import MainWindow
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Qt's own file dialog reads settings that all of its programs share, and a Python object in them would be made.
@@ -79,7 +80,8 @@ def open_window() -> int:
 
 def draw_window() -> int:
     """The same window as a picture, where there is no display."""
-    from explorer_app import first_screen, snapshot, theme
+    from explorer_app import theme
+    from explorer_app.window import first_screen, snapshot
 
     snapshot.start_application()
     theme.apply(snapshot.application(), "light")

@@ -90,7 +90,7 @@ def no_thread_left_behind() -> Iterator[None]:
 def tokenizers_without_processes() -> Iterator[type]:
     """Tokenizers of libraries work in the process of the tests; gives what starts one for each in the program."""
     from model_core.text import tokenizer_process
-    from tests.model_core.local_host import LocalHost
+    from tests.support.engine.local_host import LocalHost
 
     started = tokenizer_process.HostProcess
     with pytest.MonkeyPatch.context() as patch:

@@ -7,14 +7,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.config_words import about_html, meaning
-from explorer_app.model_words import count_text, memory_text
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import Session
-from explorer_app.text import tr
-from explorer_app.widgets.bars import Bar, BarList
-from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import Session
+from explorer_app.widgets.lists.bars import Bar, BarList
 from explorer_app.widgets.plain import RichLabel, rich
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.config_words import about_html, meaning
+from explorer_app.words.model_words import count_text, memory_text
+from explorer_app.words.text import tr
 
 ARCHITECTURE = query("architecture")
 

@@ -21,7 +21,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer_app.attention_text import (
+from explorer_app.panel.base import Answers
+from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
+from explorer_app.panel.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import RUN, Session
+from explorer_app.widgets.arrows import ARROWS, stepped
+from explorer_app.widgets.lists.bars import Bar, BarList
+from explorer_app.widgets.maps.heatmap import Colours, colour_limits
+from explorer_app.widgets.maps.thumbnails import ThumbnailGrid
+from explorer_app.widgets.plain import rich, tip
+from explorer_app.widgets.veil import Veil
+from explorer_app.words.attention_text import (
     Sides,
     covers,
     has_mask,
@@ -35,19 +46,9 @@ from explorer_app.attention_text import (
     side_titles,
     sides,
 )
-from explorer_app.engine_words import late_words
-from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
-from explorer_app.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
-from explorer_app.panels import Answers, panel
-from explorer_app.session import RUN, Session
-from explorer_app.text import tr
-from explorer_app.widgets.arrows import ARROWS, stepped
-from explorer_app.widgets.bars import Bar, BarList
-from explorer_app.widgets.heatmap import Colours, colour_limits
-from explorer_app.widgets.numbers import percent, short_number
-from explorer_app.widgets.plain import rich, tip
-from explorer_app.widgets.thumbnails import ThumbnailGrid
-from explorer_app.widgets.veil import Veil
+from explorer_app.words.engine_words import late_words
+from explorer_app.words.numbers import percent, short_number
+from explorer_app.words.text import tr
 
 ROW_LENGTH = 20
 

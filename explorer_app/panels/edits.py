@@ -20,12 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.attention_text import has_mask
-from explorer_app.edit_words import in_words, suggestions
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import Session
-from explorer_app.text import tr
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import Session
 from explorer_app.widgets.plain import Label, RichLabel, rich
+from explorer_app.words.attention_text import has_mask
+from explorer_app.words.edit_words import in_words, suggestions
+from explorer_app.words.text import tr
 
 
 class Chip(QFrame):

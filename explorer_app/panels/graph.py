@@ -10,16 +10,17 @@ from model_core.api.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from explorer_app.focus import block_at, block_of, stack_at
-from explorer_app.graph_layout import Layout, Part, Plan, module_path, spoken, twins
-from explorer_app.lazy import lazy, loaded
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import SITES, Selection, Session
-from explorer_app.site_words import roles, shape_text, shape_words
-from explorer_app.text import tr
-from explorer_app.widgets.graph_view import ZOOM_STEP, GraphView, Look
+from explorer_app.graph.layout import Layout, Part, Plan, module_path, spoken, twins
+from explorer_app.graph.lazy import lazy, loaded
+from explorer_app.graph.view import ZOOM_STEP, GraphView, Look
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.focus import block_at, block_of, stack_at
+from explorer_app.state.session import SITES, Selection, Session
 from explorer_app.widgets.plain import tip
 from explorer_app.widgets.readout import Readout
+from explorer_app.words.site_words import roles, shape_text, shape_words
+from explorer_app.words.text import tr
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -19,15 +19,16 @@ from PySide6.QtWidgets import (
 )
 
 from explorer_app import theme
-from explorer_app.head_panel import line
-from explorer_app.model_words import count_text, model_title
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import Session
-from explorer_app.text import tr
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.head_panel import line
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import Session
 from explorer_app.widgets.arrows import SIDEWAYS
 from explorer_app.widgets.icons import shape_icon
-from explorer_app.widgets.lines import Series, SeriesPlot
 from explorer_app.widgets.plain import Label, RichLabel, tip
+from explorer_app.widgets.plots.lines import Series, SeriesPlot
+from explorer_app.words.model_words import count_text, model_title
+from explorer_app.words.text import tr
 
 GROWTH = query("growth")
 PLAY_MS = 600

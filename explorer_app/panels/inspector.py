@@ -13,17 +13,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer_app.focus import Role
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import RUN, SITES, Session
-from explorer_app.site_words import axis_words, cut_words, roles, shape_words, statistics_words
-from explorer_app.text import sentence, tr
-from explorer_app.widgets.blanks import visible_blanks
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.focus import Role
+from explorer_app.state.session import RUN, SITES, Session
 from explorer_app.widgets.chooser import Chooser
-from explorer_app.widgets.histogram import Histogram
+from explorer_app.widgets.lists.table import ArrayTable
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, tip
-from explorer_app.widgets.table import ArrayTable
+from explorer_app.widgets.plots.histogram import Histogram
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.site_words import axis_words, cut_words, roles, shape_words, statistics_words
+from explorer_app.words.text import sentence, tr
 
 ROLES: dict[str, Role] = {"T": "query", "S": "key"}
 

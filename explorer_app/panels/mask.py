@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from explorer_app.attention_text import (
+from explorer_app.panel.base import Answers
+from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import RUN, Session
+from explorer_app.widgets.lists.bars import Bar, BarList
+from explorer_app.widgets.plain import rich, tip
+from explorer_app.words.attention_text import (
     OVERVIEW_SIDE,
     Sides,
     covers,
@@ -26,14 +32,9 @@ from explorer_app.attention_text import (
     side_titles,
     sides,
 )
-from explorer_app.head_panel import Floats, HeadPanel, beside, column, line, rich_line
-from explorer_app.panels import Answers, panel
-from explorer_app.session import RUN, Session
-from explorer_app.text import tr
-from explorer_app.widgets.bars import Bar, BarList
-from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.numbers import percent
-from explorer_app.widgets.plain import rich, tip
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.numbers import percent
+from explorer_app.words.text import tr
 
 NEXT_TOKEN = query("next_token", k=40)
 COMPARED_CELLS = 4 << 20

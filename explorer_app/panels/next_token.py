@@ -9,20 +9,20 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.foreseen import (
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import RUN, Session
+from explorer_app.widgets.lists.bars import Bar, BarList
+from explorer_app.widgets.plain import Label, RichLabel, caption, tip
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.foreseen import (
     changed_words,
-    colour_of_surprise,
     rank_before,
     sees_ahead,
     total_words,
 )
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import RUN, Session
-from explorer_app.text import tr
-from explorer_app.widgets.bars import Bar, BarList
-from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.numbers import percent, short_number
-from explorer_app.widgets.plain import Label, RichLabel, caption, tip
+from explorer_app.words.numbers import percent, short_number
+from explorer_app.words.text import tr
 
 NEXT = query("next_token", k=40)
 EDGE = 4  # between the edges of the panel and what its tabs show
@@ -227,3 +227,10 @@ class NextToken(Panel):
         text = self._texts[row] if row < len(self._texts) else None
         if text is not None:
             self.session.append(text)
+
+
+def colour_of_surprise(nats: float, most: float) -> str:
+    """The sequential map from no surprise to the most in the prompt, "#rrggbb"."""
+    share = nats / most if most > 0 and math.isfinite(nats / most) else 1.0
+    marks = theme.current().marks
+    return theme.hex_of(marks[round((len(marks) - 1) * min(1.0, max(0.0, share)))])

@@ -8,8 +8,15 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from explorer_app.attention_text import text_words
-from explorer_app.norm_words import (
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import RUN, SITES, Selection, Session
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label
+from explorer_app.widgets.plots.lines import Series, SeriesPlot
+from explorer_app.words.attention_text import text_words
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.norm_words import (
     formula,
     largest_words,
     norm_at,
@@ -17,13 +24,7 @@ from explorer_app.norm_words import (
     norms_of,
     statistics_words,
 )
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import RUN, SITES, Selection, Session
-from explorer_app.text import tr
-from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.chooser import Chooser
-from explorer_app.widgets.lines import Series, SeriesPlot
-from explorer_app.widgets.plain import Label
+from explorer_app.words.text import tr
 
 MEASURES = {"LayerNorm": ("mean", "variance"), "StdLayerNorm": ("mean", "std"), "RMSNorm": ("rms",)}
 

@@ -7,14 +7,15 @@ from model_core.api.queries import Answer, Query, query
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from explorer_app.focus import Cursor
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import Session
-from explorer_app.text import tr
-from explorer_app.widgets.blanks import visible_blanks
-from explorer_app.widgets.ladder import Ladder, Rung
-from explorer_app.widgets.numbers import short_number
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.focus import Cursor
+from explorer_app.state.session import Session
+from explorer_app.widgets.lists.ladder import Ladder, Rung
 from explorer_app.widgets.plain import Label
+from explorer_app.words.blanks import visible_blanks
+from explorer_app.words.numbers import short_number
+from explorer_app.words.text import tr
 
 NEAR = 24
 """Tokens on either side whose words are asked for ahead, so that pointing at one shows it at once."""

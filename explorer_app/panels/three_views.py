@@ -10,15 +10,16 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.attention_text import Sides, head_map, kind_words, map_query, sides, text_words
-from explorer_app.focus import Cursor, kinds_of
-from explorer_app.head_panel import Floats, rich_line
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import RUN, Session
-from explorer_app.text import tr
-from explorer_app.widgets.heatmap import Heatmap, Margins
-from explorer_app.widgets.numbers import percent
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.head_panel import Floats, rich_line
+from explorer_app.panel.registry import panel
+from explorer_app.state.focus import Cursor, kinds_of
+from explorer_app.state.session import RUN, Session
+from explorer_app.widgets.maps.heatmap import Heatmap, Margins
 from explorer_app.widgets.plain import Label, RichLabel, rich
+from explorer_app.words.attention_text import Sides, head_map, kind_words, map_query, sides, text_words
+from explorer_app.words.numbers import percent
+from explorer_app.words.text import tr
 
 LISTED = 3
 LEAST_SHARE = 0.38

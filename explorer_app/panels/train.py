@@ -10,16 +10,17 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.model_words import model_title
-from explorer_app.panels import Panel, panel
-from explorer_app.session import Session
-from explorer_app.text import sentence, tr
-from explorer_app.train_form import TrainForm
-from explorer_app.training import Point, Spec, Training
-from explorer_app.widgets.curves import Curve, CurvePlot
-from explorer_app.widgets.numbers import short_number
+from explorer_app.forms.train_form import TrainForm
+from explorer_app.panel.base import Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.session import Session
+from explorer_app.state.training import Point, Spec, Training
 from explorer_app.widgets.plain import Label, tip
+from explorer_app.widgets.plots.curves import Curve, CurvePlot
 from explorer_app.widgets.readout import Readout
+from explorer_app.words.model_words import model_title
+from explorer_app.words.numbers import short_number
+from explorer_app.words.text import sentence, tr
 
 
 @panel("train", "Train", area="centre", order=100)

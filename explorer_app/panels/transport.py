@@ -10,14 +10,15 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
-from explorer_app.focus import block_at, block_of
-from explorer_app.panels import Answers, Panel, panel
-from explorer_app.session import SITES, Session
-from explorer_app.text import tr
+from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.registry import panel
+from explorer_app.state.focus import block_at, block_of
+from explorer_app.state.session import SITES, Session
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.icons import shape_icon
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import tip
+from explorer_app.words.text import tr
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 

@@ -21,8 +21,8 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from explorer_app import theme
-from explorer_app.session import Session
-from explorer_app.window import MainWindow
+from explorer_app.state.session import Session
+from explorer_app.window.window import MainWindow
 from model_core.api.queries import Scene
 
 MODEL = "untrained:gpt2/124M"

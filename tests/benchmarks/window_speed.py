@@ -20,11 +20,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from explorer_app import theme
-from explorer_app.panels import still_drawing
+from explorer_app.panel.base import still_drawing
 from explorer_app.panels.attention import Attention
 from explorer_app.panels.growth import Growth
-from explorer_app.session import Session
-from explorer_app.window import MainWindow
+from explorer_app.state.session import Session
+from explorer_app.window.window import MainWindow
 from model_core.api.queries import Scene
 
 PROMPT = "Once upon a time there was a little girl who had a cat. The cat had a hat, and the girl had a "
@@ -274,8 +274,9 @@ window.setCentralWidget(view)
 window.resize(1280, 800)
 """
 OURS = """
-from explorer_app import first_screen, theme
-from explorer_app.window import MainWindow
+from explorer_app.window import first_screen
+from explorer_app import theme
+from explorer_app.window.window import MainWindow
 theme.load_fonts()
 theme.apply(app, None)
 window = MainWindow(first_screen.load())

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
 from explorer_app import theme
-from tests.explorer_app.local_engine import tiny_checkpoint
+from tests.support.window.local_engine import tiny_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,8 +23,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QDialog
 
-from explorer_app import first_screen, theme
-from explorer_app.window import MainWindow
+from explorer_app import theme
+from explorer_app.window import first_screen
+from explorer_app.window.window import MainWindow
 from tests.monkey.hands import Hands
 from tests.monkey.stalls import Watch
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QWidget
 
-from explorer_app.window import MainWindow
+from explorer_app.window.window import MainWindow
 
 MODELS = (
     "tales-llama",

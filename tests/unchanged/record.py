@@ -21,7 +21,7 @@ from model_core.cli.__main__ import main as command
 from model_core.engine.answering import Engine
 from model_core.sources.presets import NAMES
 from model_core.system.devices import configure_threads
-from tests.model_core import tiny
+from tests.support.models import tiny
 
 PROMPT = "Once upon a time there was a girl. Once upon a time"
 SHORT = "The cat saw the dog"

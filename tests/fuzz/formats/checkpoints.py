@@ -19,7 +19,7 @@ from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
 from tests.fuzz.formats import FORMATS, Files, Format, written
 from tests.fuzz.formats.tokenizers import work
-from tests.model_core import tutorials
+from tests.support.models import tutorials
 
 VOCAB = 40
 LLAMA = LlamaConfig(
@@ -126,7 +126,7 @@ def pickled(content: Any) -> bytes:
 
 
 def llama2c(version: int) -> Files:
-    from tests.model_core.test_checkpoint_llama2c import legacy, versioned
+    from tests.model_core.checkpoint.test_checkpoint_llama2c import legacy, versioned
 
     return {"model.bin": legacy(model()) if version == 0 else versioned(model())}
 

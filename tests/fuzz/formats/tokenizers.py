@@ -12,9 +12,9 @@ from model_core.api.files.assets import asset
 from model_core.text.merges import merges
 from model_core.text.opening import tokenizer_in
 from model_core.text.tokenizer import Tokenizer
-from tests.data_files import STORIES
 from tests.fuzz.formats import FORMATS, Files, Format
-from tests.model_core import vocabularies
+from tests.support.data_files import STORIES
+from tests.support.models import vocabularies
 
 TEXTS = ("The cat sat on the mat", "", "  naïve – 東京 \U0001f409 <s> \0", "x" * 3000)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from explorer_app.training import logged, unfinished
+from explorer_app.state.training import logged, unfinished
 from model_core.api.errors import Cancelled
 from model_core.api.opening import RECIPE
 from model_core.api.protocol import Frame, encode_bytes

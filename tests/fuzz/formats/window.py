@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from explorer_app import first_screen
-from explorer_app.session import Session
-from explorer_app.settings import Kept, Layout, Recent, Settings, kept_of, to_json
-from explorer_app.training import Spec, spec_of
+from explorer_app.state.session import Session
+from explorer_app.state.settings import Kept, Layout, Recent, Settings, kept_of, to_json
+from explorer_app.state.training import Spec, spec_of
+from explorer_app.window import first_screen
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
@@ -100,8 +100,8 @@ def slid(folder: Path) -> None:
 def show(scene: Scene, answer: Answer) -> None:
     """Draw the panel of it."""
     from explorer_app.panels.growth import GROWTH, Growth
-    from explorer_app.snapshot import application, start_application
-    from tests.explorer_app.fake_run import one_text
+    from explorer_app.window.snapshot import application, start_application
+    from tests.support.window.fake_run import one_text
 
     start_application()
     session, run = Session(scene), one_text()

@@ -1,0 +1,1 @@
+"""What a person fills in: the prompt bar, the dialogs, the form of a training."""

@@ -1,0 +1,542 @@
+"""What is to be trained, on what, where to and how: a form that makes the spec of a training."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_core.api.errors import InputError
+from model_core.api.files.paths import whole
+from model_core.api.files.regular_file import check_regular, is_there
+from model_core.api.plain_text import visible
+from model_core.api.queries import Scene
+from model_core.api.recipe import AUTOCAST
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from explorer_app import theme
+from explorer_app.state.own_folders import data_folder
+from explorer_app.state.session import Session
+from explorer_app.state.training import (
+    MOST_RATE,
+    MOST_ROWS,
+    MOST_SEED,
+    MOST_STEPS,
+    Spec,
+    Unfinished,
+    is_free,
+    unfinished,
+)
+from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.plain import Label, tip
+from explorer_app.words.model_words import model_title, short_name
+from explorer_app.words.text import tr
+
+ROWS = ("what", "data", "out", "numbers")
+MOST_FOLDERS = 1000
+FURTHER = re.compile(r"-further(-\d+)?$")  # what was trained further is not called so twice
+
+
+class TrainForm(QWidget):
+    """Filled in with what the recipe of the chosen model says, or with what a folder's unfinished training says.
+
+    changed  something was filled in, chosen or found
+    turned   the person chose another model or folder
+    """
+
+    changed = Signal()
+    turned = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.data: tuple[str, ...] = session.training.texts
+        self.found: Unfinished | None = None
+        self._own_folder = True  # proposed here, and not by the person
+        self._own_choice = True  # so is what is trained: the model on screen
+        self._knows = False  # what can be trained
+        self.what = Chooser(tr("Train"))
+        # A long name of the model on screen is cut off in the box; the panel does not grow for it.
+        self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.what.setMinimumContentsLength(12)
+        self.what.setToolTip(
+            tip(
+                tr(
+                    "A preset, from scratch; or the model on screen, trained further: "
+                    "open any checkpoint first, or make a model with File > New untrained model."
+                )
+            )
+        )
+        self.texts = QLineEdit()
+        self.texts.setAccessibleName(tr("Text to learn from"))
+        # The window takes files; the field would take their addresses as text.
+        self.texts.setAcceptDrops(False)
+        self.choose_data = QPushButton(tr("Choose…"))
+        self.choose_data.setAccessibleName(tr("Choose texts"))
+        self.out = QLineEdit()
+        self.out.setAccessibleName(tr("Folder to write to"))
+        self.out.setToolTip(tip(tr("Checkpoints, the log and in the end a model card are written there.")))
+        self.choose_out = QPushButton(tr("Choose…"))
+        self.choose_out.setAccessibleName(tr("Choose a folder"))
+        self.new_folder = QPushButton(tr("New folder"))
+        self.new_folder.setToolTip(
+            tip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
+        )
+        self.steps = self._number(
+            tr("Steps"),
+            1,
+            MOST_STEPS,
+            tr("How many steps the training has; for a preset with several phases, those of the first."),
+        )
+        self.batch = self._number(
+            tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
+        )
+        self.lr = QLineEdit()
+        self.lr.setToolTip(
+            tip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
+        )
+        self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
+        self.device, self.dtype = Chooser(tr("Device")), Chooser(tr("Number type"))
+        self.device.setToolTip(tip(tr("Where the training computes.")))
+        self.dtype.setToolTip(
+            tip(
+                tr(
+                    "The number type of the matrix products; weights are float32. "
+                    "A CPU is quickest with float32, a GPU with bfloat16."
+                )
+            )
+        )
+        self.dtype.addItems(AUTOCAST)
+        self.said = {row: Label() for row in ROWS}
+        self._lay_out()
+        self._connect()
+        self.show_choices()
+
+    def _number(self, name: str, least: int, most: int, meaning: str) -> QSpinBox:
+        box = QSpinBox()
+        box.setRange(least, most)
+        box.setGroupSeparatorShown(True)
+        box.setAccessibleName(name)
+        box.setToolTip(tip(meaning))
+        return box
+
+    def _lay_out(self) -> None:
+        line = self.fontMetrics().height()
+        # Two lines of them, so that the window can be made narrow.
+        numbers = QGridLayout()
+        numbers.setHorizontalSpacing(round(line * 0.4))
+        numbers.setVerticalSpacing(round(line * 0.25))
+        named: tuple[tuple[tuple[str, QWidget], ...], ...] = (
+            ((tr("Steps"), self.steps), (tr("Rows"), self.batch), (tr("Rate"), self.lr)),
+            ((tr("Seed"), self.seed), (tr("on"), self.device), (tr("in"), self.dtype)),
+        )
+        for number, fields in enumerate(named):
+            for place, (name, field) in enumerate(fields):
+                label = Label(name)
+                if not isinstance(field, Chooser):
+                    label.setBuddy(field)
+                    field.setAccessibleName(name)
+                field.setMinimumWidth(line * 4)
+                field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+                numbers.addWidget(label, number, 2 * place)
+                numbers.addWidget(field, number, 2 * place + 1)
+                numbers.setColumnStretch(2 * place + 1, 1)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(round(line * 0.6))
+        grid.setVerticalSpacing(round(line * 0.25))
+        grid.setColumnStretch(1, 1)
+        rows: list[tuple[str, QWidget | QGridLayout, list[QWidget]]] = [
+            (tr("Train"), self.what, []),
+            (tr("on"), self.texts, [self.choose_data]),
+            (tr("into"), self.out, [self.choose_out, self.new_folder]),
+            ("", numbers, []),
+        ]
+        for number, (name, held, buttons) in enumerate(rows):
+            row = 2 * number
+            label = Label(name)
+            grid.addWidget(label, row, 0)
+            wide = 3 - len(buttons)
+            if isinstance(held, QWidget):
+                label.setBuddy(held)
+                grid.addWidget(held, row, 1, 1, wide)
+            else:
+                grid.addLayout(held, row, 1, 1, wide)
+            for place, button in enumerate(buttons):
+                grid.addWidget(button, row, 1 + wide + place)
+            said = self.said[ROWS[number]]
+            said.setWordWrap(True)
+            said.hide()
+            grid.addWidget(said, row + 1, 1, 1, 3)
+
+    def _connect(self) -> None:
+        session = self.session
+        self.what.activated.connect(self._choose)
+        self.texts.textEdited.connect(lambda _: self._quiet("data"))
+        self.texts.editingFinished.connect(self._take_texts)
+        self.choose_data.clicked.connect(self._choose_texts)
+        self.choose_out.clicked.connect(self._choose_folder)
+        self.new_folder.clicked.connect(self._begin_anew)
+        self.out.textEdited.connect(self._edit_folder)
+        for box in (self.steps, self.batch, self.seed):
+            box.valueChanged.connect(self._tell_phases)
+        self.lr.textEdited.connect(self._tell_phases)
+        session.greeted.connect(self.show_choices)
+        session.shown_changed.connect(self.show_choices)
+        theme.notifier.changed.connect(self._colour)
+
+    def detach(self) -> None:
+        """Stop listening, before the widgets are gone."""
+        self.session.greeted.disconnect(self.show_choices)
+        self.session.shown_changed.disconnect(self.show_choices)
+        theme.notifier.changed.disconnect(self._colour)
+
+    # What there is to choose from
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """What the engine knows of each preset; nothing until it has greeted."""
+        return dict(self.session.greeting.get("presets", {}))
+
+    @property
+    def preset(self) -> str:
+        """The chosen preset, "" for the model on screen."""
+        return self.what.currentData() or ""
+
+    @property
+    def source(self) -> Scene:
+        """The model on screen."""
+        return self.session.shown
+
+    @property
+    def makes_its_own(self) -> bool:
+        """Needs it no text?"""
+        return bool(self.preset) and self.presets[self.preset]["task"] != "text"
+
+    def show_choices(self, _: Any = None) -> None:
+        """Presets, and the model on screen, which is proposed; what was chosen stays chosen.
+
+        A training that was begun last and stopped, be it in another window, is proposed before the model on screen.
+        Before the engine has greeted there is nothing to choose from.
+        """
+        self.setEnabled(bool(self.session.greeting))
+        if not self.session.greeting:
+            self.say("what", tr("The engine is starting; it knows what can be trained."), wrong=False)
+            return
+        before, on_screen = self.what.currentText(), self.source.shape[0]
+        proposed = on_screen if on_screen in self.presets else ""
+        chosen = proposed if self._own_choice and self.found is None else self.preset
+        with QSignalBlocker(self.what):
+            self.what.clear()
+            for name in self.presets:
+                self.what.addItem(tr("{name}, from scratch").format(name=name), name)
+            self.what.addItem(self._further(), "")
+            self.what.setCurrentIndex(max(0, self.what.findData(chosen)))
+        with QSignalBlocker(self.device):
+            now = self.device.currentText() or self.source.device
+            self.device.clear()
+            self.device.addItems([device["name"] for device in self.session.greeting.get("devices", [])])
+            self.device.setCurrentIndex(max(0, self.device.findText(now)))
+        if not self._knows:
+            self._knows = True
+            self._quiet("what")
+            self._offer_stopped()
+        if self.what.currentText() != before and self.found is None:
+            self._choose_what()
+
+    def _offer_stopped(self) -> None:
+        """The folder of the training that was begun last, where it can be continued."""
+        folder, spec = next(iter(self.session.training.specs.items()), ("", None))
+        if spec and (not spec.preset or spec.preset in self.presets) and unfinished(Path(folder)) is not None:
+            self.out.setText(folder)
+            self.look()
+
+    def _further(self) -> str:
+        """What is trained further: the model on screen, or what the folder's training began from."""
+        if self.found is not None and self.found.run.checkpoint:
+            return tr("continue training {model}").format(model=short_name(self.found.run.checkpoint))
+        return tr("continue training the model on screen: {model}").format(
+            model=model_title(self.source.model)
+        )
+
+    def _choose(self, _: int) -> None:
+        self._own_choice = False
+        self._choose_what()
+        self.turned.emit()
+
+    def _choose_what(self) -> None:
+        """Fill in its recipe, and a folder unless the person has chosen one."""
+        self._take_texts()
+        self._quiet(*ROWS)
+        self._fill_recipe()
+        if self._own_folder:
+            self.propose()
+        else:
+            self.look()
+        self.show_texts()
+
+    def _fill_recipe(self) -> None:
+        """How what is chosen is trained."""
+        preset = self.preset
+        self._fill(self.presets[preset]["recipe"] if preset else self.session.greeting["fine_tuning"])
+        if self.device.currentText() == "cpu":
+            self.dtype.setCurrentText("float32")  # a CPU takes about ten times as long with the halves
+        self._tell_phases()
+
+    def _tell_phases(self, _: Any = None) -> None:
+        """Steps that come after those which can be chosen; of a training in the folder all are told at once."""
+        chosen = self.presets[self.preset]["phases"] if self.preset and self.found is None else []
+        more = sum(phase["steps"] for phase in chosen)
+        words = tr("Then {count} more steps, as the recipe of {name} says.")
+        self.say("numbers", words.format(count=f"{more:,}", name=self.preset) if more else "", wrong=False)
+
+    def _fill(self, recipe: Mapping[str, Any]) -> None:
+        for name, box in (("steps", self.steps), ("batch", self.batch), ("seed", self.seed)):
+            with QSignalBlocker(box):
+                box.setValue(min(recipe[name], box.maximum()))  # Qt counts no further
+        self.lr.setText(f"{recipe['lr']:g}")
+        self.dtype.setCurrentText(recipe["autocast"])
+
+    # Text
+
+    def offer(self, texts: tuple[str, ...]) -> None:
+        """Texts to learn from."""
+        self.data = texts
+        self._quiet("data")
+        self.show_texts()
+
+    def show_texts(self) -> None:
+        own = self.makes_its_own
+        self.texts.setText("" if own else visible(", ".join(self.data), keep=""))
+        self.texts.setPlaceholderText(
+            tr("it makes its own data")
+            if own
+            else tr("paths of UTF-8 texts; files can be dropped on the window")
+        )
+        about = tr("The paths of UTF-8 texts, separated by commas.")
+        self.texts.setToolTip(tip("" if own else "\n".join([about, *self.data])))
+        self.texts.setEnabled(not own)
+        self.choose_data.setEnabled(not own)
+
+    def _take_texts(self) -> None:
+        """What was typed as the texts, if anything was: a path, or several separated by commas."""
+        if not self.texts.isModified():
+            return
+        said = self.texts.text().strip()
+        paths = [said] if is_there(Path(from_the_root(said))) else said.split(",")
+        self.offer(tuple(from_the_root(path.strip()) for path in paths if path.strip()))
+        self.say("data", next(filter(None, map(unreadable, self.data)), ""))
+
+    def _choose_texts(self) -> None:
+        start = str(Path(self.data[0]).parent) if self.data else ""
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, tr("Texts to learn from"), start, f"{tr('Texts')} (*.txt *.md);;{tr('All files')} (*)"
+        )
+        if paths:
+            self.offer(tuple(paths))
+
+    # Folder
+
+    def folder(self) -> Path | None:
+        """The folder to write to, None where none is said, or none that could be."""
+        return self._folder_or_wrong()[0]
+
+    def _folder_or_wrong(self) -> tuple[Path | None, str]:
+        """The folder to write to, or what is wrong with what is said of it."""
+        if not (said := self.out.text().strip()):
+            return None, tr("Say which folder to write to.")
+        try:
+            return whole(said), ""
+        except InputError as error:
+            return None, str(error)
+
+    def _spec_of(self, folder: Path | None) -> Spec | None:
+        """What was started before in a folder."""
+        return self.session.training.specs.get(str(folder))
+
+    def propose(self, *, anew: bool = False) -> None:
+        """A folder of its own: the first that is free, or unless `anew` has an unfinished training of the same."""
+        title = model_title(self.source.model).replace(" ", "-")
+        name = self.preset or f"{FURTHER.sub('', title)}-further"
+
+        def fits(folder: Path) -> bool:
+            spec = self._spec_of(folder)
+            same = spec is not None and (spec.preset, spec.source) == (self.preset, self._source_name())
+            return is_free(folder) or (same and not anew and unfinished(folder) is not None)
+
+        self._own_folder = True
+        self.out.setText(next((str(folder) for folder in folders(name) if fits(folder)), ""))
+        self.look()
+
+    def _begin_anew(self) -> None:
+        self.propose(anew=True)
+        self.turned.emit()
+
+    def _source_name(self) -> str:
+        return "" if self.preset else self.source.model
+
+    def _edit_folder(self, _: str) -> None:
+        self._own_folder = False
+        self.look()
+        self.turned.emit()
+
+    def _choose_folder(self) -> None:
+        folder = self.folder()
+        start = str(folder.parent) if folder is not None else ""
+        path = QFileDialog.getExistingDirectory(self, tr("Folder to write to"), start)
+        if path:
+            self.out.setText(path)
+            self._edit_folder(path)
+
+    def look(self) -> None:
+        """See whether the folder has a training that can be gone on with; its numbers are then those of the form."""
+        self._quiet("out")
+        folder = self.folder()
+        before, self.found = self.found, unfinished(folder) if folder is not None else None
+        for field in (self.what, self.steps, self.batch, self.lr, self.seed, self.dtype):
+            field.setEnabled(self.found is None)
+        self.new_folder.setVisible(self.found is not None)
+        if self.found is not None:
+            self._tell_phases()
+            self._adopt(self.found)
+        elif before is not None and self.session.greeting:
+            self._fill_recipe()
+        if self.session.greeting:
+            self.what.setItemText(self.what.count() - 1, self._further())
+        self.changed.emit()
+
+    def _adopt(self, found: Unfinished) -> None:
+        """Fill in what the unfinished training says of itself."""
+        run = found.run
+        spec = self._spec_of(self.folder())
+        self._fill(vars(run.recipe))
+        preset = "" if run.checkpoint else run.name
+        with QSignalBlocker(self.what):
+            self.what.setCurrentIndex(max(0, self.what.findData(preset)))
+        if spec is not None:
+            self.data = spec.data
+            self.device.setCurrentIndex(max(0, self.device.findText(spec.device)))
+        self.show_texts()
+        self.say(
+            "out",
+            tr(
+                "Training stopped there at step {step} of {steps}. Resume continues it as it was begun; "
+                "to train anything else, choose New folder."
+            ).format(step=f"{found.step:,}", steps=f"{found.steps:,}"),
+            wrong=False,
+        )
+
+    # The spec
+
+    def spec(self) -> Spec | None:
+        """What is filled in; None where something is missing, which is then said at its field."""
+        self._own_choice = False  # the person wants what stands there
+        self._take_texts()
+        self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
+        for row, wrong in self._missing():
+            if wrong:
+                self.say(row, wrong)
+                return None
+        known = self._spec_of(self.folder()) if self.found else None
+        model, config = (known.source, known.config) if known else (self.source.model, self.source.config)
+        return Spec(
+            out=str(self.folder()),
+            preset=self.preset,
+            source="" if self.preset else model,
+            config=() if self.preset else config,
+            data=() if self.makes_its_own else tuple(str(Path(path).absolute()) for path in self.data),
+            steps=self.steps.value(),
+            batch=self.batch.value(),
+            lr=self._rate(),
+            dtype=self.dtype.currentText(),
+            device=self.device.currentText(),
+            seed=self.seed.value(),
+        )
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        """Each row with what is missing or wrong there, "" where nothing is."""
+        if not self.makes_its_own:
+            yield "data", "" if self.data else tr("Choose a text to learn from.")
+            yield from (("data", unreadable(path)) for path in self.data)
+        yield "out", self._folder_or_wrong()[1]
+        yield (
+            "numbers",
+            "" if 0 < self._rate() < MOST_RATE else tr("The rate is a positive number such as 0.001."),
+        )
+
+    def _rate(self) -> float:
+        """The learning rate, 0 where none is said."""
+        try:
+            return float(self.lr.text())
+        except ValueError:
+            return 0.0
+
+    def blame(self, message: str, spec: Spec) -> bool:
+        """Say at its field what the command refused; False where it is about no field."""
+        if any(path in message for path in spec.data):
+            self.say("data", message)
+        elif spec.out in message:
+            self.say("out", message)
+        elif spec.source and spec.source in message:
+            self.say("what", message)
+        else:
+            return False
+        return True
+
+    def say(self, row: str, text: str, *, wrong: bool = True) -> None:
+        """A line below a row."""
+        label = self.said[row]
+        label.setText(text)
+        label.setProperty("wrong", wrong)
+        label.setVisible(bool(text))
+        self._colour()
+
+    def _quiet(self, *rows: str) -> None:
+        for row in rows:
+            self.say(row, "")
+
+    def _colour(self, _: Any = None) -> None:
+        colours = theme.current()
+        for label in self.said.values():
+            theme.colour_text(label, colours.error if label.property("wrong") else colours.muted)
+
+
+def from_the_root(path: str) -> str:
+    """The path that was typed, from the root; as it is where it begins nowhere."""
+    try:
+        return str(whole(path))
+    except InputError:
+        return path
+
+
+def unreadable(path: str) -> str:
+    """Why a text cannot be learned from, "" where nothing speaks against it."""
+    if not is_there(Path(path)):
+        return tr("There is no file {path}.").format(path=path)
+    try:
+        check_regular(Path(path))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def folders(name: str) -> Iterator[Path]:
+    """Where a training of that name may go: a folder with other data of the person's, or one of a higher number.
+
+    Nowhere for who has no home.
+    """
+    if (own := data_folder()) is None:
+        return
+    home = own / "trainings"
+    yield home / name
+    for number in range(2, MOST_FOLDERS):
+        yield home / f"{name}-{number}"

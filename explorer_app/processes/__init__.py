@@ -1,0 +1,1 @@
+"""The processes beside the window: the engine, and a training."""

@@ -1,0 +1,1 @@
+"""Rows of text: bars, chips, ladders, pairs, tables."""

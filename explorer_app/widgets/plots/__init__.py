@@ -1,0 +1,1 @@
+"""Numbers over positions, layers or steps: lines, curves, histograms, dials."""

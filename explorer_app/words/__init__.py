@@ -1,0 +1,1 @@
+"""Sentences: whatever is only text, about models, heads, norms, edits and numbers."""

@@ -1,7 +1,0 @@
-"""Where the files are that tests read."""
-
-from pathlib import Path
-
-DATA = Path(__file__).resolve().parent / "data"
-STORIES = DATA / "stories260K"
-TALES = DATA / "tales.txt"

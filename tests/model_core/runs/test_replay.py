@@ -1,0 +1,184 @@
+"""A run keeps little, and what it computes again is what it would have kept."""
+
+from collections import OrderedDict
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from model_core.api.edits import AnyEdit, parse
+from model_core.api.errors import Cancelled, InputError, TooLong
+from model_core.parts.cache import Cache
+from model_core.parts.decoder import Decoder
+from model_core.runs import replay
+from model_core.runs.replay import Run, calls_of, sites
+from model_core.taps.tap import record
+from model_core.taps.trace import Trace
+from tests.support.models.tiny import CONFIGS, CONTEXT, LAYERS, POSITIONS, tiny, tokens
+
+pytestmark = pytest.mark.unit
+
+LENGTH = 11
+EDITS = ([], ["mask off"], ["mask off L1H2", "ablate L0H1", "ablate L2H3"])
+
+families = pytest.mark.parametrize("family", CONFIGS)
+edited = pytest.mark.parametrize("words", EDITS, ids=lambda words: ", ".join(words) or "no edit")
+
+
+def captured(model: Decoder, ids: list[int], edits: list[AnyEdit], cache: Cache | None = None) -> Trace:
+    """Every value of one pass, kept as it is computed."""
+    with torch.inference_mode(), record(model, ["*"], edits) as trace:
+        model(torch.tensor([ids]), cache)
+    return trace
+
+
+def assert_equal(ours: Tensor, captured: Tensor, dtype: torch.dtype) -> None:
+    """To the last bit in float64, where run and capture go the same way; in float32 within 1e-6 of the largest value.
+
+    The terms of a sum round by their own size, which is more than the sum's where they cancel.
+    """
+    if dtype == torch.float64:
+        assert torch.equal(ours, captured)
+    else:
+        largest = captured[captured.isfinite()].abs().max().item()
+        torch.testing.assert_close(ours, captured, rtol=0, atol=1e-6 * largest)
+
+
+@pytest.mark.process
+@families
+@edited
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_replay_equals_full_capture(family: str, words: list[str], dtype: torch.dtype) -> None:
+    model, edits = tiny(family, dtype), [parse(text) for text in words]
+    run = Run(model, tokens(LENGTH), edits)
+    whole = captured(model, tokens(LENGTH), edits)
+    assert list(run.sites) == list(whole)
+    for key in whole:
+        assert_equal(run.value(key), whole[key], dtype)
+        assert run.sites[key] == whole.site(key)
+    assert_equal(run.logits, whole["logits"][0], dtype)
+
+
+@families
+@edited
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_replay_with_a_cache_equals_full_capture(family: str, words: list[str], dtype: torch.dtype) -> None:
+    model, edits, ids = tiny(family, dtype), [parse(text) for text in words], tokens(LENGTH)
+    begun = model.empty_cache(1, CONTEXT)
+    captured(model, ids[:4], edits, begun)
+    whole = captured(
+        model, ids[4:], edits, replace(begun, keys=begun.keys.clone(), values=begun.values.clone())
+    )
+
+    stages = {f"blocks.{n}": block for n, block in enumerate(model.blocks)}
+    with torch.inference_mode(), calls_of(stages) as calls, record(model, ["*.resid_pre"], edits):
+        model(torch.tensor([ids[4:]]), begun)
+    for path, block in stages.items():
+        args, kwargs = calls[path]
+        with torch.inference_mode(), record(block, ["*"], edits, root=path) as trace:
+            block(*args, **kwargs)
+        assert list(trace) == [key for key in whole if key.startswith(path + ".")]
+        assert trace[f"{path}.attn.pattern"].shape == (1, 4, LENGTH - 4, LENGTH)
+        for key in trace:
+            assert_equal(trace[key], whole[key], dtype)
+
+
+@families
+def test_replaying_twice_writes_the_cache_with_the_same_values(family: str) -> None:
+    model, cache = tiny(family), tiny(family).empty_cache(1, CONTEXT)
+    stages = {f"blocks.{n}": block for n, block in enumerate(model.blocks)}
+    with torch.inference_mode(), calls_of(stages) as calls:
+        model(torch.tensor([tokens(LENGTH)]), cache)
+        keys, values = cache.keys.clone(), cache.values.clone()
+        for path, block in stages.items():
+            args, kwargs = calls[path]
+            block(*args, **kwargs)
+    assert torch.equal(cache.keys, keys)
+    assert torch.equal(cache.values, values)
+    assert cache.length == LENGTH
+
+
+@families
+def test_logits_of_a_run_are_the_model_s_own(family: str) -> None:
+    model = tiny(family)
+    assert torch.equal(Run(model, tokens(LENGTH)).logits, model(torch.tensor([tokens(LENGTH)]))[0])
+
+
+@families
+def test_run_keeps_each_block_s_input_and_what_lies_outside_the_blocks(family: str) -> None:
+    run = Run(tiny(family), tokens(LENGTH))
+    inputs = [f"blocks.{n}.resid_pre" for n in range(LAYERS)]
+    assert list(run.trace) == ["embed.out", *POSITIONS[family], *inputs, "norm.out", "logits"]
+    assert list(run.replays) == []
+
+
+def test_replayed_blocks_beyond_the_budget_are_forgotten_and_computed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay, "REPLAY_BYTES", 0)
+    run = Run(tiny("llama"), tokens(LENGTH))
+    first = run.value("blocks.0.attn.pattern")
+    for layer in (1, 2, 1):
+        run.value(f"blocks.{layer}.attn.pattern")
+        assert list(run.replays) == [f"blocks.{layer}"]
+    assert torch.equal(run.value("blocks.0.attn.pattern"), first)
+
+
+def test_block_is_replayed_once_for_all_its_values() -> None:
+    run = Run(tiny("llama"), tokens(LENGTH))
+    run.value("blocks.1.attn.pattern")
+    replayed = run.replays["blocks.1"]
+    run.value("blocks.1.mlp.post")
+    assert run.replays["blocks.1"] is replayed
+    assert list(run.replays) == ["blocks.1"]
+
+
+def test_block_used_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tiny("llama"), tokens(LENGTH))
+    run.replay("blocks.0")
+    run.replay("blocks.1")
+    monkeypatch.setattr(replay, "REPLAY_BYTES", 2 * run.replays["blocks.0"].nbytes)
+    run.replay("blocks.0")
+    run.replay("blocks.2")
+    assert list(run.replays) == ["blocks.0", "blocks.2"]
+
+
+def test_cancelled_replay_is_not_kept_as_a_whole_one() -> None:
+    run = Run(tiny("llama"), tokens(LENGTH))
+    with pytest.raises(Cancelled):
+        run.value("blocks.1.attn.pattern", cancelled=lambda: True)
+    assert list(run.replays) == []
+    assert run.value("blocks.1.attn.pattern").shape == (1, 4, LENGTH, LENGTH)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "nothing", "blocks", "blocks.1", "blocks.1.attn.patern", "blocks.9.attn.q"]
+)
+def test_unknown_site_is_named(key: str) -> None:
+    with pytest.raises(InputError, match=f"^there is no site '{key}' in this model$"):
+        Run(tiny("llama"), tokens(LENGTH)).value(key)
+
+
+def test_empty_prompt_and_one_that_is_too_long_are_refused() -> None:
+    with pytest.raises(InputError, match="the prompt is empty"):
+        Run(tiny("gpt2"), [])
+    with pytest.raises(TooLong, match="27 tokens, 3 more than the context of 24"):
+        Run(tiny("gpt2"), tokens(CONTEXT + 3))
+
+
+@families
+@pytest.mark.process
+def test_shapes_of_sites_follow_the_length_of_the_prompt(family: str) -> None:
+    model = tiny(family)
+    for length in (1, 2, CONTEXT):
+        assert list(Run(model, tokens(length)).sites.values()) == sites(model, length)
+
+
+@pytest.mark.process
+def test_the_graphs_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "MEASURED_MODELS", 2)
+    monkeypatch.setattr(replay, "_measured", OrderedDict())
+    for family in ("llama", "gpt2", "llama", "qwen2"):
+        replay.measured(tiny(family))
+    assert [config for config, _ in replay._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]
