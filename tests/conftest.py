@@ -112,11 +112,16 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def no_setting_of_the_person_at_the_keyboard(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
-    """Gives each test, and the processes it starts, empty folders for settings and state."""
+def no_setting_of_the_person_at_the_keyboard(homes: Iterator[Path]) -> Iterator[None]:
+    """Gives each test, and the processes it starts, empty folders for settings and state.
+
+    Also a test that undoes all that it has patched itself.
+    """
     home = next(homes)
-    for folder in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(folder, str(home / folder.lower()))
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patch.setenv(folder, str(home / folder.lower()))
+        yield
 
 
 def _fail_where_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

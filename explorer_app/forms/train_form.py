@@ -295,9 +295,13 @@ class TrainForm(QWidget):
     def _tell_phases(self, _: Any = None) -> None:
         """Steps that come after those which can be chosen; of a training in the folder all are told at once."""
         chosen = self.presets[self.preset]["phases"] if self.preset and self.found is None else []
-        more = sum(phase["steps"] for phase in chosen)
-        words = tr("Then {count} more steps, as the recipe of {name} says.")
-        self.say("numbers", words.format(count=f"{more:,}", name=self.preset) if more else "", wrong=False)
+        more = " ".join(
+            tr("Then {count} more steps of {rows} rows, as the recipe of {name} says.").format(
+                count=f"{phase['steps']:,}", rows=phase["batch"], name=self.preset
+            )
+            for phase in chosen
+        )
+        self.say("numbers", more, wrong=False)
 
     def _fill(self, recipe: Mapping[str, Any]) -> None:
         for name, box in (("steps", self.steps), ("batch", self.batch), ("seed", self.seed)):
@@ -442,6 +446,7 @@ class TrainForm(QWidget):
         self._own_choice = False  # the person wants what stands there
         self._take_texts()
         self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
+        self._tell_phases()
         for row, wrong in self._missing():
             if wrong:
                 self.say(row, wrong)

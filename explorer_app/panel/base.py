@@ -61,6 +61,7 @@ class Panel(QWidget):
         self._drawn_of: Scene | None = None
         self._drawing_of: Scene | None = None
         self._missing = False
+        self._whole = False  # no fault ended the last drawing
         self.veil = Veil(self)
         self._soon = QTimer(self, interval=self.later_ms, singleShot=True)
         self._soon.timeout.connect(self._due)
@@ -186,10 +187,10 @@ class Panel(QWidget):
             if inputs != self._drawn:
                 if self._drawing_of != self.session.shown:
                     self.veil.lift()  # it follows what is typed: what dims it is only that it stands still
-                self._drawn, self._drawing_of = inputs, self.session.shown
+                self._drawn, self._drawing_of, self._whole = inputs, self.session.shown, False
                 self._pieces = self.draw(answers)
                 self._draw_piece()
-            else:
+            elif self._whole:
                 self._drawn_of = self.session.shown
         self._show_age()
 
@@ -200,14 +201,16 @@ class Panel(QWidget):
             self._pieces = pieces
             turns.ask(self._go_on)
         else:
-            self._drawn_of = self._drawing_of
+            self._drawn_of, self._whole = self._drawing_of, True
 
     def _go_on(self) -> None:
-        self._draw_piece()
-        if self._pieces is None:
-            turns.ask(self._update)  # for what has changed meanwhile
-            if self.session.hovered != (None, None):
-                self.hovered()
+        try:
+            self._draw_piece()
+        finally:  # a fault in a piece, which is told elsewhere, must not hold up what is asked for after it
+            if self._pieces is None:
+                turns.ask(self._update)  # for what has changed meanwhile
+        if self._pieces is None and self.session.hovered != (None, None):
+            self.hovered()
 
     def _ageing(self) -> list[SignalInstance]:
         session = self.session

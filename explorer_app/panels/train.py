@@ -39,6 +39,7 @@ class Train(Panel):
         self._drawn_points: list[Point] | None = None
         self._steps: dict[str, int] = {}  # version of the files -> step
         self._saved: int | None = None
+        self._offered = self.training.texts
         self._again = QTimer(self, interval=0, singleShot=True)
         self._again.timeout.connect(self.open_newest)
         self.form = TrainForm(session)
@@ -132,6 +133,9 @@ class Train(Panel):
         if spec := self.form.spec():
             self._turned = False
             self.training.start(spec)
+        elif self.training.state == "failed":
+            self._blamed = True  # what is wrong now is said at a field, and no longer what was wrong then
+            self.show_training()
 
     def _pause(self) -> None:
         if self.training.state == "running":
@@ -182,7 +186,8 @@ class Train(Panel):
             self._saved = training.saved
             if training.spec is not None and training.saved is not None:
                 self._steps[stamp(training.spec.out)] = training.saved
-        if training.texts != self.form.data and not training.active:
+        if training.texts != self._offered and not training.active:
+            self._offered = training.texts
             self.form.offer(training.texts)
         if before != training.state and not training.active:
             self._ended(training)

@@ -1,6 +1,6 @@
 """The window: the prompt above, panels in docks around what matters most, the film of the forward pass below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -91,6 +91,7 @@ class MainWindow(QMainWindow):
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = self._arranging = False
         self._withheld: set[str] = set()
+        self._never_shared: set[str] = set()  # of them, those that were so when the window was arranged
         self._shares: dict[PanelDock, float] = {}
         self._shared_width = self._between = 0
         # A layout that was kept of a maximized window is put right by Qt once the window is as large again.
@@ -227,6 +228,7 @@ class MainWindow(QMainWindow):
         for dock in bottom:
             self.addDockWidget(side.BottomDockWidgetArea, dock)
         self._withheld.clear()
+        self._never_shared.clear()
         for dock in self.docks.values():
             dock.show()
         for dock in centre[:1]:
@@ -236,6 +238,7 @@ class MainWindow(QMainWindow):
             if dock.panel_if_built is None and not dock.isHidden():
                 dock.build()
         self.arrange_columns()
+        self._never_shared |= self._withheld
         self._arranging = False
         self._tidy()
         self._note_shares()
@@ -258,21 +261,26 @@ class MainWindow(QMainWindow):
             elif applies and name in self._withheld:
                 self._withheld.remove(name)
                 dock.show()
+                if name in self._never_shared:
+                    self._never_shared.remove(name)
+                    self._arrange_stack(dock.registered.area)
 
     def arrange_columns(self) -> None:
         """Share the width, what is in the middle gets the most, and the height of the stacks at both sides."""
         columns = {dock: share for area, share in WIDTHS.items() for dock in self.of_area(area)[:1]}
-        left, right = (
-            {dock: HEIGHTS.get(dock.objectName(), 20) for dock in self.of_area(area)}
-            for area in ("left", "right")
-        )
-        for shares, whole, way in (
-            (columns, self.width(), Qt.Orientation.Horizontal),
-            (left, self.height(), Qt.Orientation.Vertical),
-            (right, self.height(), Qt.Orientation.Vertical),
-        ):
-            sizes = [share * whole // sum(shares.values()) for share in shares.values()]
-            self.resizeDocks(list(shares), sizes, way)
+        self._share(columns, self.width(), Qt.Orientation.Horizontal)
+        self._arrange_stack("left")
+        self._arrange_stack("right")
+
+    def _arrange_stack(self, area: str) -> None:
+        """Share the height among the panels at a side, if it is one."""
+        if area in ("left", "right"):
+            heights = {dock: HEIGHTS.get(dock.objectName(), 20) for dock in self.of_area(area)}
+            self._share(heights, self.height(), Qt.Orientation.Vertical)
+
+    def _share(self, shares: Mapping[PanelDock, int], whole: int, way: Qt.Orientation) -> None:
+        sizes = [share * whole // sum(shares.values()) for share in shares.values()]
+        self.resizeDocks(list(shares), sizes, way)
 
     def _settled(self) -> None:
         """The window of a layout that was kept has its size: give each column the share that it had."""

@@ -78,6 +78,11 @@ class Recipe:
             raise InputError("hold out documents or a share of the text, not both")
 
     @property
+    def tokens_at_most(self) -> int:
+        """Of one step, whose rows of text are full."""
+        return self.batch * self.length
+
+    @property
     def repeated_rows(self) -> int:
         """Rows of a batch that are a chunk repeated."""
         return round(self.repeats * self.batch)

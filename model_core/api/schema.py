@@ -27,6 +27,9 @@ from typing import (
 )
 
 from model_core.api.errors import InputError
+from model_core.api.plain_text import shortened
+
+MAX_SHOWN = 200  # letters of a value in a message
 
 LARGEST = 2**63  # what other programs count with ends before
 
@@ -207,6 +210,6 @@ def words(kind: Any) -> str:
 def shown(said: object) -> str:
     """A value as a message has room for it."""
     try:
-        return short(said)
+        return shortened(short(said), MAX_SHOWN)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"

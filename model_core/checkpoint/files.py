@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from model_core.text.tokenizer import Tokenizer
 
 LONGEST_FILE_NAME = 200  # bytes; with a suffix no more than the 255 that systems know
 MOST_OF_A_TENSOR = 160  # letters of a tensor's name, and of what is wrong with it, in a message
-FLOATS = ("F64", "F32", "F16", "BF16")
+FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+COMPARED_AT_ONCE = 1 << 22  # bytes
+MAX_PART = 1 << 26  # bytes of what is looked at before it is known whether the model fits the memory
 
 
 @dataclass(frozen=True)
@@ -30,31 +33,47 @@ class Stored:
     """A tensor of a file, nothing of which is read before `read`: that gives it in memory of its own, each time anew.
 
     dtype  as safetensors names it; of some, such as F8_E5M2, PyTorch can read the numbers and not calculate with them
+    part   reads rows from one to before another, where that takes less than to read all: `rows`
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], Tensor]
+    part: Callable[[int, int], Tensor] | None = None
 
     def check_floats(self) -> None:
         """InputError for any dtype but those of weights: of some, PyTorch can neither copy nor compare the numbers."""
-        if self.dtype not in FLOATS:
+        if self.dtype not in FLOAT_BYTES:
             raise InputError(
-                f"{readable(self.name)} is stored as {self.dtype}; weights must be {', '.join(FLOATS)}"
+                f"{readable(self.name)} is stored as {self.dtype}; weights must be {', '.join(FLOAT_BYTES)}"
             )
 
-    def floats(self) -> Tensor:
-        """The tensor, which can be calculated with. InputError where it is of another dtype than weights are."""
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Rows [N ...] of the tensor: along its first axis longer than 1, the axes before that left away.
+
+        InputError for any dtype but those of weights, and for more than a model is told by.
+        """
         self.check_floats()
-        return self.read()
+        shape = without_ones(self.shape)
+        if (stop - start) * math.prod(shape[1:]) * FLOAT_BYTES[self.dtype] > MAX_PART:
+            raise InputError(f"{readable(self.name)} has the shape {self.shape}, whose rows no model has")
+        if self.part is None:
+            return self.read().reshape(shape)[start:stop]
+        return self.part(start, stop)
 
     def is_same(self, other: "Stored") -> bool:
-        """Has the other the same shape, dtype and numbers? InputError for any dtype but those of weights."""
+        """Has the other the same shape, dtype and numbers? InputError as `rows`."""
         self.check_floats()
         other.check_floats()
-        return (self.shape, self.dtype) == (other.shape, other.dtype) and torch.equal(
-            self.read(), other.read()
+        if (self.shape, self.dtype) != (other.shape, other.dtype):
+            return False
+        count, *row = without_ones(self.shape)
+        few = max(1, COMPARED_AT_ONCE // max(1, math.prod(row) * FLOAT_BYTES[self.dtype]))
+        return all(
+            torch.equal(self.rows(start, stop), other.rows(start, stop))
+            for start in range(0, count, few)
+            for stop in [min(count, start + few)]
         )
 
     def converted(self, convert: Callable[[Tensor], Tensor]) -> "Stored":
@@ -84,6 +103,25 @@ def numbers(file: StaysOpen, start: int, dtype: torch.dtype, shape: tuple[int, .
     memory = torch.empty(math.prod(shape) * dtype.itemsize, dtype=torch.uint8)
     file.read_into(memory.numpy(), start)
     return memory.view(dtype).view(shape)
+
+
+def in_file(
+    name: str, dtype: str, kind: torch.dtype, shape: tuple[int, ...], file: StaysOpen, at: int
+) -> Stored:
+    """A tensor whose numbers lie one after the other from byte `at` of a file on."""
+    whole = without_ones(shape)
+
+    def part(start: int, stop: int) -> Tensor:
+        row = math.prod(whole[1:]) * kind.itemsize
+        return numbers(file, at + start * row, kind, (stop - start, *whole[1:]))
+
+    return Stored(name, shape, dtype, partial(numbers, file, at, kind, shape), part)
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape from its first axis longer than 1 on; (1,) where there is none."""
+    first = next((axis for axis, length in enumerate(shape) if length != 1), len(shape))
+    return shape[first:] or (1,)
 
 
 def match(

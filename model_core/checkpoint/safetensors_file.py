@@ -7,7 +7,6 @@ away from a file that it has mapped.
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from model_core.api.errors import InputError
 from model_core.api.files.json_file import json_in
 from model_core.api.files.regular_file import StaysOpen, is_there
 from model_core.api.run_files import MOST_HEADER
-from model_core.checkpoint.files import Stored, numbers, readable
+from model_core.checkpoint.files import Stored, in_file, readable
 
 METADATA = "__metadata__"
 BEGIN = 8  # bytes, which say how long the header is
@@ -97,7 +96,7 @@ def tensors_of(file: StaysOpen, header: dict[str, Any], start: int) -> Iterator[
                 f"{readable(name)} begins at {begin:,}, not at {at:,}, where the one before it ends"
             )
         at = end
-        yield name, Stored(name, shape, dtype, partial(numbers, file, start + begin, DTYPES[dtype], shape))
+        yield name, in_file(name, dtype, DTYPES[dtype], shape, file, start + begin)
     if at != file.size - start:
         raise Damaged(f"its tensors are {at:,} bytes, but it has {file.size - start:,} for them")
 

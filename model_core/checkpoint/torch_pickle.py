@@ -18,9 +18,12 @@ from torch import Tensor
 
 from model_core.api.files.regular_file import StaysOpen
 from model_core.api.schema import shown
-from model_core.checkpoint.files import numbers, readable
+from model_core.checkpoint.files import numbers, readable, without_ones
 
 MOST_WORDS = 1_000_000  # a tensor takes about forty
+MAX_AXES = (
+    500_000  # of all tensors: those of 20,000 weights and of what an optimiser keeps of each are far less
+)
 MOST_NUMBERS = 2**62
 FEW_NUMBERS = 1 << 14  # read at once, whosever they are
 MOST_NESTED = 16  # tuples within tuples; what makes a tensor has three
@@ -129,6 +132,14 @@ class Laid:
         """The tensor, in memory of its own. InputError where the file has been cut."""
         return self.part(self.offset, self.shape)
 
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Some of it along the first axis longer than 1, the axes before that left away."""
+        if math.prod(self.shape) == 1:
+            return self.read().reshape(1)[start:stop]
+        axis = len(self.shape) - len(without_ones(self.shape))
+        shape = (*self.shape[:axis], stop - start, *self.shape[axis + 1 :])
+        return self.part(self.offset + start * self.strides[axis], shape).reshape(shape[axis:])
+
     def part(self, offset: int, shape: tuple[int, ...]) -> Tensor:
         """So much of the tensor as that shape takes from there on: in halves where most between is not its own."""
         wanted = math.prod(shape)
@@ -187,6 +198,7 @@ class Pickle:
     def __init__(self, records: Mapping[str, Record], folder: str, file: StaysOpen) -> None:
         self.records, self.folder, self.file = records, folder, file
         self.stack: list[Any] = []
+        self.axes = 0
         self.marked: list[list[Any]] = []
         self.aside: dict[int, Any] = {}
 
@@ -304,6 +316,9 @@ class Pickle:
                 return Opaque(TYPED)
             storage = Storage(storage.record, dtype)
         sizes = (offset, *shape, *strides)
+        self.axes += len(shape)
+        if self.axes > MAX_AXES:
+            raise Unread(f"tensors of more than {MAX_AXES:,} axes in all")
         if len(shape) != len(strides) or len(shape) > 64 or not all(map(is_size, sizes)):
             raise Damaged("a tensor has an impossible shape")
         if math.prod(max(1, n) for n in shape) >= MOST_NUMBERS:

@@ -104,7 +104,10 @@ def limits(size: int, of: tuple[float, int], before: int) -> Iterator[None]:
     if before:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)  # the system allows no more
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
         yield

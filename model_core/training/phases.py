@@ -26,11 +26,11 @@ def train_phases(
 ) -> None:
     """Train in place from where the state stands to the end of the last phase; errors and `watched` as `train`'s."""
     *first, last = begins(phases)
-    for phase, task, begin in zip(phases, tasks, first, strict=True):
+    for number, (phase, task, begin) in enumerate(zip(phases, tasks, first, strict=True), 1):
         end = begin + phase.steps
         if state.step >= end < last:
             continue  # done before
         if 0 < begin == state.step:
             # It begins from the model that the phase before has left, as anybody would open it.
             native.round_as_saved(model)
-        train(model, task, phase, report, before=begin, after=last - end, state=state, **watched)
+        train(model, task, phase, report, before=begin, after=phases[number:], state=state, **watched)

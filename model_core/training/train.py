@@ -78,7 +78,7 @@ def train(
     report: Callable[[Progress], None],
     *,
     before: int = 0,
-    after: int = 0,
+    after: Sequence[Recipe] = (),
     every: int = 50,
     measure: int = 0,
     state: State | None = None,
@@ -91,7 +91,8 @@ def train(
 
     A training may have several phases, one call each: the optimiser is new in each, and the state counts on.
 
-    before      steps of the phases before this one, after: of those that come
+    before      steps of the phases before this one
+    after       the phases that come; a step of theirs is taken to last as much longer as it has more tokens
     report      told after every `every` steps, and at the end
     measure     after how many steps the held-out loss is measured with the report, 0 for never; nothing else changes
     state       where to go on, the model having its weights of then; it moves with the training
@@ -108,9 +109,11 @@ def train(
     torch.manual_seed(recipe.seed)  # what dropout draws from
     state = state or State()
     end = before + recipe.steps
+    steps = end + sum(phase.steps for phase in after)
+    later = sum(phase.steps * phase.tokens_at_most for phase in after) / recipe.tokens_at_most
     if state.step > before:
         restore(state, model, optimizer, scaler, device)
-    begun, first_tokens, first_seconds = time.monotonic(), state.tokens, state.seconds
+    begun, first_step, first_tokens, first_seconds = time.monotonic(), state.step, state.tokens, state.seconds
 
     def kept() -> None:
         remember(state, model, optimizer, scaler, device)
@@ -147,14 +150,14 @@ def train(
             rate = (state.tokens - first_tokens) / seconds
             progress = Progress(
                 step=state.step,
-                steps=end + after,
+                steps=steps,
                 loss=state.loss_sum / state.since,
                 lr=learning_rate(step, recipe),
                 grad_norm=norm.item(),
                 tokens=state.tokens,
                 tokens_per_second=rate,
                 seconds=state.seconds,
-                seconds_left=state.seconds / state.step * (end + after - state.step),
+                seconds_left=seconds / (state.step - first_step) * (end - state.step + later),
                 held_out_loss=measured(model, task) if is_due(state.step, measure, end) else None,
             )
             state.loss_sum, state.since = 0.0, 0

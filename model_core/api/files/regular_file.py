@@ -57,6 +57,8 @@ class StaysOpen:
 
     The bytes stay what they were when another file takes its name, or none.
 
+    Where another text is written into the very same file, nothing more is read of it.
+
     size  in bytes, when it was opened
     """
 
@@ -67,20 +69,27 @@ class StaysOpen:
         self.path = path
         self.file = open_regular(path)
         weakref.finalize(self, self.file.close)
-        self.size = os.fstat(self.file.fileno()).st_size
+        self.size, self.written = self._now()
         self.lock = Lock()
 
+    def _now(self) -> tuple[int, int]:
+        """How large it is, and when it was written, in nanoseconds."""
+        found = os.fstat(self.file.fileno())
+        return found.st_size, found.st_mtime_ns
+
     def read_into(self, memory: Any, start: int) -> None:
-        """Fill all bytes of a writable buffer with those from `start` on. InputError where the file has been cut."""
+        """Fill all bytes of a writable buffer with those from `start` on. InputError where the file has changed."""
         try:
             with self.lock:
-                whole = os.fstat(self.file.fileno()).st_size >= self.size
                 self.file.seek(start)
                 read = self.file.readinto(memory)  # type: ignore[attr-defined]
+                size, written = self._now()
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {why(error)}") from None
-        if not whole or read < memoryview(memory).nbytes:
+        if size < self.size or read < memoryview(memory).nbytes:
             raise InputError(f"{self.path} was cut while it was read: open it again when it is whole")
+        if written != self.written:
+            raise InputError(f"{self.path} was written while it was read: open it again")
 
     def read(self, start: int, size: int) -> bytearray:
         """So many bytes from `start` on. InputError as `read_into`."""

@@ -7,7 +7,6 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +15,7 @@ import torch
 from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import StaysOpen, open_regular
-from model_core.checkpoint.files import Stored, match, numbers, tokenizer_beside
+from model_core.checkpoint.files import Stored, in_file, match, tokenizer_beside
 from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import settle
 from model_core.families.config import Source
@@ -196,7 +195,7 @@ def stored_in(file: StaysOpen, header: Header, parts: list[Part]) -> dict[str, S
         if name in LAYERED.values():
             pieces = {f"{name}.{n}": shape[1:] for n in range(header.layers)}
         for piece, size in pieces.items():
-            stored[piece] = Stored(piece, size, "F32", partial(numbers, file, at, torch.float32, size))
+            stored[piece] = in_file(piece, "F32", torch.float32, size, file, at)
             at += math.prod(size) * FLOAT
     return stored
 

@@ -7,7 +7,7 @@ function to be called is refused.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
 class Placed(Stored):
     """A tensor of which it is known where in the file its numbers lie."""
 
-    laid: Laid
+    laid: Laid = field(kw_only=True)
 
     def is_same(self, other: Stored) -> bool:
         # Tied weights are mostly stored once, under two names.
@@ -123,7 +123,7 @@ def without_wrappers(name: str) -> str:
 def stored_as(name: str, laid: Laid) -> Placed:
     """A tensor that is read when it is asked for."""
     dtype = NAMES.get(laid.dtype, str(laid.dtype).removeprefix("torch."))
-    return Placed(name, laid.shape, dtype, laid.read, laid)
+    return Placed(name, laid.shape, dtype, laid.read, laid.rows, laid=laid)
 
 
 def check_held(path: Path, found: Mapping[str, Placed], sources: Iterable[Source]) -> None:

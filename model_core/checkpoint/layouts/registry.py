@@ -104,7 +104,7 @@ def table_length(table: Stored, width: int) -> int:
 def is_sincos(table: Stored, width: int) -> bool:
     """Whether a stored table begins as sines and cosines do here; old ones were computed in float32 or less."""
     length = min(64, table_length(table, width))
-    stored = table.floats().reshape(-1, width)[:length].double()
+    stored = table.rows(0, length if length > 1 else width).reshape(length, width).double()
     computed = SinusoidalPositions(width)(torch.arange(length), torch.float64)
     return bool((stored - computed).abs().max() < 0.01)
 

@@ -48,9 +48,17 @@ def test_steps_of_later_phases_are_told_beside_those_that_can_be_chosen(form: Tr
     assert form.said["numbers"].isHidden()
     shows(form, "tales-llama")
     form.steps.setValue(60)
-    assert form.said["numbers"].text() == "Then 300 more steps, as the recipe of tales-llama says."
+    assert form.said["numbers"].text() == "Then 300 more steps of 32 rows, as the recipe of tales-llama says."
     shows(form, "dates")
     assert form.said["numbers"].isHidden()
+
+
+def test_steps_of_later_phases_are_told_where_something_is_missing_as_well(form: TrainForm) -> None:
+    shows(form, "tales-llama")
+    told = form.said["numbers"].text()
+    assert form.spec() is None  # there is no text
+    assert told
+    assert form.said["numbers"].text() == told
 
 
 def test_what_was_chosen_stays_whatever_is_on_screen(form: TrainForm) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.growth import GROWTH, Growth, best
@@ -180,3 +181,28 @@ def test_the_panel_comes_with_a_growing_model_and_can_be_opened_for_any(
         window.open(model)
         settle(window.client)
         assert dock.isHidden()
+
+
+@pytest.mark.process
+def test_the_panel_has_its_share_of_the_column_after_the_layout_was_reset_without_it(
+    qtbot: QtBot, model: str, folder: str
+) -> None:
+    with window_on_screen(model, PROMPT) as window:
+        growth, graph = window.docks["growth"], window.docks["graph"]
+        window.arrange()
+        QApplication.processEvents()
+        assert growth.isHidden()
+        window.open(folder)
+        settle(window.client)
+        QApplication.processEvents()
+        assert graph.height() / growth.height() == pytest.approx(42 / 58, abs=0.05)
+        shared = graph.height()
+        window.resizeDocks([graph], [shared - 40], Qt.Orientation.Vertical)
+        QApplication.processEvents()
+        made = graph.height()
+        assert made < shared
+        for name in (model, folder):
+            window.open(name)
+            settle(window.client)
+            QApplication.processEvents()
+        assert graph.height() == made

@@ -231,6 +231,46 @@ def test_a_picture_that_is_whole_is_not_dimmed_for_what_was_waited_for_meanwhile
     assert not veil.isVisible()
 
 
+class Faulty(Panel):
+    """Ends the drawing of a prompt of two tokens by a fault, in its first or second piece."""
+
+    def __init__(self, session: Session, at: int) -> None:
+        super().__init__(session)
+        self.at = at
+
+    def draw(self, answers: Answers) -> Iterator[None]:
+        for piece in range(2):
+            if len(answers[RUN]["tokens"]) == 2 and piece == self.at:
+                raise RuntimeError("a fault of ours")
+            yield
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_picture_that_a_fault_ended_is_not_called_that_of_the_scene(at: int, qtbot: QtBot) -> None:
+    session = Session(Scene("tales-llama", PROMPT))
+    panel = Faulty(session, at)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.take(session.scene, RUN, one_text(3, layers=1, heads=1))
+    qtbot.waitUntil(lambda: not panel.drawing)
+    assert panel._drawn_of == session.shown
+    session.scene = Scene("tales-llama", "Other")
+    with qtbot.capture_exceptions() as faults:
+        session.take(session.scene, RUN, one_text(2, layers=1, heads=1))
+        qtbot.waitUntil(lambda: not panel.drawing)
+        session.answered.emit(SITES)  # it looks again whether there is anything new
+        qtbot.waitUntil(lambda: not panel.drawing)
+    assert len(faults) == 1
+    session.tell("Something went wrong in the window.")
+    assert panel._drawn_of != session.shown
+    qtbot.waitUntil(panel.veil.isVisible)
+    session.scene = Scene("tales-llama", "Third")
+    session.take(session.scene, RUN, one_text(3, layers=1, heads=1))
+    qtbot.waitUntil(lambda: panel._drawn_of == session.shown)
+    assert not panel.veil.isVisible()
+    panel.detach()
+
+
 def test_tokens_and_steps_are_wanted_even_with_every_panel_closed(window: MainWindow) -> None:
     for dock in window.docks.values():
         dock.close()

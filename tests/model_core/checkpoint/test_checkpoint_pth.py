@@ -28,7 +28,7 @@ from model_core.checkpoint.layouts.registry import LAYOUTS as KNOWN
 from model_core.checkpoint.layouts.registry import is_tied
 from model_core.checkpoint.opening import open_checkpoint
 from model_core.checkpoint.said import likely_heads, parse, settle
-from model_core.checkpoint.torch_pickle import Damaged, Laid, Pickle, Record, Storage
+from model_core.checkpoint.torch_pickle import MAX_AXES, Damaged, Laid, Pickle, Record, Storage, Unread
 from model_core.system import devices
 from tests.support.models import tutorials
 from tests.support.models.tutorials import CONTEXT, HEADS, LAYERS, VOCAB, drawn
@@ -535,6 +535,18 @@ def test_a_pickle_takes_no_memory_and_runs_nothing(pickle_: bytes, message: str,
     said = refused(path)
     assert message in said
     assert not re.search(r"'[A-Z_]+'|object has no attribute|index", said)
+
+
+def test_more_axes_than_the_tensors_of_a_model_have_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(8))
+    pickle = Pickle({}, "", StaysOpen(path))
+    storage = Storage(Record(0, 8), torch.float32)
+    ones = (1,) * 64
+    for _ in range(MAX_AXES // 64):
+        pickle.tensor(storage, 0, ones, ones, None)
+    with pytest.raises(Unread, match="more than 500,000 axes"):
+        pickle.tensor(storage, 0, ones, ones, None)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_a_phase_goes_on_as_a_training_of_its_own_with_a_new_optimiser() -> None
     """All that is left of the phase before is the weights, and the count of steps, tokens and seconds."""
     first, second = replace(RECIPE, steps=4), replace(RECIPE, steps=3, lr=1e-3, batch=4, random_repeats=1.0)
     model, said, state = untrained("llama"), [], State()
-    train(model, task(TOY, first), first, said.append, after=3, every=2, state=state)
+    train(model, task(TOY, first), first, said.append, after=(second,), every=2, state=state)
     alone = deepcopy(model)
     train(model, task(TOY, second), second, said.append, before=4, every=2, state=state)
     heard: list[Progress] = []
@@ -190,6 +190,8 @@ def test_a_phase_goes_on_as_a_training_of_its_own_with_a_new_optimiser() -> None
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), alone.parameters(), strict=True))
     assert [progress.step for progress in said] == [2, 4, 6, 7]
     assert {progress.steps for progress in said} == {7}
+    paces = [one.seconds_left / one.seconds * one.step for one in said[:2]]
+    assert paces == pytest.approx([2 + 3 * 4 / 8, 3 * 4 / 8], rel=1e-6)  # a later step has half as many rows
     assert [(one.loss, one.lr) for one in said[2:]] == [(one.loss, one.lr) for one in heard]
     assert state.tokens == 16 * (4 * 8 + 3 * 4)
 
