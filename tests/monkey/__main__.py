@@ -11,6 +11,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -175,6 +176,18 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in (
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "XDG_STATE_HOME",
+        ):  # it writes nothing of anybody's
+            os.environ[folder] = scratch
+        return use(arguments.minutes, arguments.seed)
+
+
+def use(minutes: float, seed: int) -> int:
+    """Use a window at random, and print what came of it; 1 where a fault did."""
     app = QApplication(["monkey"])
     theme.load_fonts()
     theme.apply(app, "light")
@@ -182,7 +195,7 @@ def main() -> int:
     session.store.limit = STORE_BYTES
     window = MainWindow(session)
     window.completed.connect(gc.freeze)  # as the program does
-    monkey = Monkey(window, arguments.minutes * 60, arguments.seed)
+    monkey = Monkey(window, minutes * 60, seed)
     window.show()
     window.client.start()
     for dock in window.docks.values():
