@@ -9,8 +9,8 @@ from model_core.api.errors import InputError
 from model_core.api.files.paths import whole
 from model_core.api.files.regular_file import check_regular, is_there
 from model_core.api.plain_text import visible
-from model_core.api.queries import Scene
 from model_core.api.recipe import AUTOCAST
+from model_core.api.scene import Scene
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,

@@ -17,7 +17,9 @@ says why.
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from model_core.api.queries import Answer, Query, Scene
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.scene import Scene
 from psygnal import SignalInstance
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent

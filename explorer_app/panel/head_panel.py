@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 import numpy as np
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent

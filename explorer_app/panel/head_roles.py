@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from model_core.api import role_list
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.heads import HeadRoles
+from model_core.api.queries.query import Query
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -115,8 +117,8 @@ class RoleBar(QWidget):
 
     def query(self, kind: AttentionKind) -> Query | None:
         """What is to be asked for; None where no role is chosen. The prompt stands in where there is no probe."""
-        on = "prompt" if kind.name else self.on.currentData()
-        return query("roles", on=on, stack=kind.name) if self.name else None
+        probed = not kind.name and self.on.currentData() == "probe"
+        return HeadRoles("probe" if probed else "prompt", kind.name) if self.name else None
 
     def heads(self, scores: NDArray[np.float32] | None, kind: AttentionKind) -> Heads:
         """The heads in the order in which they are drawn."""

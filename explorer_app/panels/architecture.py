@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.model import ModelFacts
+from model_core.api.queries.query import Query
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
@@ -17,7 +19,7 @@ from explorer_app.words.config_words import about_html, meaning
 from explorer_app.words.model_words import count_text, memory_text
 from explorer_app.words.text import tr
 
-ARCHITECTURE = query("architecture")
+ARCHITECTURE = ModelFacts()
 
 
 @panel("architecture", "Architecture", area="centre", order=90)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from model_core.api.edits import AblateHead, AnyEdit, MaskOff
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent

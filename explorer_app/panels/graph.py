@@ -6,7 +6,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from model_core.api.queries import Answer, Query, layer_of, query
+from model_core.api.names import layer_of
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.model import MeasuredGraph
+from model_core.api.queries.query import Query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 else:
     nx = lazy("networkx")
 
-GRAPH = query("graph")
+GRAPH = MeasuredGraph()
 PIECE_S = 0.02  # of own CPU time: how long a plan is gone on with before the window has its turn
 
 

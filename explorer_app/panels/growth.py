@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 from model_core.api.model_ref import at, split
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.run import GrowthRecord
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetricsF
@@ -30,7 +32,7 @@ from explorer_app.widgets.plots.lines import Series, SeriesPlot
 from explorer_app.words.model_words import count_text, model_title
 from explorer_app.words.text import tr
 
-GROWTH = query("growth")
+GROWTH = GrowthRecord()
 PLAY_MS = 600
 
 # The scores that have a curve, each with the role that names its colour.

@@ -1,7 +1,9 @@
 """Any value of the forward pass: what it is, its numbers as a table, and how they are distributed."""
 
 import numpy as np
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.values import SiteTable
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,
@@ -102,7 +104,7 @@ class Inspector(Panel):
         if dims is None:
             return None
         at = {axis: self._position(axis) for axis in self._fixed(dims)}
-        return query("inspect", site=self.session.selection.site, at=at)
+        return SiteTable(site=self.session.selection.site, at=at)
 
     def _dims(self) -> str | None:
         site = self.session.selection.site

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from model_core.api.edits import MaskOff
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.query import Query
+from model_core.api.queries.values import HeadMaps
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
@@ -36,7 +39,7 @@ from explorer_app.words.blanks import visible_blanks
 from explorer_app.words.numbers import percent
 from explorer_app.words.text import tr
 
-NEXT_TOKEN = query("next_token", k=40)
+NEXT_TOKEN = NextTokens(k=40)
 COMPARED_CELLS = 4 << 20
 
 
@@ -204,7 +207,7 @@ def patterns_query(run: Answer, kind: AttentionKind) -> Query:
     """All patterns, whole where possible; short prompts share the answer with the attention panel."""
     if max(map_size(run, kind)) <= OVERVIEW_SIDE:
         return overview_query("pattern", kind)
-    return query("overview", word="pattern", stack=kind.name, side=compared_side(kind))
+    return HeadMaps(word="pattern", stack=kind.name, side=compared_side(kind))
 
 
 def moved_attention(before: Floats, now: Floats) -> NDArray[np.float64]:

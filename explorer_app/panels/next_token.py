@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.query import Query
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
@@ -24,7 +26,7 @@ from explorer_app.words.foreseen import (
 from explorer_app.words.numbers import percent, short_number
 from explorer_app.words.text import tr
 
-NEXT = query("next_token", k=40)
+NEXT = NextTokens(k=40)
 EDGE = 4  # between the edges of the panel and what its tabs show
 
 

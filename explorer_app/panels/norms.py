@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.norms import NormStatistics
+from model_core.api.queries.query import Query
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
@@ -87,7 +89,7 @@ class Norms(Panel):
 
     def needs(self) -> list[Query]:
         norm = self._shown()
-        return [SITES] if norm is None else [SITES, query("norm", module=norm)]
+        return [SITES] if norm is None else [SITES, NormStatistics(module=norm)]
 
     def draw(self, answers: Answers) -> Iterator[None]:
         norm = self._shown()
@@ -95,7 +97,7 @@ class Norms(Panel):
             self.measured.setText(tr("This model has no norm."))
             return
         self._fill_chooser(norm)
-        run, answer = answers[RUN], answers[query("norm", module=norm)]
+        run, answer = answers[RUN], answers[NormStatistics(module=norm)]
         token, strings = self._chosen(run), self._strings(run)
         # Painted as one: no number of one prompt beside one of another.
         self.setUpdatesEnabled(False)
@@ -109,7 +111,7 @@ class Norms(Panel):
 
     def preview(self, query_token: int | None, key: int | None) -> None:
         norm, run = self._shown(), self.session.run
-        answer = None if norm is None else self.session.answer(query("norm", module=norm))
+        answer = None if norm is None else self.session.answer(NormStatistics(module=norm))
         if run is not None and answer is not None:
             token = self.session.token(self.session.pointed, self._text())
             at = self._chosen(run) if token is None else token

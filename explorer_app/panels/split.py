@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.words import TextSplit
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -22,7 +24,7 @@ NEAR = 24
 
 
 def split_query(text: int, position: int) -> Query:
-    return query("split", text=text, position=position)
+    return TextSplit(text=text, position=position)
 
 
 def counted(count: int, one: str, many: str) -> str:

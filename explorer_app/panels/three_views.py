@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget

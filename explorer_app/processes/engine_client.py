@@ -13,7 +13,9 @@ from typing import Any
 
 from model_core.api.plain_text import visible
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.api.queries import Answer, Query, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query, read
+from model_core.api.scene import Scene
 from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
 
 from explorer_app.processes.child import core_command, core_process, end, release
@@ -335,4 +337,4 @@ class EngineClient(QObject):
 
 
 def _query(fields: dict[str, Any]) -> Query:
-    return query(fields["kind"], **fields["arguments"])
+    return read(fields["kind"], fields["arguments"])

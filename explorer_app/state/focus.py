@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model_core.api.names import ATTENTION_PATHS, AttentionKind
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 
 Role = Literal["query", "key"]
 ROLES: tuple[Role, Role] = ("query", "key")

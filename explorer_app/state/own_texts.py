@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_core.api.model_ref import split
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 from explorer_app.state.training import Spec
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model_core.api.edits import toggled
-from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query, Scene, layer_of, query
+from model_core.api.names import AttentionKind, layer_of
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.run import RunSummary, SiteList
+from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
 from model_core.api.steps import unpack
 from psygnal import Signal
@@ -38,8 +41,8 @@ from explorer_app.state.training import Training
 
 STORE_BYTES = 512 << 20
 
-RUN = query("run")
-SITES = query("sites")
+RUN = RunSummary()
+SITES = SiteList()
 
 
 @dataclass(frozen=True)

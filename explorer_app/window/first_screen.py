@@ -16,9 +16,13 @@ from typing import Any
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.files.regular_file import read_regular
+from model_core.api.names import layer_of
 from model_core.api.opening import Opening, opening_in
 from model_core.api.protocol import Frame, FrameReader, encode_bytes
-from model_core.api.queries import Answer, Query, Scene, layer_of, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.query import read as read_query
+from model_core.api.scene import Scene
 
 from explorer_app.state.session import Session
 
@@ -69,10 +73,7 @@ def read(data: bytes) -> tuple[Scene, Focus, dict[Query, Answer]]:
         return *beginning(), {}
     head, *rest, _ = (frame for frame in FrameReader().feed(data) if isinstance(frame, Frame))
     answers = {
-        query(frame.fields["query"]["kind"], **frame.fields["query"]["arguments"]): Answer(
-            frame.fields["facts"], frame.arrays
-        )
-        for frame in rest
+        read_query(**frame.fields["query"]): Answer(frame.fields["facts"], frame.arrays) for frame in rest
     }
     return Scene.from_json(head.fields["scene"]), dict(head.fields["selection"]), answers
 

@@ -15,7 +15,7 @@ from model_core.api.command import carried_out
 from model_core.api.edits import parse
 from model_core.api.errors import InputError
 from model_core.api.files.writing import replaced, write_errors
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from PySide6.QtCore import (
     QEventLoop,
     QMessageLogContext,

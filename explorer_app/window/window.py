@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from model_core.api.command import complain
 from model_core.api.errors import InputError
-from model_core.api.queries import Query
+from model_core.api.queries.query import Query
 from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,

@@ -8,7 +8,9 @@ import numpy as np
 from model_core.api.edits import AnyEdit, MaskOff, parse
 from model_core.api.errors import InputError
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.values import HeadMaps, SiteValue
 from numpy.typing import NDArray
 
 from explorer_app.state.session import Session
@@ -113,8 +115,8 @@ def map_query(
     layer = min(selection.layer, kind.layers - 1) if layer is None else layer
     rows, cols = map_size(run, kind)
     if kind.heads * rows * cols * 4 > LAYER_BYTES:
-        return query("value", site=kind.site(layer, word), at={"H": min(selection.head, kind.heads - 1)})
-    return query("value", site=kind.site(layer, word))
+        return SiteValue(site=kind.site(layer, word), at={"H": min(selection.head, kind.heads - 1)})
+    return SiteValue(site=kind.site(layer, word))
 
 
 def map_size(run: Answer, kind: AttentionKind) -> tuple[int, int]:
@@ -131,7 +133,7 @@ def head_map(answer: Answer, head: int) -> Floats:
 
 def overview_query(word: str, kind: AttentionKind) -> Query:
     """Small maps of every layer and head."""
-    return query("overview", word=word, stack=kind.name, side=OVERVIEW_SIDE)
+    return HeadMaps(word=word, stack=kind.name, side=OVERVIEW_SIDE)
 
 
 def token_name(labels: Sequence[str], position: int) -> str:

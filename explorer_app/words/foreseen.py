@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from model_core.api.edits import parse
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from numpy.typing import NDArray
 
 from explorer_app.words.blanks import visible_blanks

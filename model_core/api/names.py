@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import translate
+from itertools import pairwise
 
 from model_core.api.errors import InputError
 
@@ -111,3 +112,19 @@ def select(globs: Iterable[str], keys: Iterable[str]) -> list[str]:
             hint = f"; nearest: {', '.join(near)}" if near else ""
             raise InputError(f"no site matches '{glob}'{hint}")
     return [key for key in keys if matcher(globs)(key)]
+
+
+def layer_of(site: str) -> int | None:
+    """The block that a site lies in: 3 for "blocks.3.attn.q", None outside the blocks."""
+    parts = site.split(".")
+    return next((int(b) for a, b in pairwise(parts) if a == "blocks" and b.isdigit()), None)
+
+
+def axis_index(dims: str, at: Mapping[str, int]) -> tuple[int | slice, ...]:
+    """The numpy or torch index that picks `at` (letter -> position) from axes `dims`, keeping the other axes."""
+    return tuple(at.get(letter, slice(None)) for letter in dims.split())
+
+
+def left_axes(dims: str, at: Mapping[str, int]) -> Sequence[str]:
+    """The letters that are left after picking `at`."""
+    return [letter for letter in dims.split() if letter not in at]

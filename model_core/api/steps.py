@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from model_core.api.names import Site
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 
 
 def pack(sites: Sequence[Site], texts: Sequence[dict[str, int]]) -> Answer:

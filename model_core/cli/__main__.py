@@ -333,7 +333,7 @@ def trace(arguments: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
     from model_core.api.names import select
-    from model_core.api.queries import Scene
+    from model_core.api.scene import Scene
     from model_core.runs.replay import Run, sites
     from model_core.system.devices import memory_errors
 

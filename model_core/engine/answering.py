@@ -13,14 +13,15 @@ import torch
 from model_core.api.errors import Cancelled, InputError
 from model_core.api.plain_text import one_line
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
+from model_core.api.queries.query import read
+from model_core.api.scene import Scene
 from model_core.engine import (
     describe,
     questions,  # noqa: F401  they register themselves
 )
 from model_core.engine.context import Context
 from model_core.engine.kept import Kept
-from model_core.engine.questions.registry import QUESTIONS, fitting
+from model_core.engine.questions.registry import QUESTIONS
 from model_core.sources.presets import NAMES, grown
 from model_core.system.devices import DTYPES, devices, memory_errors
 from model_core.training.plan import FINE_TUNING
@@ -92,12 +93,10 @@ class Engine:
 
     def answer(self, id: int, context: Context, kind: str, arguments: dict[str, Any]) -> None:
         asked = {"kind": kind, "arguments": arguments}
-        if kind not in QUESTIONS:
-            self.fail(id, f"queries of kind '{kind}' are not known here", asked)
-            return
         try:
+            query = read(kind, arguments)
             with memory_errors("this view"), torch.inference_mode():
-                answer = QUESTIONS[kind](context, **fitting(kind, arguments))
+                answer = QUESTIONS[type(query)](context, query)
             self.send(Frame("answer", id, {"query": asked, "facts": answer.facts}, answer.arrays))
         except InputError as error:
             self.fail(id, error.window, asked)

@@ -7,7 +7,7 @@ from torch import Tensor
 from model_core.analysis.not_finite import first_not_finite
 from model_core.api.errors import InputError
 from model_core.api.names import Site
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.checkpoint.building import Loaded
 from model_core.runs.replay import Run
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from model_core.api import model_ref
 from model_core.api.edits import parse
 from model_core.api.errors import DoesNotFit, InputError, TooLong
-from model_core.api.queries import Scene, layer_of
+from model_core.api.names import layer_of
+from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
 from model_core.checkpoint.building import Loaded
 from model_core.engine.context import Context, prefix_of

@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.engine.answering import Engine, failure
 from model_core.system.devices import configure_threads
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QApplication
 from explorer_app import theme
 from explorer_app.state.session import Session
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 MODEL = "untrained:gpt2/124M"
 CONFIG = ("layers=48", "width=32", "heads=2", "hidden=64")

@@ -25,7 +25,7 @@ from explorer_app.panels.attention import Attention
 from explorer_app.panels.growth import Growth
 from explorer_app.state.session import Session
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 PROMPT = "Once upon a time there was a little girl who had a cat. The cat had a hat, and the girl had a "
 DECODERS = "tales-gpt2", "tales-llama", "tales-qwen2", "tales-mini"

@@ -16,7 +16,16 @@ import numpy as np
 import safetensors.numpy
 
 from model_core.api.protocol import Frame
-from model_core.api.queries import Query, Scene, query
+from model_core.api.queries.heads import HeadRoles
+from model_core.api.queries.model import MeasuredGraph, ModelFacts
+from model_core.api.queries.norms import NormStatistics
+from model_core.api.queries.positions import PositionTable, RopeConventions, RopeOfHead
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.query import Query
+from model_core.api.queries.run import GrowthRecord, RunSummary, SiteList
+from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
+from model_core.api.queries.words import TextSplit
+from model_core.api.scene import Scene
 from model_core.cli.__main__ import main as command
 from model_core.engine.answering import Engine
 from model_core.sources.presets import NAMES
@@ -71,32 +80,32 @@ class Asking:
 def questions(run: dict[str, Any], sites: Sequence[str], last: int) -> list[Query]:
     """One of every kind, and of those about a layer, head or site several."""
     asked = [
-        query("next_token", k=12),
-        query("sites"),
-        query("graph"),
-        query("architecture"),
-        query("positions"),
-        query("growth"),
-        query("split", position=2),
-        query("split", position=last, text=0),
-        query("rope", layer=1, head=1),
-        query("rope_conventions", layer=1, head=1, query=3, key=1),
-        query("norm", module="blocks.0.norm1"),
-        query("norm", module="norm"),
-        query("norm", module="encoder.blocks.1.norm2"),
-        query("norm", module="nothing"),
+        NextTokens(k=12),
+        SiteList(),
+        MeasuredGraph(),
+        ModelFacts(),
+        PositionTable(),
+        GrowthRecord(),
+        TextSplit(position=2),
+        TextSplit(position=last, text=0),
+        RopeOfHead(layer=1, head=1),
+        RopeConventions(layer=1, head=1, query=3, key=1),
+        NormStatistics(module="blocks.0.norm1"),
+        NormStatistics(module="norm"),
+        NormStatistics(module="encoder.blocks.1.norm2"),
+        NormStatistics(module="nothing"),
     ]
     for kind in run["attentions"]:
         for word in ("scores", "masked", "pattern"):
-            asked.append(query("overview", word=word, stack=kind["name"], side=8))
-        asked.append(query("roles", stack=kind["name"]))
-    asked.append(query("roles", on="probe", stack=run["attentions"][0]["name"]))
+            asked.append(HeadMaps(word=word, stack=kind["name"], side=8))
+        asked.append(HeadRoles(stack=kind["name"]))
+    asked.append(HeadRoles(on="probe", stack=run["attentions"][0]["name"]))
     for site in sites:
-        asked.append(query("inspect", site=site))
+        asked.append(SiteTable(site=site))
     for site in sites[:: max(1, len(sites) // 12)]:
-        asked.append(query("value", site=site))
-    asked.append(query("value", site=sites[-1], at={"T": 1}))
-    asked.append(query("value", site="no.site"))
+        asked.append(SiteValue(site=site))
+    asked.append(SiteValue(site=sites[-1], at={"T": 1}))
+    asked.append(SiteValue(site="no.site"))
     return asked
 
 
@@ -129,7 +138,7 @@ def record(out: Path, folder: Path) -> None:
 
 
 def everything(asking: Asking, scene: Scene) -> Iterator[tuple[str, Frame]]:
-    first = asking.answers(scene, [query("run")])
+    first = asking.answers(scene, [RunSummary()])
     yield from first.items()
     (run_,) = (told(frame) for frame in first.values())
     if "attentions" not in run_:

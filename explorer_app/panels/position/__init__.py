@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
-from model_core.api.queries import Answer, Query, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.positions import PositionTable, RopeConventions, RopeOfHead
+from model_core.api.queries.query import Query
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
@@ -25,7 +27,7 @@ from explorer_app.words.blanks import visible_blanks
 from explorer_app.words.numbers import short_number
 from explorer_app.words.text import tr
 
-POSITIONS = query("positions")
+POSITIONS = PositionTable()
 
 
 @panel("position", "Position", area="centre", order=30)
@@ -57,19 +59,19 @@ class Position(Panel):
         if positions is None or positions["kind"] != "rotary":
             return [POSITIONS]
         at = self.session.selection
-        asked = [POSITIONS, query("rope", layer=at.layer, head=at.head)]
+        asked = [POSITIONS, RopeOfHead(layer=at.layer, head=at.head)]
         return [*asked, self.conventions()] if self.rotary.compares else asked
 
     def conventions(self) -> Query:
         """Both conventions of the selected head, at the chosen tokens."""
         at, (t, s) = self.session.selection, chosen_tokens(self.session, 0)
-        return query("rope_conventions", layer=at.layer, head=at.head, query=t, key=s)
+        return RopeConventions(layer=at.layer, head=at.head, query=t, key=s)
 
     def draw(self, answers: Answers) -> None:
         run, positions = answers[RUN], answers[POSITIONS]
         if positions["kind"] == "rotary":
             at = self.session.selection
-            self.rotary.draw(run, answers[query("rope", layer=at.layer, head=at.head)])
+            self.rotary.draw(run, answers[RopeOfHead(layer=at.layer, head=at.head)])
             if self.rotary.compares:
                 strings = [visible_blanks(string) for string in run["strings"]]
                 tokens = [(token, strings[token]) for token in chosen_tokens(self.session, 0)]

@@ -2,7 +2,7 @@
 
 import math
 
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 

@@ -5,8 +5,9 @@ from dataclasses import asdict
 import torch
 
 from model_core.analysis import roles
-from model_core.api.errors import Cancelled, InputError
-from model_core.api.queries import Answer
+from model_core.api.errors import Cancelled
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.heads import HeadRoles
 from model_core.api.role_list import roles_of
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
@@ -14,17 +15,12 @@ from model_core.engine.questions.values import kind_named
 from model_core.taps.trace import to_array
 
 
-@answers("roles")
-def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
-    """What the heads of a kind of attention do: scores [L H] of each role, NaN where the text has no say in it.
-
-    on     "prompt": the present run, edits included; "probe": distinct random tokens twice, the model as it is
-    roles  the fields of `role_list.Role` of each, in order
-    """
-    kind, run = kind_named(context, stack), context.run
-    if on == "probe":
+@answers(HeadRoles)
+def roles_(context: Context, asked: HeadRoles) -> Answer:
+    kind, run = kind_named(context, asked.stack), context.run
+    if asked.on == "probe":
         found = roles.probe_roles(run.model, cancelled=context.cancelled)
-    elif on == "prompt":
+    else:
         queries, keys = (torch.tensor(run.inputs[text]) for text in (kind.queries, kind.keys))
         layers = []
         for layer in range(kind.layers):
@@ -34,8 +30,6 @@ def roles_(context: Context, on: str = "prompt", stack: str = "") -> Answer:
             pattern = context.value(kind.site(layer, "pattern"))
             layers.append(roles.role_scores(pattern, visible, queries, keys, kind))
         found = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
-    else:
-        raise InputError(f"roles are measured on the prompt or on the probe, not on {on!r}")
     return Answer(
         {"roles": [asdict(role) for role in roles_of(kind)]},
         {name: to_array(scores) for name, scores in found.items()},

@@ -2,16 +2,17 @@
 
 from model_core.analysis import derive
 from model_core.api.errors import InputError
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.norms import NormStatistics
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
 from model_core.parts.norm import LayerNorm, RMSNorm, StdLayerNorm
 from model_core.taps.trace import to_array
 
 
-@answers("norm")
-def norm(context: Context, module: str) -> Answer:
-    """One norm: statistics of each token, what went in and came out [T C], the gain (and bias) [C]."""
+@answers(NormStatistics)
+def norm(context: Context, asked: NormStatistics) -> Answer:
+    module = asked.module
     part = dict(context.run.model.named_modules()).get(module)
     if not isinstance(part, LayerNorm | StdLayerNorm | RMSNorm):
         raise InputError(f"there is no norm '{module}' in this model")

@@ -6,7 +6,8 @@ import torch
 
 from model_core.analysis import conventions, derive
 from model_core.api.errors import InputError
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.positions import PositionTable, RopeConventions, RopeOfHead
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers, number
 from model_core.parts.position import Rope
@@ -15,15 +16,14 @@ from model_core.taps.trace import to_array
 ANGLES = "rope.angles"
 
 
-@answers("rope")
-def rope_(context: Context, layer: int, head: int) -> Answer:
-    """Angles [T P] and frequencies [P] (radians a position), q and k of a head before and after rotation [T D]."""
+@answers(RopeOfHead)
+def rope_(context: Context, asked: RopeOfHead) -> Answer:
     model = context.run.model
     rope: Rope | None = getattr(model, "rope", None)
     if rope is None:
         raise InputError("this model has no rotary positions")
     (kind,) = model.attentions
-    layer, head = number(layer, kind.layers, "layer"), number(head, kind.heads, "head")
+    layer, head = number(asked.layer, kind.layers, "layer"), number(asked.head, kind.heads, "head")
     group = head // (kind.heads // kind.kv_heads)
     at = f"blocks.{layer}.attn"
     # What is turned is q and k themselves, or their norms where a model has such.
@@ -50,17 +50,12 @@ def rope_(context: Context, layer: int, head: int) -> Answer:
     return Answer(facts, {name: to_array(a) for name, a in arrays.items()})
 
 
-@answers("rope_conventions")
-def rope_conventions(context: Context, layer: int, head: int, query: int, key: int) -> Answer:
-    """One head's rotation in both conventions, computed in float64 from the run's own q and k: one score, and all.
-
-    pairs, halves       the score of `query` at `key` either way; run: what the model computed itself
-    max_difference      of the two, over all scores of the head; largest: the largest of them in magnitude
-    q_pairs, q_halves   the turned q of `query` [D] in either order
-    """
-    rope = rope_(context, layer, head)
+@answers(RopeConventions)
+def rope_conventions(context: Context, asked: RopeConventions) -> Answer:
+    layer, head, query = asked.layer, asked.head, asked.query
+    rope = rope_(context, RopeOfHead(layer, head))
     q, k, angles = (torch.from_numpy(rope.arrays[name]) for name in ("q", "k", "angles"))
-    at = number(query, len(q), "query token"), number(key, len(k), "key token")
+    at = number(query, len(q), "query token"), number(asked.key, len(k), "key token")
     in_pairs, in_halves = conventions.both(q, k, angles, rope["scale"])
     (kind,) = context.run.model.attentions
     turned = conventions.rotate_pairs(q.double(), angles.double())[query]
@@ -77,13 +72,8 @@ def rope_conventions(context: Context, layer: int, head: int, query: int, key: i
     return Answer({}, {name: values.numpy() for name, values in numbers.items()})
 
 
-@answers("positions")
-def positions(context: Context) -> Answer:
-    """How the model knows where a token stands: "rotary", "table" (rows [T C] and their cosines [T T]), or "none".
-
-    learned  whether the rows of the table are parameters, or computed
-    text     which of the texts they belong to: of several, the longest
-    """
+@answers(PositionTable)
+def positions(context: Context, asked: PositionTable) -> Answer:
     model, sites = context.run.model, context.run.sites
     if ANGLES in sites:
         return Answer({"kind": "rotary"})

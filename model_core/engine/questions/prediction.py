@@ -5,23 +5,18 @@ from collections.abc import Sequence
 
 from model_core.analysis import derive
 from model_core.api.errors import InputError
-from model_core.api.queries import Answer
-from model_core.api.schema import Count
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
 from model_core.taps.trace import to_array
 from model_core.text.tokenizer import Tokenizer
 
 
-@answers("next_token")
-def next_token(context: Context, k: Count = 20) -> Answer:
-    """The k likeliest next tokens, and log-probability (nats) and rank of every prompt token but the first.
-
-    texts  what each of the k adds to the prompt; None where its bytes form no character, or it stands for no text
-    end    the token after which the model writes nothing more, None where it has none
-    """
+@answers(NextTokens)
+def next_token(context: Context, asked: NextTokens) -> Answer:
     run, tokenizer = context.run, context.loaded.tokenizer
-    result = derive.next_token(run.logits, run.tokens, k)
+    result = derive.next_token(run.logits, run.tokens, asked.k)
     ids, typed = result.ids.tolist(), run.tokens[context.prefix :]
     return Answer(
         {

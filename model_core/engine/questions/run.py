@@ -4,7 +4,8 @@ import numpy as np
 
 from model_core.analysis.not_finite import is_sound_run
 from model_core.api.errors import InputError
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.run import GrowthRecord, RunSummary, SiteList
 from model_core.api.steps import pack
 from model_core.checkpoint.building import Loaded
 from model_core.engine.context import Context
@@ -14,18 +15,8 @@ from model_core.text.tokenizer import IdTokenizer
 from model_core.training.evaluation import answers_dates
 
 
-@answers("run")
-def run_(context: Context) -> Answer:
-    """The texts with their tokens and token strings, the kinds of attention, the model's shape, what the run took.
-
-    texts       what was read, in the order of the model's inputs; the last is what "tokens" and "strings" are
-    special     positions of tokens that stand for no text
-    prefix      how many tokens were put before each text; "prefixes" are those that the model's configuration wants
-    attentions  the fields of AttentionKind; its queries and keys count the texts
-    grows       whether there is a record of its training, be it a damaged one, of which "growth" says why
-    task        what kind of text it reads: "text", "dates", or "ids" where it has no tokenizer
-    not_finite  where what was computed stopped being finite numbers, in words; "" where it did not
-    """
+@answers(RunSummary)
+def run_(context: Context, asked: RunSummary) -> Answer:
     tokenizer, run, model = context.loaded.tokenizer, context.run, context.loaded.model
     texts = [
         {
@@ -75,15 +66,8 @@ def grows(model: str) -> bool:
         return True
 
 
-@answers("growth")
-def growth_(context: Context) -> Answer:
-    """The steps of the model's training that were kept: tokens seen, and each score of every head there, [N L H].
-
-    name, step  what "growth@16" is made of: the model, and the step of the one on screen
-    scores      the names of the scores; no steps where none were kept
-
-    InputError where the record of them is damaged.
-    """
+@answers(GrowthRecord)
+def growth_(context: Context, asked: GrowthRecord) -> Answer:
     found = recorded(context.scene.model)
     if found is None:
         return Answer({"name": context.scene.model, "step": 0, "steps": [], "tokens": [], "scores": []})
@@ -95,8 +79,7 @@ def growth_(context: Context) -> Answer:
     )
 
 
-@answers("sites")
-def sites_(context: Context) -> Answer:
-    """The steps of the forward pass as `steps.pack` has them: what is read, then every site in order of computation."""
+@answers(SiteList)
+def sites_(context: Context, asked: SiteList) -> Answer:
     sites = context.run.steps
     return pack(sites, [context.run.texts(site.key) for site in sites])

@@ -1,5 +1,6 @@
 """Tensors of a run: one of a site, the maps of all heads, a slice with its statistics."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,24 +10,24 @@ from torch import Tensor
 from model_core.analysis import derive
 from model_core.analysis.not_finite import is_sound
 from model_core.api.errors import InputError
-from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, axis_index, left_axes
+from model_core.api.names import AttentionKind, axis_index, left_axes
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
 from model_core.taps.trace import to_array
 
 
-@answers("value")
-def value(context: Context, site: str, at: dict[str, int] | None = None) -> Answer:
-    """The tensor at a site as float32, at the given positions of some axes ({"H": 3}); the batch axis is dropped."""
-    chosen, axes = chosen_part(context, site, at or {})
+@answers(SiteValue)
+def value(context: Context, asked: SiteValue) -> Answer:
+    chosen, axes = chosen_part(context, asked.site, asked.at)
     return Answer(
-        {"dims": " ".join(axes), "dtype": context.site(site).dtype},
+        {"dims": " ".join(axes), "dtype": context.site(asked.site).dtype},
         {"values": to_array(chosen)},
     )
 
 
-def chosen_part(context: Context, site: str, at: dict[str, int]) -> tuple[Tensor, list[str]]:
+def chosen_part(context: Context, site: str, at: Mapping[str, int]) -> tuple[Tensor, list[str]]:
     """The tensor at a site without its batch axis, at the given positions of some axes, and the axes that are left."""
     whole, dims = context.value(site), context.site(site).dims.removeprefix("B ")
     for letter, position in at.items():
@@ -40,18 +41,13 @@ def chosen_part(context: Context, site: str, at: dict[str, int]) -> tuple[Tensor
     return whole[axis_index(dims, at)], list(left_axes(dims, at))
 
 
-@answers("overview")
-def overview(context: Context, word: str = "pattern", stack: str = "", side: int = 48) -> Answer:
-    """The maps of every layer and head, [L H t s]; longer ones shrunk to `side`, each cell the largest it covers.
-
-    stack  the name of the kind of attention
-    size   rows and columns of the maps as they are, before they were shrunk
-    """
-    kind = kind_named(context, stack)
-    if context.site(kind.site(0, word)).dims.split()[-2:] != ["T", "S"]:
-        raise InputError(f"'{word}' is no map of who looks at whom")
-    whole = [context.value(kind.site(layer, word)) for layer in range(kind.layers)]
-    maps = [derive.shrink(maps, max(1, side)) for maps in whole]
+@answers(HeadMaps)
+def overview(context: Context, asked: HeadMaps) -> Answer:
+    kind = kind_named(context, asked.stack)
+    if context.site(kind.site(0, asked.word)).dims.split()[-2:] != ["T", "S"]:
+        raise InputError(f"'{asked.word}' is no map of who looks at whom")
+    whole = [context.value(kind.site(layer, asked.word)) for layer in range(kind.layers)]
+    maps = [derive.shrink(maps, max(1, asked.side)) for maps in whole]
     return Answer({"size": list(whole[0].shape[-2:])}, {"maps": to_array(torch.stack(maps))})
 
 
@@ -63,17 +59,13 @@ def kind_named(context: Context, name: str) -> AttentionKind:
     raise InputError(f"this model has no attention of the kind {name!r}")
 
 
-@answers("inspect")
-def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit: int = 512) -> Answer:
-    """A site's slice as a table [rows columns] of at most `limit` each, statistics and histogram of the whole slice.
-
-    not_finite  where the run left the finite numbers, in words, where this value is of those beyond; else ""
-    """
-    chosen, axes = chosen_part(context, site, at or {})
+@answers(SiteTable)
+def inspect(context: Context, asked: SiteTable) -> Answer:
+    chosen, axes = chosen_part(context, asked.site, asked.at)
     values: np.ndarray[Any, Any] = derive.wide(chosen).cpu().contiguous().numpy()
     flat = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
     counts, edges = derive.histogram(values)
-    described = context.site(site)
+    described = context.site(asked.site)
     return Answer(
         {
             "site_dims": described.dims,
@@ -82,7 +74,7 @@ def inspect(context: Context, site: str, at: dict[str, int] | None = None, limit
             "axes": axes,
             "shape": list(values.shape),
             "statistics": derive.statistics(values),
-            "not_finite": "" if is_sound(site, chosen) else context.not_finite(),
+            "not_finite": "" if is_sound(asked.site, chosen) else context.not_finite(),
         },
-        {"table": np.ascontiguousarray(flat[:limit, :limit]), "counts": counts, "edges": edges},
+        {"table": np.ascontiguousarray(flat[: asked.limit, : asked.limit]), "counts": counts, "edges": edges},
     )

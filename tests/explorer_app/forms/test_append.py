@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.forms.prompt_bar import PromptBar
 from explorer_app.panels.next_token import NEXT, NextToken
 from explorer_app.state.session import RUN, Session
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.cli import __main__ as cli
 from tests.support.window.local_engine import LocalEngine
 from tests.support.window.panel_on_screen import OnScreen, on_screen

@@ -17,7 +17,7 @@ from explorer_app.window.snapshot import closing
 from explorer_app.window.window import MainWindow
 from explorer_app.words.model_words import distinct_titles
 from model_core.api.errors import Unsaid
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.checkpoint import said
 from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES

@@ -22,7 +22,8 @@ from explorer_app.words.model_words import (
 )
 from explorer_app.words.text import sentence
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, Scene
+from model_core.api.queries.answer import Answer
+from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint
 from tests.support.window.walk import guessed
 

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.forms.train_form import TrainForm
 from explorer_app.state.session import Session
 from explorer_app.state.training import Spec
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.engine.answering import greeting
 from tests.support.window.fake_training import keep
 

@@ -27,7 +27,8 @@ from explorer_app.words.attention_text import kind_words, map_query, side_titles
 from explorer_app.words.norm_words import formula, norm_at, norm_followed, statistics_words
 from model_core.api.edits import AblateHead, MaskOff
 from model_core.api.errors import InputError
-from model_core.api.queries import Answer, Scene
+from model_core.api.queries.answer import Answer
+from model_core.api.scene import Scene
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import HEADS, LAYERS, save

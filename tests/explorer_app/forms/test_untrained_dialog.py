@@ -9,7 +9,7 @@ from explorer_app.forms.config_form import ConfigForm, with_words
 from explorer_app.forms.untrained_dialog import UntrainedDialog
 from explorer_app.state.session import Session
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.families.registry import FAMILIES
 from tests.explorer_app.window.test_window import action
 from tests.support.window.local_engine import LocalEngine

@@ -12,7 +12,7 @@ from explorer_app.panel.head_roles import ROLES, arranged, ranked, score_words
 from explorer_app.panels.attention import Attention
 from model_core.api import role_list
 from model_core.api.names import AttentionKind
-from model_core.api.queries import query
+from model_core.api.queries.heads import HeadRoles
 from tests.support.models.tiny import save
 from tests.support.window.panel_on_screen import OnScreen, on_screen
 from tests.support.window.walk import read
@@ -37,7 +37,7 @@ def choose(shown: OnScreen[Attention], role: str, on: str = "prompt") -> None:
 
 
 def scores(shown: OnScreen[Attention], role: str, on: str = "prompt") -> np.ndarray:
-    answer = shown.session.answer(query("roles", on=on, stack=""))
+    answer = shown.session.answer(HeadRoles(on=on, stack=""))
     assert answer is not None
     found: np.ndarray = answer[role]
     return found
@@ -137,7 +137,7 @@ def test_across_two_texts_only_roles_that_make_sense_are_offered(qtbot: QtBot, t
         ]
         choose(shown, "duplicate")
         assert not bar.on.isVisible()
-        answer = shown.session.answer(query("roles", on="prompt", stack="cross"))
+        answer = shown.session.answer(HeadRoles(on="prompt", stack="cross"))
         assert answer is not None
         assert answer["duplicate"].shape == (3, 4)
         shown.select(stack="decoder")
@@ -153,7 +153,7 @@ def test_what_was_chosen_returns_with_a_model_that_it_can_be_asked_of(
     choose(shown, "induction", "probe")
     shown.change(model=two_stacks)
     assert shown.session.message == ""
-    assert shown.session.answer(query("roles", on="prompt", stack="encoder")) is not None
+    assert shown.session.answer(HeadRoles(on="prompt", stack="encoder")) is not None
     shown.select(stack="cross")
     assert bar.name == ""
     shown.change(model=model)

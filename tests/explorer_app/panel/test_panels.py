@@ -6,7 +6,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.panel.base import Answers, Panel
-from model_core.api.queries import Query
+from model_core.api.queries.query import Query
 from tests.support.window.panel_on_screen import PROMPT, on_screen
 
 pytestmark = pytest.mark.unit

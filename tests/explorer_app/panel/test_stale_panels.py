@@ -16,7 +16,7 @@ from explorer_app.panels.attention import Attention
 from explorer_app.panels.three_views import ThreeViews
 from explorer_app.state.session import Session
 from explorer_app.widgets import veil as veil_
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.support.models.tiny import save
 from tests.support.window.panel_on_screen import OnScreen, on_screen
 from tests.support.window.window_on_screen import window_on_screen

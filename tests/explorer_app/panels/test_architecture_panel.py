@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.panels.architecture import Architecture, facts_html
 from explorer_app.words.config_words import about_html, meaning
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from model_core.engine import describe
 from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model

@@ -23,7 +23,9 @@ from explorer_app.words.attention_text import (
 )
 from explorer_app.words.numbers import short_number
 from model_core.api.edits import AblateHead, MaskOff
-from model_core.api.queries import Answer, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene
 from model_core.cli import __main__ as cli
 from tests.support.window.fake_run import ONE_KIND, one_text
 from tests.support.window.local_engine import LLAMA
@@ -84,7 +86,7 @@ def test_another_head_asks_the_engine_for_nothing_and_another_layer_for_one_answ
     assert shown.answered == []
     assert not np.array_equal(first, shown.panel.heatmap.image_values())
     shown.select(layer=2)
-    assert shown.answered == [query("value", site="blocks.2.attn.pattern")]
+    assert shown.answered == [SiteValue(site="blocks.2.attn.pattern")]
 
 
 def test_another_head_does_not_compose_the_thumbnails_again(shown: OnScreen[Attention]) -> None:
@@ -100,7 +102,7 @@ def test_of_a_very_long_prompt_only_the_focused_head_crosses() -> None:
     session = Session(Scene("model", "prompt"))
     session.store.put(session.scene, RUN, one_text(2048, heads=12, layers=12))
     asked = map_query(session, "pattern")
-    assert asked == query("value", site="blocks.0.attn.pattern", at={"H": 0})
+    assert asked == SiteValue(site="blocks.0.attn.pattern", at={"H": 0})
     one = np.zeros((4, 4), np.float32)
     assert head_map(Answer({}, {"values": one}), 7) is one
 
@@ -217,7 +219,7 @@ def test_the_panel_follows_the_stepper_to_a_stage_and_lets_the_person_choose_ano
     shown.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     shown.settle()
     assert panel.word == "scores"
-    assert query("value", site="blocks.2.attn.scores") in shown.answered
+    assert SiteValue(site="blocks.2.attn.scores") in shown.answered
 
 
 # Edits

@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.growth import GROWTH, Growth, best
 from explorer_app.window.snapshot import settle
-from model_core.api.queries import query
+from model_core.api.queries.run import RunSummary
+from model_core.api.queries.values import SiteValue
 from model_core.sources import growth
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import GROWN, HEADS, growing
@@ -23,7 +24,7 @@ from tests.support.window.window_on_screen import window_on_screen
 pytestmark = pytest.mark.unit
 
 PROMPT = "The cat saw the cat"
-PATTERN = query("value", site="blocks.0.attn.pattern")
+PATTERN = SiteValue(site="blocks.0.attn.pattern")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_what_is_wanted_of_a_step_is_asked_for_at_once(shown: OnScreen[Growth], 
     """Another step has the shape of this one: nothing waits for its run to be known."""
     panel = shown.panel
     shown.session.change(model=f"{folder}@1")
-    assert panel.wanted() != [query("run")]
+    assert panel.wanted() != [RunSummary()]
     assert GROWTH in panel.wanted()
 
 

@@ -29,7 +29,8 @@ from explorer_app.panels.mask import (
 from explorer_app.words.attention_text import Sides
 from model_core.api.edits import MaskOff
 from model_core.api.names import AttentionKind
-from model_core.api.queries import Answer, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.values import HeadMaps
 from model_core.cli import __main__ as cli
 from tests.support.window.local_engine import LLAMA
 from tests.support.window.panel_on_screen import PROMPT, OnScreen, on_screen
@@ -163,7 +164,7 @@ def test_before_any_switch_the_panel_says_what_will_be_listed(shown: OnScreen[Ma
 def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: OnScreen[Mask]) -> None:
     panel = shown.panel
     before = shown.session.answer(mask_panel.NEXT_TOKEN)
-    patterns = shown.session.answer(query("overview", word="pattern", stack="", side=48))
+    patterns = shown.session.answer(HeadMaps(word="pattern", stack="", side=48))
     shown.change(edits=("mask off",))
     now = shown.session.answer(mask_panel.NEXT_TOKEN)
     assert panel.changed_title.text() == "<b>What “mask off” changed</b>"
@@ -172,7 +173,7 @@ def test_after_a_switch_the_tokens_and_the_heads_that_changed_are_listed(shown: 
     for bar, id in zip(panel.bars.bars(), now["ids"], strict=True):
         known = id in before["ids"]
         assert bar.before == (float(before["probabilities"][before["ids"].index(id)]) if known else None)
-    unmasked = shown.session.answer(query("overview", word="pattern", stack="", side=48))
+    unmasked = shown.session.answer(HeadMaps(word="pattern", stack="", side=48))
     moved = np.abs(patterns["maps"] - unmasked["maps"]).sum(-1).mean(-1) / 2
     shares = [bar.value for bar in panel.heads.bars()]
     assert shares == sorted(shares, reverse=True)

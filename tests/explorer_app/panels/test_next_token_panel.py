@@ -13,7 +13,7 @@ from explorer_app.panels.next_token import NEXT, NextToken, nats_words
 from explorer_app.state.session import RUN
 from explorer_app.words.foreseen import changed_words, total, total_words
 from explorer_app.words.numbers import percent
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from model_core.sources.presets import open_model
 from tests.support.window.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.support.window.panel_on_screen import OnScreen, on_screen

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.position import POSITIONS, Position
 from explorer_app.panels.position.turning import angle_words, pairs_of, score_by_distance
 from explorer_app.state.session import RUN
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from model_core.sources.presets import open_model
 from model_core.taps.tap import record
 from tests.support.window.local_engine import GPT2, LLAMA, QWEN3, tiny_checkpoint

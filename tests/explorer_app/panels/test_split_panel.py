@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
 from explorer_app.panels.split import WhyThisSplit, rungs_of, titles_of, words_of
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from model_core.sources.presets import open_model
 from tests.support.window.local_engine import LLAMA, tiny_checkpoint
 from tests.support.window.panel_on_screen import OnScreen, on_screen

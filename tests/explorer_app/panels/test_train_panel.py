@@ -18,7 +18,7 @@ from explorer_app.state.settings import open_settings
 from explorer_app.state.training import Spec
 from explorer_app.window.snapshot import closing
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
 from model_core.engine.answering import greeting
 from tests.explorer_app.forms.test_open_model import data_of, drag_over, drop

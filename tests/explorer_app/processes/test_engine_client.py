@@ -9,13 +9,16 @@ from pytestqt.qtbot import QtBot
 from explorer_app.processes.engine_client import EngineClient
 from explorer_app.state.session import RUN, SITES, Session
 from model_core.api.protocol import BadFrame, Frame
-from model_core.api.queries import Answer, Query, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.model import MeasuredGraph
+from model_core.api.queries.query import Query
+from model_core.api.scene import Scene
 from tests.support.window.fake_run import one_text
 
 pytestmark = pytest.mark.process
 
 SCENE = Scene("tales-llama", "a b c")
-OTHER = query("graph")
+OTHER = MeasuredGraph()
 
 
 class Spoken(EngineClient):

@@ -21,7 +21,7 @@ from explorer_app.state.session import RUN, SITES, Session
 from explorer_app.window.snapshot import closing
 from explorer_app.window.window import MainWindow
 from model_core.api.protocol import BadFrame, Frame
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.families.gpt2 import GPT2Config
 from tests.support.hostile.hostile import CHARSMAP, HANGING, SLOW_SPLIT, bpe, growth, tokenizer_json
 from tests.support.processes import alive

@@ -8,7 +8,11 @@ import pytest
 
 from explorer_app.state.focus import Cursor
 from explorer_app.state.session import RUN, SITES, Selection, Session, Store
-from model_core.api.queries import Answer, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.model import MeasuredGraph
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene
 from tests.support.window.fake_run import one_text, sites, two_texts
 from tests.support.window.fake_run import one_text as run
 
@@ -54,7 +58,7 @@ def test_an_answer_to_an_outdated_scene_is_kept_but_not_shown() -> None:
     session = answered()
     session.change(prompt="new")
     told = heard(session.answered)
-    old = query("graph")
+    old = MeasuredGraph()
     session.take(SCENE, old, Answer())
     assert told == []
     assert session.store.get(SCENE, old) is not None
@@ -198,7 +202,7 @@ def test_steps_before_the_first_answer_go_nowhere() -> None:
 
 def test_missing_names_each_unanswered_query_once_in_order() -> None:
     session = answered()
-    one, two = query("graph"), query("next_token", k=3)
+    one, two = MeasuredGraph(), NextTokens(k=3)
     assert session.missing([two, RUN, one, two]) == [two, one]
 
 
@@ -275,7 +279,7 @@ def sized(kilobytes: int) -> Answer:
 
 def test_the_least_recently_used_answers_make_room() -> None:
     store = Store(limit=28 << 10)
-    first, second, third = (query("value", site=site) for site in "abc")
+    first, second, third = (SiteValue(site=site) for site in "abc")
     store.put(SCENE, first, sized(10))
     store.put(SCENE, second, sized(10))
     store.get(SCENE, first)
@@ -287,9 +291,9 @@ def test_the_least_recently_used_answers_make_room() -> None:
 
 def test_an_answer_larger_than_the_whole_budget_is_kept_until_the_next() -> None:
     store = Store(limit=1 << 10)
-    store.put(SCENE, query("value", site="a"), sized(10))
-    assert store.get(SCENE, query("value", site="a")) is not None
-    store.put(SCENE, query("value", site="b"), sized(10))
+    store.put(SCENE, SiteValue(site="a"), sized(10))
+    assert store.get(SCENE, SiteValue(site="a")) is not None
+    store.put(SCENE, SiteValue(site="b"), sized(10))
     assert len(store.answers) == 1
 
 
@@ -319,8 +323,8 @@ def test_what_is_of_the_model_is_kept_once_for_all_its_prompts_and_edits() -> No
 def test_a_mark_that_an_answer_is_from_a_file_goes_with_the_answer() -> None:
     store = Store(limit=28 << 10)
     for n in range(5):
-        store.put(SCENE, query("value", site=str(n)), sized(10), stored=True)
-    marked = [n for n in range(5) if store.is_stored(SCENE, query("value", site=str(n)))]
+        store.put(SCENE, SiteValue(site=str(n)), sized(10), stored=True)
+    marked = [n for n in range(5) if store.is_stored(SCENE, SiteValue(site=str(n)))]
     assert marked == [3, 4]
     assert len(store._stored) == len(store.answers)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from explorer_app.state.session import RUN, Session
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.explorer_app.state.test_session import heard
 from tests.support.window.fake_run import one_text as run
 from tests.support.window.fake_run import two_texts

@@ -20,7 +20,7 @@ from explorer_app.panels.graph import ModelGraph
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Settings
 from explorer_app.window.window import SETTLING_MS, KeysDialog, MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.explorer_app.window.real_window import Hands, wait
 
 WIDE = ("layers=48", "heads=25", "width=100", "hidden=8")

@@ -22,7 +22,7 @@ from explorer_app.panels.attention import Attention
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Settings
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 PROMPT = "the cat and the dog. the cat and the"
 LAYER, HEAD = 4, 1

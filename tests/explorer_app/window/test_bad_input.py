@@ -16,7 +16,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.attention import Attention
 from explorer_app.state.session import Session
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene, query
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene
 from model_core.parts.decoder import Decoder
 from model_core.system import devices
 from tests.support.hostile.broken import BROKEN, hugging_face
@@ -196,7 +197,7 @@ def test_unknown_site_typed_into_the_inspector(good: Good) -> None:
 
 def test_question_about_an_unknown_site_is_refused_and_the_rest_is_answered(good: Good) -> None:
     wanted = good.window.client.wanted
-    good.window.client.wanted = lambda: [query("value", site="blocks.9.attn.q"), *wanted()]
+    good.window.client.wanted = lambda: [SiteValue(site="blocks.9.attn.q"), *wanted()]
     good.session.change(prompt=PROMPT + " run")
     good.settle()
     assert good.session.message == "there is no site 'blocks.9.attn.q' in this model"

@@ -12,7 +12,10 @@ from explorer_app.window.first_screen import beginning, read, record, session_of
 from explorer_app.window.snapshot import closing, settle
 from explorer_app.window.window import MainWindow
 from model_core.api.files.assets import asset
-from model_core.api.queries import Answer, Query, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene
 from model_core.sources.presets import preset_named
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint
 
@@ -81,7 +84,7 @@ def test_the_bundled_screen_is_how_the_preset_opens() -> None:
     assert scene == Scene("tales-llama", opening.prompt)
     assert selection == {"layer": opening.layer, "head": opening.head}
     assert (scene, selection) == beginning()
-    assert query("value", site=f"blocks.{opening.layer}.attn.pattern") in answers
+    assert SiteValue(site=f"blocks.{opening.layer}.attn.pattern") in answers
     shown = first_screen.load()
     assert (shown.scene, focus_of(shown)) == (scene, selection)
 
@@ -163,7 +166,7 @@ def test_a_model_with_two_texts_begins_with_both_and_with_its_kind_of_attention(
     assert shown.scene == scene
     assert shown.run is not None
     assert {name: getattr(shown.selection, name) for name in selection} == selection
-    assert shown.answer(query("value", site="decoder.blocks.1.cross.pattern")) is not None
+    assert shown.answer(SiteValue(site="decoder.blocks.1.cross.pattern")) is not None
 
 
 def test_answers_that_do_not_fit_are_left_out() -> None:

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.state.session import Session
 from explorer_app.window.snapshot import settle
 from explorer_app.window.window import KeysDialog, MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine
 from tests.support.window.window_on_screen import at_rest, wait, window_on_screen
 

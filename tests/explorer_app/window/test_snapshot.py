@@ -16,7 +16,7 @@ from explorer_app import __main__ as start
 from explorer_app.state.session import Session
 from explorer_app.window import snapshot
 from model_core.api.errors import InputError
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint
 
 pytestmark = pytest.mark.process

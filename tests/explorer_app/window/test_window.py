@@ -26,7 +26,8 @@ from explorer_app.window import picture
 from explorer_app.window.dock import PanelDock
 from explorer_app.window.snapshot import closing
 from explorer_app.window.window import KeysDialog, MainWindow
-from model_core.api.queries import Query, Scene
+from model_core.api.queries.query import Query
+from model_core.api.scene import Scene
 from tests.support.window.fake_run import one_text, sites
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint
 from tests.support.window.window_on_screen import at_rest
@@ -772,7 +773,7 @@ def test_the_window_is_built_without_torch(model: str) -> None:
         "from PySide6.QtWidgets import QApplication\n"
         "from explorer_app.state.session import Session\n"
         "from explorer_app.window.window import MainWindow\n"
-        "from model_core.api.queries import Scene\n"
+        "from model_core.api.scene import Scene\n"
         "app = QApplication([])\n"
         f"window = MainWindow(Session(Scene({model!r}, 'The cat')))\n"
         "window.show()\n"

@@ -14,7 +14,11 @@ from explorer_app.window import first_screen
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
-from model_core.api.queries import Answer, Scene, query
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.run import RunSummary, SiteList
+from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
+from model_core.api.scene import Scene
 from model_core.engine.answering import Engine
 from model_core.engine.questions.run import growth_
 from model_core.sources import growth
@@ -106,7 +110,7 @@ def show(scene: Scene, answer: Answer) -> None:
     start_application()
     session, run = Session(scene), one_text()
     run.facts["grows"] = True
-    session.take(scene, query("run"), run)
+    session.take(scene, RunSummary(), run)
     session.take(scene, GROWTH, answer)
     panel = Growth(session)
     panel.draw({GROWTH: answer})
@@ -127,12 +131,12 @@ FORMATS["growth"] = Format(grown, slid)
 def frames() -> Files:
     scene = Scene("growth", "The cat saw the cat", edits=("mask off L0",))
     asked = [
-        query("run"),
-        query("sites"),
-        query("next_token", k=3),
-        query("overview", side=3),
-        query("value", site="blocks.1.attn.pattern", at={"H": 1}),
-        query("inspect", site="blocks.0.attn.q", at={"H": 0}, limit=4),
+        RunSummary(),
+        SiteList(),
+        NextTokens(k=3),
+        HeadMaps(side=3),
+        SiteValue(site="blocks.1.attn.pattern", at={"H": 1}),
+        SiteTable(site="blocks.0.attn.q", at={"H": 0}, limit=4),
     ]
     ask = {"scene": scene.to_json(), "queries": [one.to_json() for one in asked]}
     size = {"model": "untrained:gpt2/124M", "config": ["layers=2"], "device": "cpu"}

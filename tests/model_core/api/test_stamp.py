@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene, query
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
 from model_core.checkpoint.formats import native
 from model_core.checkpoint.opening import open_checkpoint
@@ -43,7 +44,7 @@ def train_a_little(folder: str) -> None:
 def ask(engine: Engine, scene: Scene) -> list[Frame]:
     frames: list[Frame] = []
     engine.send = frames.append
-    queries = [query("value", site="logits").to_json()]
+    queries = [SiteValue(site="logits").to_json()]
     engine.handle(
         Frame("ask", 1, {"scene": scene.to_json(), "queries": queries}), lambda: False, lambda: False
     )

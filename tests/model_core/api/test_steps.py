@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_core.api.names import Site
-from model_core.api.queries import ANSWER_BYTES, ARRAY_BYTES, Answer, held
+from model_core.api.queries.answer import ANSWER_BYTES, ARRAY_BYTES, Answer, held
 from model_core.api.steps import pack, unpack
 
 pytestmark = pytest.mark.unit

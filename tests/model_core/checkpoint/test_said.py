@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.sources.presets import open_model

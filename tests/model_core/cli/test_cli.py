@@ -20,8 +20,8 @@ from model_core.api.edits import parse
 from model_core.api.opening import RECIPE
 from model_core.api.plain_text import shortened
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
 from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
+from model_core.api.scene import Scene
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 from model_core.cli import __main__ as cli
 from model_core.cli.__main__ import main

@@ -15,7 +15,10 @@ from model_core.api import role_list
 from model_core.api.edits import parse
 from model_core.api.names import Site
 from model_core.api.protocol import MAX_HEADER, Frame, encode_bytes, prefix
-from model_core.api.queries import OF_THE_MODEL, Answer, Scene
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import kinds, read
+from model_core.api.queries.run import RunSummary
+from model_core.api.scene import Scene
 from model_core.api.steps import unpack
 from model_core.engine import kept
 from model_core.engine.answering import Engine, failure
@@ -90,7 +93,8 @@ def expected(scene: Scene, kind: str, arguments: dict[str, Any]) -> Answer:
     edits = [parse(edit) for edit in scene.edits]
     run = Run(loaded.model, loaded.tokenizer.encode(scene.prompt), edits)
     with torch.inference_mode():
-        return QUESTIONS[kind](Context(scene, loaded, run, lambda: False, 0.0), **arguments)
+        asked = read(kind, arguments)
+        return QUESTIONS[type(asked)](Context(scene, loaded, run, lambda: False, 0.0), asked)
 
 
 def facts_of(frame: Frame) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def facts_of(frame: Frame) -> dict[str, Any]:
 
 
 def test_every_kind_of_query_is_asked_below() -> None:
-    assert ASKED.keys() == QUESTIONS.keys()
+    assert ASKED.keys() == kinds().keys() == {kind.kind for kind in QUESTIONS}
 
 
 def test_hello_tells_what_the_engine_has(process: Process) -> None:
@@ -253,18 +257,27 @@ NOISY = """
 import os, sys
 from model_core.cli import __main__ as cli
 from model_core.engine.questions.registry import answers
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import Query, declared
 
-@answers("noisy")
-def noisy(context):
+@declared("noisy")
+class Noisy(Query):
+    pass
+
+@answers(Noisy)
+def noisy(context, asked):
     print("a print")
     sys.stdout.flush()
     os.write(1, b"raw bytes")
     os.system("echo a child")
     return Answer({"said": True})
 
-@answers("faulty")
-def faulty(context):
+@declared("faulty")
+class Faulty(Query):
+    pass
+
+@answers(Faulty)
+def faulty(context, asked):
     raise RuntimeError("two\\nlines")
 
 sys.exit(cli.main(["engine"]))
@@ -459,7 +472,7 @@ def test_graph_is_told_as_pairs_of_positions_in_the_steps(scene: Scene, run: Run
     assert {(keys[a], keys[b]) for a, b in edges} == set(run.graph.edges)
 
 
-@pytest.mark.parametrize("kind", sorted(OF_THE_MODEL))
+@pytest.mark.parametrize("kind", [name for name, kind in kinds().items() if kind.of_the_model])
 def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene: Scene, kind: str) -> None:
     other = replace(scene, prompt="Another one, and longer than the first", edits=(), special=False)
     one, two = (answer_to(of, kind) for of in (scene, other))
@@ -507,7 +520,7 @@ def test_what_is_kept_once_for_a_model_is_the_same_for_every_text_and_edit(scene
         ("overview", {"word": "out"}, "'out' is no map of who looks at whom"),
         ("overview", {"word": "q"}, "'q' is no map of who looks at whom"),
         ("overview", {"word": "patern"}, "there is no site 'blocks.0.attn.patern' in this model"),
-        ("roles", {"on": "moon"}, "roles are measured on the prompt or on the probe, not on 'moon'"),
+        ("roles", {"on": "moon"}, "roles: 'on' is 'moon', not one of prompt, probe"),
         ("norm", {"module": "blocks.0.attn"}, "there is no norm 'blocks.0.attn' in this model"),
         ("rope", {"layer": 3, "head": 0}, "query: there is no layer 3; this model has layers 0 to 2"),
         ("rope", {"layer": 0, "head": -1}, "query: there is no head -1; this model has heads 0 to 3"),
@@ -604,7 +617,7 @@ def test_memory_that_ran_out_is_no_fault_and_says_what_to_do(
     if where == "run":
         monkeypatch.setattr(kept, "Run", exhausted)
     else:
-        monkeypatch.setitem(QUESTIONS, "run", lambda context: exhausted())
+        monkeypatch.setitem(QUESTIONS, RunSummary, lambda context, asked: exhausted())
     error = local(ask(1, llama, ("run", {})))[0].fields
     assert error["fault"] is False
     assert error["message"].startswith(f"this {where} needs more memory than is free: use a shorter prompt")

@@ -22,7 +22,7 @@ AT_ONCE = 10
 
 
 def test_every_question_is_among_the_asks() -> None:
-    assert {kind for kind, _ in QUERIES} == set(QUESTIONS)
+    assert {kind for kind, _ in QUERIES} == {kind.kind for kind in QUESTIONS}
 
 
 def test_malformed_frames_fault_nowhere_and_every_ask_among_them_is_answered(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from model_core.analysis.not_finite import first_not_finite, is_sound, is_sound_
 from model_core.api.edits import parse
 from model_core.api.errors import InputError
 from model_core.api.protocol import Frame, encode
-from model_core.api.queries import Answer, Scene
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
+from model_core.api.queries.words import TextSplit
+from model_core.api.scene import Scene
 from model_core.cli import __main__ as cli
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
@@ -245,17 +248,17 @@ def test_values_that_are_neighbours_in_float64_have_a_histogram() -> None:
 def test_a_fact_that_is_no_number_ends_that_view_in_one_line_and_is_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(context: Context) -> Answer:
+    def broken(context: Context, asked: TextSplit) -> Answer:
         return Answer({"ways": [{"total": float("inf")}]})
 
-    monkeypatch.setitem(QUESTIONS, "split", broken)
+    monkeypatch.setitem(QUESTIONS, TextSplit, broken)
     told: list[Frame] = []
 
     def send(frame: Frame) -> None:
         encode(frame)
         told.append(frame)
 
-    asked = [{"kind": kind, "arguments": {}} for kind in ("split", "next_token")]
+    asked = [query.to_json() for query in (TextSplit(0), NextTokens())]
     scene = Scene(save(tmp_path / "model", "llama"), "The cat").to_json()
     Engine(send).handle(Frame("ask", 1, {"scene": scene, "queries": asked}), lambda: False, lambda: False)
     told = [frame for frame in told if frame.kind != "progress"]

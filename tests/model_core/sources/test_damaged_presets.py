@@ -11,7 +11,7 @@ import pytest
 from model_core.api.errors import InputError
 from model_core.api.opening import RECIPE
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 from model_core.cli.__main__ import main
 from model_core.engine import describe

@@ -16,8 +16,8 @@ from model_core.analysis.scores import head_scores
 from model_core.api import model_ref
 from model_core.api.errors import InputError
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
 from model_core.api.run_files import CARD
+from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.engine.context import Context

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.sources.presets import folder_of, open_model

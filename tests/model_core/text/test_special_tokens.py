@@ -12,7 +12,7 @@ from safetensors import safe_open
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from model_core.api.protocol import Frame
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.sources.presets import open_model

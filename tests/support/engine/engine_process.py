@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_core.api.protocol import Frame, FrameReader, encode_bytes
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60  # seconds

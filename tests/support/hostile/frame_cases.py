@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from model_core.api.protocol import MAGIC, MAX_HEADER, MAX_PAYLOAD, Frame, encode_bytes, prefix
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 
 WORDS = "the", "cat", "sat", "on a mat", "7", "more:", "éà", "猫", "🙂", "<|end|>", "\n"
 FIRST_ID = 100_000  # no malformed frame has such

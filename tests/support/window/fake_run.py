@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from model_core.api.names import AttentionKind, Site
-from model_core.api.queries import Answer
+from model_core.api.queries.answer import Answer
 from model_core.api.steps import pack
 
 ONE_KIND = AttentionKind("", layers=4, heads=2, kv_heads=2, head_dim=3)

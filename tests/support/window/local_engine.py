@@ -8,6 +8,8 @@ import torch
 
 from explorer_app.processes.engine_client import EngineClient
 from model_core.api.protocol import Frame, FrameReader, encode_bytes
+from model_core.api.queries.answer import Answer
+from model_core.api.queries.query import read
 from model_core.checkpoint.formats import native
 from model_core.engine.answering import Engine
 from model_core.families.first_weights import initialise
@@ -16,6 +18,7 @@ from model_core.families.llama import LlamaConfig
 from model_core.families.qwen3 import Qwen3Config
 from model_core.families.registry import FAMILIES
 from model_core.system.devices import configure_threads
+from tests.support.engine.as_declared import check
 
 LLAMA = LlamaConfig(
     vocab_size=2048, width=48, layers=3, heads=4, kv_heads=2, hidden=64, context=300, head_dim=12, tied=True
@@ -75,4 +78,7 @@ class LocalEngine(EngineClient):
 
     def _deliver(self, frame: Frame) -> None:
         for received in self._reader.feed(encode_bytes(frame)):
+            if isinstance(received, Frame) and received.kind == "answer":
+                answer = Answer(received.fields["facts"], received.arrays)
+                check(read(**received.fields["query"]), answer)
             self._receive(received)

@@ -9,7 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panel.base import Panel
 from explorer_app.state.session import SITES, Session
-from model_core.api.queries import Query, Scene
+from model_core.api.queries.query import Query
+from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine
 
 PROMPT = "The cat saw the dog and the dog saw it"

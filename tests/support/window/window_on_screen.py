@@ -10,7 +10,7 @@ from explorer_app.panel.base import still_drawing
 from explorer_app.state.session import Session
 from explorer_app.window.snapshot import closing, settle
 from explorer_app.window.window import MainWindow
-from model_core.api.queries import Scene
+from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine
 
 

@@ -1,0 +1,65 @@
+"""What is run: a model, its texts, and what is changed in it. No torch, no Qt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_core.api.model_ref import split
+from model_core.api.queries.query import Query
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is run: a model (preset name or path) on a device, a prompt, and edits in words.
+
+    target   what the decoder of an encoder-decoder reads; "" for what is put before every text, or where nothing is
+             for the prompt that its encoder reads
+    config   what is said of the model beside its files, "heads=8" each
+    special  whether the tokens that the model's own configuration puts before a prompt (BOS) are put there
+    version  the stamp (stamp.py) of the model's files when they were opened, "" for whatever is there
+
+    Equal scenes give equal answers, whoever asks and whenever.
+    """
+
+    model: str
+    prompt: str
+    target: str = ""
+    device: str = "cpu"
+    dtype: str = "float32"
+    edits: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    special: bool = True
+    version: str = ""
+
+    @property
+    def opened(self) -> tuple[str, tuple[str, ...], str, str, str]:
+        """What decides which model is loaded, and how: scenes that share it share the loaded model."""
+        return self.model, self.config, self.device, self.dtype, self.version
+
+    @property
+    def shape(self) -> tuple[str, tuple[str, ...]]:
+        """What decides how many layers and heads there are: a model has them alike at every step of its training."""
+        return split(self.model)[0], self.config
+
+    def asked_by(self, asked: Query) -> "Scene":
+        """What the answer to a query depends on: without texts and edits where these have no part in it."""
+        if not asked.of_the_model:
+            return self
+        return replace(self, prompt="", target="", edits=(), special=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The scene as a frame carries it."""
+        return {**self.__dict__, "edits": list(self.edits), "config": list(self.config)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Scene":
+        """The scene of a frame. Raises TypeError or KeyError where it is none."""
+        words = {name: fields[name] for name in ("model", "prompt", "target", "device", "dtype")}
+        # What was stored before there were versions says none.
+        words["version"] = fields.get("version", "")
+        edits, config, special = tuple(fields["edits"]), tuple(fields["config"]), fields["special"]
+        if not all(isinstance(value, str) for value in (*words.values(), *edits, *config)):
+            raise TypeError("a scene is made of strings")
+        if not isinstance(special, bool):
+            raise TypeError("'special' is true or false")
+        return cls(**words, edits=edits, config=config, special=special)
