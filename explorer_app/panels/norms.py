@@ -19,7 +19,7 @@ from explorer_app.widgets.plots.lines import Series, SeriesPlot
 from explorer_app.words.attention_text import text_words
 from explorer_app.words.blanks import visible_blanks
 from explorer_app.words.norm_words import (
-    formula,
+    formula_words,
     largest_words,
     norm_at,
     norm_followed,
@@ -27,8 +27,6 @@ from explorer_app.words.norm_words import (
     statistics_words,
 )
 from explorer_app.words.text import tr
-
-MEASURES = {"LayerNorm": ("mean", "variance"), "StdLayerNorm": ("mean", "std"), "RMSNorm": ("rms",)}
 
 
 @panel("norms", "Norms", area="centre", order=40)
@@ -160,29 +158,15 @@ class Norms(Panel):
             self.chooser.setCurrentIndex(norms.index(norm))
 
     def _draw_token_norms(self, run: Answer, answer: Answer, token: int) -> None:
-        kind, gain = answer["kind"], answer["gain"]
-        self.formula.setText(f"{kind}:  {formula(kind, answer['eps'], len(gain))}")
-
-        words = {
-            "mean": tr("mean"),
-            "variance": tr("variance"),
-            "std": tr("std, unbiased"),
-            "rms": tr("rms, the divisor"),
-        }
-        measures = MEASURES[kind]
-        titles = {
-            "LayerNorm": tr("Mean and variance of each token"),
-            "StdLayerNorm": tr("Mean and standard deviation of each token"),
-            "RMSNorm": tr("Rms of each token"),
-        }
+        self.formula.setText(formula_words(answer))
         text = run["texts"][self._text()]["name"]
         several = tr(" of the {text}").format(text=text_words(text)) if len(run["texts"]) > 1 else ""
-        self.tokens_title.setText(titles[kind] + several)
+        self.tokens_title.setText(tr(answer["title"]) + several)
+        *_, last = answer["measures"]  # what the divisor is made of
         self.tokens.show_series(
-            # The last of the measures is what is divided by.
             [
-                Series(words[name], answer[name], "text" if name == measures[-1] else "muted")
-                for name in measures
+                Series(tr(words), answer[name], "text" if name == last else "muted")
+                for name, words in answer["measures"].items()
             ],
             [visible_blanks(string) for string in self._strings(run)],
         )
@@ -198,10 +182,8 @@ class Norms(Panel):
 
     def _draw_token(self, answer: Answer, token: int, string: str) -> Iterator[None]:
         """What is known of one token, a plot a piece."""
-        kind = answer["kind"]
         named = tr("token {position} “{string}”").format(position=token, string=visible_blanks(string))
-        at = {name: float(answer[name][token]) for name in MEASURES[kind]}
-        measured = statistics_words(kind, answer["eps"], at)
+        measured = statistics_words(answer, token)
         self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))
         for plot, title, name, what in (
             (self.before, self.before_title, "before", tr("Before, {largest}")),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from model_core.api.queries.answer import Answer
 from numpy.typing import NDArray
 
 from explorer_app.state.focus import block_at, block_of
@@ -46,40 +47,17 @@ def norm_followed(
     return next(iter([*same, *here]), shown)
 
 
-def formula(kind: str, eps: float, width: int) -> str:
+def formula_words(norm: Answer) -> str:
     """What a norm computes, with its real eps and width."""
-    if kind == "RMSNorm":
-        words = tr(
-            "y = x / rms · gain,  rms = √(mean of x² + {eps}),  over the {width} dimensions of each token"
-        )
-    elif kind == "StdLayerNorm":
-        words = tr(
-            "y = (x − mean) / (std + {eps}) · gain + bias,  std² = sum of (x − mean)² / {one_less},  "
-            "over the {width} dimensions of each token"
-        )
-    else:
-        words = tr(
-            "y = (x − mean) / √(variance + {eps}) · gain + bias,  over the {width} dimensions of each token"
-        )
-    return words.format(eps=f"{eps:g}", width=width, one_less=width - 1)
+    width = len(norm["gain"])
+    words = tr(norm["formula"]).format(eps=f"{norm['eps']:g}", width=width, one_less=width - 1)
+    return f"{norm['kind']}:  {words}"
 
 
-def statistics_words(kind: str, eps: float, statistics: Mapping[str, float]) -> str:
+def statistics_words(norm: Answer, token: int) -> str:
     """What was measured at one token, and what the norm divided by there."""
-    if kind == "RMSNorm":
-        return tr("divided by rms {rms}").format(rms=short_number(statistics["rms"], 5))
-    if kind == "StdLayerNorm":
-        return tr("mean {mean} taken away, unbiased std {std}: divided by {divisor}").format(
-            mean=short_number(statistics["mean"], 5),
-            std=short_number(statistics["std"], 5),
-            divisor=short_number(statistics["std"] + eps, 5),
-        )
-    divisor = (statistics["variance"] + eps) ** 0.5
-    return tr("mean {mean} taken away, variance {variance}: divided by {divisor}").format(
-        mean=short_number(statistics["mean"], 5),
-        variance=short_number(statistics["variance"], 5),
-        divisor=short_number(divisor, 5),
-    )
+    at = {name: short_number(float(norm[name][token]), 5) for name in (*norm["measures"], "divisor")}
+    return tr(norm["sentence"]).format(**at)
 
 
 def largest(values: NDArray[Any], count: int = 3) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.parts.norm import LayerNorm, Norm, RMSNorm
+from model_core.taps.trace import wide
 
 HISTOGRAM_BINS = 40
 
@@ -22,11 +22,6 @@ class NextToken:
     ranks: Tensor  # [T-1], 0 where the token was the likeliest
 
 
-def wide(x: Tensor) -> Tensor:
-    """At least float32; what float64 holds may be beyond it."""
-    return x if x.dtype == torch.float64 else x.float()
-
-
 def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
     """logits [T V] of a prompt and its T tokens."""
     top = wide(logits[-1]).softmax(-1).topk(min(k, logits.shape[-1]))
@@ -38,22 +33,6 @@ def next_token(logits: Tensor, tokens: list[int], k: int) -> NextToken:
         log_probs=(chosen - ahead.logsumexp(-1, keepdim=True))[:, 0],
         ranks=(ahead > chosen).sum(-1),
     )
-
-
-def norm_statistics(norm: Norm, x: Tensor) -> dict[str, Tensor]:
-    """What the norm divides by, for each token of x [T C]; [T] each, in float32, of a float64 x in float64.
-
-    RMSNorm: rms, which is sqrt(mean(x²) + eps), the divisor itself; in float32 whatever the dtype of x, as RMSNorm
-    computes it. LayerNorm: mean and the biased variance, without eps. StdLayerNorm: mean and the unbiased standard
-    deviation, without eps.
-    """
-    if isinstance(norm, RMSNorm):
-        # In the type that the norm computes in: another would show a divisor that was not used.
-        return {"rms": (x.float().pow(2).mean(-1) + norm.eps).sqrt()}
-    x = wide(x)
-    if isinstance(norm, LayerNorm):
-        return {"mean": x.mean(-1), "variance": x.var(-1, unbiased=False)}
-    return {"mean": x.mean(-1), "std": x.std(-1)}
 
 
 def cosines(rows: Tensor) -> Tensor:

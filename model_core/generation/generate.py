@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_core.analysis.derive import wide
 from model_core.analysis.not_finite import first_not_finite
 from model_core.api import edits as edits_
 from model_core.api.edits import AnyEdit
@@ -14,6 +13,7 @@ from model_core.api.errors import InputError
 from model_core.parts.model import Model
 from model_core.runs.replay import Run
 from model_core.taps.tap import record
+from model_core.taps.trace import wide
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,8 @@ class Trace:
 def to_array(value: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
     """A tensor as contiguous float32 numpy on the CPU: bfloat16 has no numpy, and a view may be a broadcast."""
     return value.detach().to("cpu", torch.float32).contiguous().numpy()
+
+
+def wide(x: Tensor) -> Tensor:
+    """At least float32; what float64 holds may be beyond it."""
+    return x if x.dtype == torch.float64 else x.float()

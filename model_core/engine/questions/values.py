@@ -15,7 +15,7 @@ from model_core.api.queries.answer import Answer
 from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
-from model_core.taps.trace import to_array
+from model_core.taps.trace import to_array, wide
 
 
 @answers(SiteValue)
@@ -62,7 +62,7 @@ def kind_named(context: Context, name: str) -> AttentionKind:
 @answers(SiteTable)
 def inspect(context: Context, asked: SiteTable) -> Answer:
     chosen, axes = chosen_part(context, asked.site, asked.at)
-    values: np.ndarray[Any, Any] = derive.wide(chosen).cpu().contiguous().numpy()
+    values: np.ndarray[Any, Any] = wide(chosen).cpu().contiguous().numpy()
     flat = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
     counts, edges = derive.histogram(values)
     described = context.site(asked.site)

@@ -24,13 +24,15 @@ from explorer_app.state.focus import Cursor
 from explorer_app.state.session import RUN, SITES, Selection, Session
 from explorer_app.window import snapshot
 from explorer_app.words.attention_text import kind_words, map_query, side_titles
-from explorer_app.words.norm_words import formula, norm_at, norm_followed, statistics_words
+from explorer_app.words.norm_words import formula_words, norm_at, norm_followed, statistics_words
 from model_core.api.edits import AblateHead, MaskOff
 from model_core.api.errors import InputError
 from model_core.api.queries.answer import Answer
 from model_core.api.scene import Scene
+from model_core.parts.norm import StdLayerNorm
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model
+from tests.support.models.norms import told_of
 from tests.support.models.tiny import HEADS, LAYERS, save
 from tests.support.window.fake_run import ONE_KIND, THREE_KINDS, two_texts
 from tests.support.window.local_engine import LocalEngine
@@ -302,9 +304,9 @@ def test_the_tutorials_layer_norm_is_shown_as_it_is_written(
 
 
 def test_what_the_unbiased_norm_divides_by_is_said() -> None:
-    assert "/ 47," in formula("StdLayerNorm", 1e-6, 48)
-    words = statistics_words("StdLayerNorm", 0.5, {"mean": 1.0, "std": 2.0})
-    assert words == "mean 1 taken away, unbiased std 2: divided by 2.5"
+    assert "/ 47," in formula_words(told_of(StdLayerNorm(48), 48))
+    words = statistics_words(told_of(StdLayerNorm(2, 0.5), [[-1.0, 3.0]]), 0)
+    assert words == "mean 1 taken away, unbiased std 2.8284: divided by 3.3284"
 
 
 def test_norms_of_the_same_layer_in_two_stacks_are_kept_apart() -> None:

@@ -10,9 +10,11 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.norms import Norms
 from explorer_app.state.session import Selection
-from explorer_app.words.norm_words import formula, largest_words, norm_at, norm_followed, norms_of
+from explorer_app.words.norm_words import formula_words, largest_words, norm_at, norm_followed, norms_of
+from model_core.parts.norm import LayerNorm, RMSNorm
 from model_core.sources.presets import open_model
 from model_core.taps.tap import record
+from tests.support.models.norms import told_of
 from tests.support.window.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.support.window.panel_on_screen import OnScreen, on_screen
 
@@ -139,8 +141,8 @@ def test_another_layer_keeps_the_kind_of_norm() -> None:
 
 
 def test_words_name_the_eps_and_the_largest_dimensions() -> None:
-    assert "1e-06" in formula("RMSNorm", 1e-6, 48)
-    assert "48 dimensions" in formula("RMSNorm", 1e-6, 48)
-    assert "variance + 1e-05" in formula("LayerNorm", 1e-5, 48)
+    assert "1e-06" in formula_words(told_of(RMSNorm(48, 1e-6), 48))
+    assert "48 dimensions" in formula_words(told_of(RMSNorm(48, 1e-6), 48))
+    assert "variance + 1e-05" in formula_words(told_of(LayerNorm(48, 1e-5), 48))
     assert largest_words(np.array([0.1, -3.0, 2.0])) == "largest: dimension 1: −3, 2: 2, 0: 0.1"
     assert largest_words(np.ones(4)) == "all 1"

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from model_core.analysis.derive import cosines, histogram, next_token, norm_statistics, shrink, statistics
+from model_core.analysis.derive import cosines, histogram, next_token, shrink, statistics
 from model_core.parts.norm import LayerNorm, RMSNorm
 
 pytestmark = pytest.mark.unit
@@ -59,25 +59,26 @@ def test_no_more_tokens_are_named_than_there_are() -> None:
 def test_statistics_of_a_norm_give_its_output_back() -> None:
     x = random(5, 16) * 3 + 1
     layer, rms = LayerNorm(16, 1e-3), RMSNorm(16, 1e-3)
-    found = norm_statistics(layer, x)
-    by_hand = (x - found["mean"][:, None]) / (found["variance"][:, None] + 1e-3).sqrt()
+    found = layer.statistics(x)
+    by_hand = (x - found["mean"][:, None]) / found["divisor"][:, None]
+    torch.testing.assert_close(found["divisor"], (found["variance"] + 1e-3).sqrt())
     torch.testing.assert_close(by_hand, layer(x))
-    torch.testing.assert_close(x / norm_statistics(rms, x)["rms"][:, None], rms(x))
+    torch.testing.assert_close(x / rms.statistics(x)["rms"][:, None], rms(x))
 
 
 def test_norm_statistics_are_the_formulas_of_one_token() -> None:
     x = torch.tensor([[1.0, 2.0, 3.0, 6.0]])
-    found = norm_statistics(LayerNorm(4, 0.5), x)
+    found = LayerNorm(4, 0.5).statistics(x)
     assert found["mean"].tolist() == [3]
     assert found["variance"].tolist() == [3.5]
-    assert norm_statistics(RMSNorm(4, 0.5), x)["rms"].tolist() == [pytest.approx(math.sqrt(13))]
+    assert RMSNorm(4, 0.5).statistics(x)["rms"].tolist() == [pytest.approx(math.sqrt(13))]
 
 
 def test_norm_statistics_of_bfloat16_are_computed_in_float32() -> None:
     x = random(3, 64).bfloat16()
-    found = norm_statistics(RMSNorm(64), x)["rms"]
+    found = RMSNorm(64).statistics(x)["rms"]
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, norm_statistics(RMSNorm(64), x.float())["rms"])
+    torch.testing.assert_close(found, RMSNorm(64).statistics(x.float())["rms"])
 
 
 def test_the_divisor_told_of_an_rms_norm_is_the_one_that_it_used() -> None:
@@ -85,10 +86,10 @@ def test_the_divisor_told_of_an_rms_norm_is_the_one_that_it_used() -> None:
     layer = RMSNorm(8).double()
     with torch.no_grad():
         assert not layer(x).any()
-    found = norm_statistics(layer, x)["rms"]
+    found = layer.statistics(x)["rms"]
     assert found.isinf().all()
     assert found.dtype == torch.float32
-    assert norm_statistics(LayerNorm(8).double(), x)["mean"].dtype == torch.float64
+    assert LayerNorm(8).double().statistics(x)["mean"].dtype == torch.float64
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-15, 1e20, 1e37])
