@@ -26,7 +26,6 @@ class Norm(Tapped):
     sentence: ClassVar[str]
 
     weight: nn.Parameter
-    bias: nn.Parameter | None
     eps: float
 
     @abstractmethod
@@ -111,7 +110,6 @@ class RMSNorm(Norm):
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(width))
-        self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
         return self.tap("out", rms_norm(x, self.weight, self.eps), "B T C")

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from model_core.analysis.derive import wide
 from model_core.api.errors import InputError
 from model_core.api.files.text_file import read_text
 from model_core.api.recipe import Recipe
 from model_core.parts.loss import IGNORED
 from model_core.parts.model import Model
+from model_core.taps.trace import wide
 from model_core.text.tokenizer import END_OF_TEXT, Tokenizer
 from model_core.training.task import Batch
 

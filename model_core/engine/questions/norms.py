@@ -17,8 +17,8 @@ def norm(context: Context, asked: NormStatistics) -> Answer:
     sources = [source for source, _ in context.run.graph.in_edges(f"{asked.module}.out")]
     before = context.value(sources[0])
     arrays = {"before": before, "after": context.value(f"{asked.module}.out"), "gain": part.weight}
-    if part.bias is not None:
-        arrays["bias"] = part.bias
+    if (bias := getattr(part, "bias", None)) is not None:
+        arrays["bias"] = bias
     facts = {"kind": type(part).__name__, "eps": part.eps, "source": sources[0]}
     said = {name: getattr(part, name) for name in ("formula", "measures", "title", "sentence")}
     return Answer(
