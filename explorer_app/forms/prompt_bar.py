@@ -21,8 +21,9 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.forms.text_strips import TextStrips
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
 from explorer_app.state.settings import Recent
+from explorer_app.state.store import RUN
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.lists.chips import TokenStrip
 from explorer_app.widgets.one_line import OneLine

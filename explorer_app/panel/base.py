@@ -27,7 +27,9 @@ from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
 from explorer_app.panel.turns import turns
-from explorer_app.state.session import RUN, Selection, Session
+from explorer_app.state.selection import Selection
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.veil import Veil
 from explorer_app.words.engine_words import late_words, waiting_words
 

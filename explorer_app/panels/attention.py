@@ -26,7 +26,8 @@ from explorer_app.panel.base import Answers
 from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.panel.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panel.registry import panel
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.lists.bars import Bar, BarList
 from explorer_app.widgets.maps.heatmap import Colours, colour_limits

@@ -19,7 +19,9 @@ from explorer_app.graph.view import ZOOM_STEP, GraphView, Look
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import block_at, block_of, stack_at
-from explorer_app.state.session import SITES, Selection, Session
+from explorer_app.state.selection import Selection
+from explorer_app.state.session import Session
+from explorer_app.state.store import SITES
 from explorer_app.widgets.plain import tip
 from explorer_app.widgets.readout import Readout
 from explorer_app.words.site_words import roles, shape_text, shape_words

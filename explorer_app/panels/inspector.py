@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import Role
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.lists.table import ArrayTable
 from explorer_app.widgets.one_line import OneLine

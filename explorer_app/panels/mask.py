@@ -18,7 +18,8 @@ from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from explorer_app.panel.base import Answers
 from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.panel.registry import panel
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.lists.bars import Bar, BarList
 from explorer_app.widgets.plain import rich, tip
 from explorer_app.words.attention_text import (

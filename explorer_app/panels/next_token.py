@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout,
 from explorer_app import theme
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.lists.bars import Bar, BarList
 from explorer_app.widgets.plain import Label, RichLabel, caption, tip
 from explorer_app.words.blanks import visible_blanks

@@ -12,7 +12,9 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, 
 
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
-from explorer_app.state.session import RUN, SITES, Selection, Session
+from explorer_app.state.selection import Selection
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.plain import Label
 from explorer_app.widgets.plots.lines import Series, SeriesPlot

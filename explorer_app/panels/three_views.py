@@ -15,7 +15,8 @@ from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.head_panel import Floats, rich_line
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import Cursor, kinds_of
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.maps.heatmap import Heatmap, Margins
 from explorer_app.widgets.plain import Label, RichLabel, rich
 from explorer_app.words.attention_text import Sides, head_map, kind_words, map_query, sides, text_words

@@ -13,7 +13,8 @@ from explorer_app import theme
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import block_at, block_of
-from explorer_app.state.session import SITES, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import SITES
 from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.icons import shape_icon
 from explorer_app.widgets.one_line import OneLine

@@ -9,13 +9,14 @@ request is given up with a message, and the window goes on as it was.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from model_core.api.plain_text import visible
-from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.api.protocol import PROTOCOL, BadFrame, Frame, FrameReader, encode_bytes, hello
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query, read
-from model_core.api.scene import Scene
+from model_core.api.scene import Scene, asks_to_json
 from PySide6.QtCore import QByteArray, QObject, QProcess, QTimer, Signal
 
 from explorer_app.processes.child import core_command, core_process, end, release
@@ -31,6 +32,19 @@ MOST_DEATHS = 3
 
 Wanted = Callable[[], list[Query]]
 Connect = Callable[[Session, Wanted], "EngineClient"]
+
+
+@dataclass
+class Pending:
+    """The request under way: its number, its scenes, that of the prompt first, and what is still awaited of each."""
+
+    id: int
+    scenes: list[Scene]
+    awaited: set[tuple[Scene, Query]]
+
+    @property
+    def scene(self) -> Scene:
+        return self.scenes[0]
 
 
 class EngineClient(QObject):
@@ -53,9 +67,9 @@ class EngineClient(QObject):
         self.log = ""
         self._id = 0
         self._sizing = 0
-        self._pending: tuple[int, Scene, set[Query]] | None = None
+        self._pending: Pending | None = None
         self._failed: set[tuple[Scene, Query]] = set()
-        self._given_up: Scene | None = None
+        self._given_up: set[Scene] = set()
         self._cancelled = 0
         self._deaths = 0
         self._died_of: Scene | None = None
@@ -74,6 +88,7 @@ class EngineClient(QObject):
         self._obey.timeout.connect(self._kill)
         self._said = ("running", 0.0, "")
         session.scene_changed.connect(self._start_over)
+        session.baseline_changed.connect(self.ask)
         session.selection_changed.connect(self.ask)
 
     def start(self) -> None:
@@ -84,7 +99,7 @@ class EngineClient(QObject):
         self._reader = FrameReader()
         self._greeted = False
         self._launch()
-        self._send(Frame("hello", 0))
+        self._send(hello(0))
         self.ask()
 
     def restart(self) -> None:
@@ -102,7 +117,7 @@ class EngineClient(QObject):
 
     def _start_over(self, _: Any = None) -> None:
         """Another scene: what an earlier one was refused says nothing about it."""
-        self._given_up = None
+        self._given_up.clear()
         self._failed.clear()
         self.ask()
 
@@ -120,7 +135,8 @@ class EngineClient(QObject):
     def cancel(self) -> None:
         """Give up the request under way; the pictures on screen stay."""
         if self._pending is not None:
-            self._cancelled, self._given_up, _ = self._pending
+            self._cancelled = self._pending.id
+            self._given_up.update(self._pending.scenes)
             self._send(Frame("cancel", self._cancelled))
             if self._greeted:
                 self._obey.start()
@@ -131,6 +147,7 @@ class EngineClient(QObject):
         for timer in (self._soon, self._slow, self._obey):
             timer.stop()
         self.session.scene_changed.disconnect(self._start_over)
+        self.session.baseline_changed.disconnect(self.ask)
         self.session.selection_changed.disconnect(self.ask)
         self._end()
         for process in self.findChildren(QProcess):
@@ -164,22 +181,29 @@ class EngineClient(QObject):
     def _ask(self) -> None:
         if not self._started:
             return
-        scene = self.session.scene
-        missing = [q for q in self.session.missing(self.wanted()) if (scene, q) not in self._failed]
-        if missing and self.session.engine == "stopped":
-            self.session.tell(self._why_stopped)
-        if not missing or scene == self._given_up or self.session.engine == "stopped":
+        session = self.session
+        asks = [
+            (scene, asked)
+            for scene, queries in session.requests(self.wanted())
+            if scene not in self._given_up
+            and (asked := [query for query in queries if (scene, query) not in self._failed])
+        ]
+        if asks and session.engine == "stopped":
+            session.tell(self._why_stopped)
+        if not asks or session.engine == "stopped":
             if self._pending is None:
                 self.idle.emit()
             return
-        if self._pending is not None and self._pending[1] == scene and self._pending[2].issuperset(missing):
+        wanted = {(scene, query) for scene, queries in asks for query in queries}
+        pending = self._pending
+        if pending is not None and pending.scene == asks[0][0] and pending.awaited >= wanted:
             return
         self._id += 1
-        self._pending = (self._id, scene, set(missing))
+        self._pending = Pending(self._id, [scene for scene, _ in asks], wanted)
         if not self._slow.isActive():
             self._slow.start()
-        fields = {"scene": scene.to_json(), "queries": [q.to_json() for q in missing]}
-        self._send(Frame("ask", self._id, fields))
+        pinned = [session.baseline] if session.baseline else []
+        self._send(Frame("ask", self._id, asks_to_json(asks, pinned)))
 
     def _read(self) -> None:
         if self._process is not None:
@@ -189,6 +213,13 @@ class EngineClient(QObject):
     def _receive(self, frame: Frame | BadFrame) -> None:
         if isinstance(frame, BadFrame):
             self.note(f"unreadable frame from the engine: {frame.reason}\n")
+            return
+        if frame.kind == "hello" and frame.fields.get("protocol") != PROTOCOL:
+            self._stop(
+                tr(
+                    "The engine speaks another protocol: install the same Layerscope for it as for the window."
+                )
+            )
             return
         if frame.kind == "hello":
             self._greeted = True
@@ -201,13 +232,15 @@ class EngineClient(QObject):
             self._obey.stop()
         if frame.kind == "size" and frame.id == self._sizing:
             self.sized.emit(frame.fields)
+        if frame.kind == "error" and not self._greeted and frame.id == 0:
+            self._stop(frame.fields["message"])  # it speaks another protocol
         # What an outdated request still brings is dropped by its number.
-        if self._pending is None or frame.id != self._pending[0]:
+        pending = self._pending
+        if pending is None or frame.id != pending.id:
             return
-        _, scene, awaited = self._pending
         if frame.kind == "answer":
-            asked = _query(frame.fields["query"])
-            awaited.discard(asked)
+            scene, asked = pending.scenes[frame.fields["scene"]], read(**frame.fields["query"])
+            pending.awaited.discard((scene, asked))
             self.session.take(scene, asked, Answer(frame.fields["facts"], frame.arrays))
         elif frame.kind == "progress":
             what, needs = frame.fields["what"], frame.fields.get("needs", "")
@@ -217,31 +250,41 @@ class EngineClient(QObject):
             if not self._slow.isActive():
                 self._show_progress()
         elif frame.kind == "error":
-            self._refused(frame, scene)
-        if frame.kind == "done" or (frame.kind == "error" and frame.fields["query"] is None):
+            number = frame.fields["scene"]
+            self._refused(frame, pending.scene if number is None else pending.scenes[number])
+        # What is wrong with a request as a whole is the last that is said of it.
+        if frame.kind == "done" or (frame.kind == "error" and frame.fields["scene"] is None):
             self._finished(cancelled=frame.fields.get("cancelled", False))
 
     def _refused(self, frame: Frame, scene: Scene) -> None:
-        asked = frame.fields["query"]
+        asked = None if frame.fields["query"] is None else read(**frame.fields["query"])
+        message, asks = frame.fields["message"], frame.fields.get("asks")
+        if scene != self.session.scene and scene == self.session.baseline:
+            self._give_up(scene, asked)
+            self.session.refuse_to_baseline(asked, message)
+            return
         if (edits := frame.fields.get("edits")) and self.session.refuse(scene, edits):
             return
-        if asked is None:
-            self._given_up = scene
-        else:
-            self._failed.add((scene, _query(asked)))
-        message, asks = frame.fields["message"], frame.fields.get("asks")
+        self._give_up(scene, asked)
         helped = asks or frame.fields["fix"]
         if frame.fields.get("opening") and not helped and scene.opened == self.session.scene.opened:
             self.session.go_back(message)
         else:
             self.session.tell(message, frame.fields["fix"], asks)
 
+    def _give_up(self, scene: Scene, asked: Query | None) -> None:
+        """Do not ask again what was refused."""
+        if asked is None:
+            self._given_up.add(scene)
+        else:
+            self._failed.add((scene, asked))
+
     def _finished(self, cancelled: bool) -> None:
         self._rest()
         self._deaths, self._died_of = 0, None
         self.session.set_engine("ready")
         self._back()
-        if cancelled and self._given_up == self.session.scene:
+        if cancelled and self.session.scene in self._given_up:
             self._leave(tr("Cancelled. Change the prompt, or choose Run > Run again."), tr("Cancelled."))
         self.ask()
 
@@ -296,7 +339,8 @@ class EngineClient(QObject):
         self._read()
         self._read_log()
         self.note("the engine process ended\n")
-        scene = self._pending[1] if self._pending else None
+        scenes = self._pending.scenes if self._pending else []
+        scene = scenes[0] if scenes else None
         again = scene is not None and scene == self._died_of
         self._deaths, self._died_of = self._deaths + 1, scene
         process, self._process = self._process, None
@@ -308,11 +352,11 @@ class EngineClient(QObject):
                 tr("The engine stopped again and again. See Help > Log, then choose Run > Restart engine.")
             )
             return
-        if self._given_up is not None and self._given_up == scene:
+        if scene in self._given_up:
             message = tr("Cancelled. The engine did not answer and was restarted.")
             self._leave(message, message)
         elif again:
-            self._given_up = scene
+            self._given_up.update(scenes)
             self._leave(
                 tr(
                     "The engine stopped twice on this request (out of memory?). Change it, or choose Run > Run again."
@@ -334,7 +378,3 @@ class EngineClient(QObject):
     def _read_log(self) -> None:
         if self._process is not None:
             self.note(bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace"))
-
-
-def _query(fields: dict[str, Any]) -> Query:
-    return read(fields["kind"], fields["arguments"])

@@ -7,16 +7,14 @@ Panels write to it and read from it, never to each other:
     session.answer(query)                 what is known for the scene that is shown, or None
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from model_core.api.edits import toggled
 from model_core.api.names import AttentionKind, layer_of
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query
-from model_core.api.queries.run import RunSummary, SiteList
 from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
 from model_core.api.steps import unpack
@@ -37,71 +35,9 @@ from explorer_app.state.focus import (
     token_of,
 )
 from explorer_app.state.own_texts import FIELDS, OwnTexts, Texts, task_of, texts_of
+from explorer_app.state.selection import Selection
+from explorer_app.state.store import RUN, SITES, Store
 from explorer_app.state.training import Training
-
-STORE_BYTES = 512 << 20
-
-RUN = RunSummary()
-SITES = SiteList()
-
-
-@dataclass(frozen=True)
-class Selection:
-    """layer, head  the focused head
-    query, key   the locked token positions, None where no token is chosen; in the texts of the attention in focus
-    step         position in the forward pass: an index into the sites in order of computation
-    site         the key of that step
-    stack        the name of the kind of attention in focus; "" where the model has one only
-    """
-
-    layer: int = 0
-    head: int = 0
-    query: int | None = None
-    key: int | None = None
-    step: int = 0
-    site: str = "tokens"
-    stack: str = ""
-
-    @property
-    def cursor(self) -> Cursor:
-        """The locked tokens."""
-        return Cursor(self.query, self.key, self.stack)
-
-
-class Store:
-    """Answers by query and what they depend on; the least recently used make room beyond `limit` bytes."""
-
-    def __init__(self, limit: int = STORE_BYTES) -> None:
-        self.limit = limit
-        self.size = 0
-        self.answers: OrderedDict[tuple[Scene, Query], Answer] = OrderedDict()
-        self._stored: set[tuple[Scene, Query]] = set()
-
-    def get(self, scene: Scene, asked: Query) -> Answer | None:
-        key = scene.asked_by(asked), asked
-        if key in self.answers:
-            self.answers.move_to_end(key)
-        return self.answers.get(key)
-
-    def put(self, scene: Scene, asked: Query, answer: Answer, *, stored: bool = False) -> None:
-        """`stored`: from a file and no engine; it is shown, and still asked for."""
-        key = scene.asked_by(asked), asked
-        self._forget(key)
-        self.size += answer.nbytes
-        self.answers[key] = answer
-        if stored:
-            self._stored.add(key)
-        while self.size > self.limit and len(self.answers) > 1:
-            self._forget(next(iter(self.answers)))
-
-    def is_stored(self, scene: Scene, asked: Query) -> bool:
-        """Whether what is known comes from a file and no engine."""
-        return (scene.asked_by(asked), asked) in self._stored
-
-    def _forget(self, key: tuple[Scene, Query]) -> None:
-        if (old := self.answers.pop(key, None)) is not None:
-            self.size -= old.nbytes
-        self._stored.discard(key)
 
 
 class Session:
@@ -111,6 +47,8 @@ class Session:
     shown   the newest scene whose run has been answered: what every picture on screen shows
     stale   why `shown` is not `scene`: the message that stands, or what the engine has been busy with for a while;
             "" where they are one, and while an answer may still come at once
+    baseline  a scene that is pinned, for all others to be compared with; None where there is none
+    refused   why the baseline has no answer to a query; the engine says it once
     engine  "starting", "ready", "running" or "stopped"
     training  the one that runs beside the window
     """
@@ -118,6 +56,7 @@ class Session:
     scene_changed = Signal(Scene)
     shown_changed = Signal(Scene)
     stale_changed = Signal(str)
+    baseline_changed = Signal(object)
     edits_changed = Signal(tuple)
     selection_changed = Signal(Selection)
     hovered_changed = Signal(object)
@@ -131,6 +70,8 @@ class Session:
         self.scene = scene
         self.shown = scene
         self.before: Scene | None = None
+        self.baseline: Scene | None = None
+        self.refused: dict[Query | None, str] = {}
         self.stale = ""
         self.own = OwnTexts(texts_of(scene))
         self._edits = AskedEdits(scene.edits)
@@ -240,7 +181,7 @@ class Session:
             self.reveal()
         # It may be of the run on screen, whatever is asked for meanwhile.
         self.clamp()
-        if scene == self.scene:
+        if scene in (self.scene, self.baseline):
             self.answered.emit(asked)
 
     def _learn(self, scene: Scene, run: Answer) -> None:
@@ -294,10 +235,40 @@ class Session:
         """The same for the scene that was shown before an edit, None where the last change was no edit."""
         return self.store.get(self.before, asked) if self.before else None
 
-    def missing(self, queries: Iterable[Query]) -> list[Query]:
-        """Those that the engine has not answered for the present scene yet, once each, in order."""
-        scene, store = self.scene, self.store
+    def pin_baseline(self) -> None:
+        """Compare with the scene on screen from now on; nothing where no run of it is known."""
+        if self.run is not None:
+            self._pin(self.shown)
+
+    def unpin_baseline(self) -> None:
+        """Compare no more."""
+        self._pin(None)
+
+    def _pin(self, scene: Scene | None) -> None:
+        if scene != self.baseline:
+            self.baseline, self.refused = scene, {}
+            self.store.pin([] if scene is None else [scene])
+            self.baseline_changed.emit(scene)
+
+    def answer_of_baseline(self, asked: Query) -> Answer | None:
+        """What is known for the scene that all are compared with."""
+        return None if self.baseline is None else self.store.get(self.baseline, asked)
+
+    def refuse_to_baseline(self, asked: Query | None, why: str) -> None:
+        """The baseline has no answer to a query, or (None) to any."""
+        self.refused[asked] = why
+        self.baseline_changed.emit(self.baseline)
+
+    def missing(self, queries: Iterable[Query], scene: Scene | None = None) -> list[Query]:
+        """Those that the engine has not answered yet, once each, in order: for a scene, or the present one."""
+        scene, store = scene or self.scene, self.store
         return [q for q in dict.fromkeys(queries) if store.get(scene, q) is None or store.is_stored(scene, q)]
+
+    def requests(self, queries: Iterable[Query]) -> list[tuple[Scene, list[Query]]]:
+        """What is to be asked about each scene: of the one that is wanted and of the baseline alike."""
+        wanted = list(queries)
+        scenes = dict.fromkeys([self.scene, *([self.baseline] if self.baseline else [])])
+        return [(scene, asked) for scene in scenes if (asked := self.missing(wanted, scene))]
 
     @property
     def run(self) -> Answer | None:

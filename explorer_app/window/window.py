@@ -46,8 +46,9 @@ from explorer_app.panels import load_panels
 from explorer_app.panels.transport import Transport
 from explorer_app.processes.engine_client import Connect, EngineClient
 from explorer_app.processes.trainer import Trainer
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
 from explorer_app.state.settings import Kept, Layout, Recent, Scheme, Settings
+from explorer_app.state.store import RUN, SITES
 from explorer_app.widgets.on_screen import FittingDialog, Scrolled, fit
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, Message, caption, tip, title_text

@@ -8,7 +8,7 @@ from model_core.api.queries.answer import Answer
 from numpy.typing import NDArray
 
 from explorer_app.state.focus import block_at, block_of
-from explorer_app.state.session import Selection
+from explorer_app.state.selection import Selection
 from explorer_app.words.numbers import short_number
 from explorer_app.words.text import tr
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from model_core.api.errors import InputError
 
+PROTOCOL = 3  # of what the frames say; window and engine greet each other with it
 MAGIC = b"\xffLS2"  # no text in UTF-8 has this first byte, so no header holds a magic
 MAX_HEADER = 16 * 2**20
 MAX_PAYLOAD = 2 * 2**30
@@ -48,6 +49,11 @@ class Frame:
     id: int
     fields: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def hello(id: int = 0) -> Frame:
+    """The greeting of who asks, which says what it speaks."""
+    return Frame("hello", id, {"protocol": PROTOCOL})
 
 
 @dataclass(frozen=True)

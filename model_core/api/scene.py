@@ -1,11 +1,14 @@
 """What is run: a model, its texts, and what is changed in it. No torch, no Qt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from model_core.api.model_ref import split
 from model_core.api.queries.query import Query
+
+Opened = tuple[str, tuple[str, ...], str, str, str]
+"""`Scene.opened`"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Scene:
     version: str = ""
 
     @property
-    def opened(self) -> tuple[str, tuple[str, ...], str, str, str]:
+    def opened(self) -> Opened:
         """What decides which model is loaded, and how: scenes that share it share the loaded model."""
         return self.model, self.config, self.device, self.dtype, self.version
 
@@ -63,3 +66,35 @@ class Scene:
         if not isinstance(special, bool):
             raise TypeError("'special' is true or false")
         return cls(**words, edits=edits, config=config, special=special)
+
+
+Asks = Sequence[tuple[Scene, Sequence[Query]]]
+
+
+def asks_to_json(asks: Asks, pinned: Iterable[Scene] = ()) -> dict[str, Any]:
+    """The fields of a request: what is asked about each scene. Those that are `pinned` stay ready for the next."""
+    return {
+        "asks": [
+            {"scene": scene.to_json(), "queries": [one.to_json() for one in queries]}
+            for scene, queries in asks
+        ],
+        "pinned": [scene.to_json() for scene in pinned],
+    }
+
+
+def read_asks(
+    fields: Mapping[str, Any],
+) -> tuple[list[tuple[Scene, list[dict[str, Any]]]], frozenset[Scene]]:
+    """The scenes of a request with their queries as they are said, and those that are pinned.
+
+    TypeError, KeyError or ValueError where there are none: only its queries may be wrong one by one.
+    """
+    asks = [
+        (Scene.from_json(ask["scene"]), [asked_in(query) for query in ask["queries"]])
+        for ask in fields["asks"]
+    ]
+    return asks, frozenset(Scene.from_json(scene) for scene in fields.get("pinned", []))
+
+
+def asked_in(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": str(query["kind"]), "arguments": dict(query["arguments"])}

@@ -8,7 +8,7 @@ from model_core.api import model_ref
 from model_core.api.edits import parse
 from model_core.api.errors import DoesNotFit, InputError, TooLong
 from model_core.api.names import layer_of
-from model_core.api.scene import Scene
+from model_core.api.scene import Opened, Scene
 from model_core.api.stamp import stamp
 from model_core.checkpoint.building import Loaded
 from model_core.engine.context import Context, prefix_of
@@ -34,8 +34,18 @@ class Kept:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.models: OrderedDict[tuple[str, tuple[str, ...], str, str, str], Loaded] = OrderedDict()
+        self.models: OrderedDict[Opened, Loaded] = OrderedDict()
         self.runs: OrderedDict[Scene, tuple[Run, float]] = OrderedDict()
+        self.pinned: frozenset[Scene] = frozenset()
+
+    def pin(self, scenes: frozenset[Scene]) -> None:
+        """These scenes are asked about again and again: their models and runs stay, whatever else makes room."""
+        self.pinned = scenes
+
+    def use(self, scene: Scene) -> None:
+        """This is the scene on screen: its model is the last that makes room."""
+        if scene.opened in self.models:
+            self.models.move_to_end(scene.opened)
 
     def loaded(self, scene: Scene, id: int, other_model: Callable[[], bool]) -> Loaded:
         """The model of a scene; loaded once, the least recently used makes room."""
@@ -94,18 +104,28 @@ class Kept:
         return False
 
     def forget_models(self, left: int, size: int = 0) -> None:
-        """Let go of the least recently used models, and their runs, until so many are left, or all fit the size."""
-        while len(self.models) > left and sum(one.model.nbytes for one in self.models.values()) > size:
-            old, _ = self.models.popitem(last=False)
+        """Let go of the least recently used models, and their runs, until so many are left, or all fit the size.
+
+        Those of pinned scenes stay.
+        """
+        pinned = {scene.opened for scene in self.pinned}
+        for old in [one for one in self.models if one not in pinned]:
+            if len(self.models) <= left or sum(one.model.nbytes for one in self.models.values()) <= size:
+                return
+            del self.models[old]
             for run in [scene for scene in self.runs if scene.opened == old]:
                 del self.runs[run]
 
     def forget_runs(self) -> None:
-        """Let go of the least recently used runs until there are few enough, and they are small enough."""
-        while len(self.runs) > KEPT_RUNS or (
-            len(self.runs) > 1 and sum(run.nbytes for run, _ in self.runs.values()) > KEPT_BYTES
-        ):
-            self.runs.popitem(last=False)
+        """Let go of the least recently used runs until there are few enough, and they are small enough.
+
+        The newest stays, and those of pinned scenes.
+        """
+        for scene in [one for one in list(self.runs)[:-1] if one not in self.pinned]:
+            held = sum(run.nbytes for run, _ in self.runs.values())
+            if len(self.runs) <= KEPT_RUNS + len(self.pinned) and held <= KEPT_BYTES:
+                return
+            del self.runs[scene]
 
     def context(self, scene: Scene, loaded: Loaded, id: int, cancelled: Callable[[], bool]) -> Context:
         """The run of a scene, computed now or a moment ago."""

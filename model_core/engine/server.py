@@ -2,16 +2,17 @@
 
     layerscope engine        reads frames, writes frames (protocol.py); prints and logs go to stderr
 
-    ->  hello                               <-  hello     devices, dtypes, presets, families
+    ->  hello   protocol                    <-  hello     protocol, devices, dtypes, presets, families
     ->  size    model, config, device       <-  size      parameters, bytes, free, error
-    ->  ask     scene, queries              <-  progress  what, share
-                                            <-  answer    query, facts + arrays      one for each query
-                                            <-  error     message, query (or null), fault, fix, asks, edits, opening
+    ->  ask     asks (scene, queries),      <-  progress  what, share
+                pinned                      <-  answer    scene, query, facts + arrays      one for each query
+                                            <-  error     message, scene and query (or null), fault, fix, ...
                                             <-  done      milliseconds
     ->  cancel                              stops the request under way
 
 The newest `ask` wins: a running one stops at its next tap, except that a model being loaded goes on when the newer
-request wants the same one. What it can answer is a registry of small functions: `@answers("value")`.
+request wants the same one. What is asked about each scene of a request is answered in turn, and `pinned` scenes stay
+ready. What it can answer is a registry of small functions: `@answers("value")`.
 """
 
 import contextlib
@@ -27,9 +28,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode
-from model_core.api.scene import Scene
+from model_core.api.scene import Opened, read_asks
 from model_core.engine.answering import Engine, failure
 from model_core.system.devices import configure_threads
+
+NOBODY: Opened = ("", (), "", "", "")  # the model of a request that cannot be read
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
@@ -69,14 +72,13 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         """Sizes are counted while a model loads or runs; only the newest is of interest."""
         while (request := counting.get()) is not None:
             if counting.empty():
-                engine.handle(request, lambda: False, lambda: False)
+                engine.handle(request, lambda: False)
 
-    def model_of(frame: Frame) -> object:
-        """What decides which model a request needs; None where its scene cannot be read."""
-        try:
-            return Scene.from_json(frame.fields["scene"]).opened
-        except (KeyError, TypeError):
-            return None
+    def models_of(frame: Frame) -> frozenset[Opened]:
+        """What decides which models a request needs; nothing where its scenes cannot be read."""
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return frozenset(scene.opened for scene, _ in read_asks(frame.fields)[0])
+        return frozenset()
 
     engine = Engine(send)
     threading.Thread(target=read, name="read", daemon=True).start()
@@ -90,15 +92,15 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             def cancelled(current: Frame = current) -> bool:
                 return current.kind == "ask" and (current is not newest or current is stopped)
 
-            def other_model(current: Frame = current) -> bool:
+            def unwanted(opened: Opened, current: Frame = current) -> bool:
                 return stopped in (current, newest) or (
-                    current is not newest and model_of(current) != model_of(newest)
+                    current is not newest and opened not in models_of(newest)
                 )
 
-            if current.kind == "ask" and other_model():
+            if current.kind == "ask" and all(map(unwanted, models_of(current) or {NOBODY})):
                 send(Frame("done", current.id, {"cancelled": True, "milliseconds": 0.0}))
             else:
-                engine.handle(current, cancelled, other_model)
+                engine.handle(current, cancelled, unwanted)
             if current.kind == "hello" and waiting.empty():
                 # The first dry run on meta tensors loads this, a second long; better now, while nobody waits.
                 importlib.import_module("torch._dynamo")

@@ -67,8 +67,8 @@ class Asking:
 
     def answers(self, scene: Scene, queries: Sequence[Query]) -> dict[str, Frame]:
         self.frames.clear()
-        asked = {"scene": scene.to_json(), "queries": [one.to_json() for one in queries]}
-        self.engine.handle(Frame("ask", 1, asked), lambda: False, lambda: False)
+        asked = {"asks": [{"scene": scene.to_json(), "queries": [one.to_json() for one in queries]}]}
+        self.engine.handle(Frame("ask", 1, asked), lambda: False)
         found = {}
         for frame in self.frames:
             if frame.kind in ("answer", "error"):

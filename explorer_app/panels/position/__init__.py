@@ -15,7 +15,8 @@ from explorer_app.panel.registry import panel
 from explorer_app.panels.position.conventions import Conventions
 from explorer_app.panels.position.turning import TURN, angle_words, hand_words, pairs_of, score_by_distance
 from explorer_app.state.focus import ROLES, Cursor
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.widgets.lists.table import ArrayTable
 from explorer_app.widgets.maps.heatmap import Heatmap
 from explorer_app.widgets.plain import Label, RichLabel

@@ -7,7 +7,8 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.forms.prompt_bar import PromptBar
 from explorer_app.panels.next_token import NEXT, NextToken
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from model_core.api.scene import Scene
 from model_core.cli import __main__ as cli
 from tests.support.window.local_engine import LocalEngine

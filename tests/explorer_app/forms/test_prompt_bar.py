@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.forms.prompt_bar import PromptBar
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
 from explorer_app.state.settings import Recent
+from explorer_app.state.store import RUN, SITES
 from explorer_app.widgets.two_lines import DETAIL
 from explorer_app.words.model_words import (
     count_text,

@@ -21,7 +21,9 @@ from explorer_app.panels.norms import Norms
 from explorer_app.panels.position import Position, table_words
 from explorer_app.panels.transport import layer_step, meaning
 from explorer_app.state.focus import Cursor
-from explorer_app.state.session import RUN, SITES, Selection, Session
+from explorer_app.state.selection import Selection
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
 from explorer_app.window import snapshot
 from explorer_app.words.attention_text import kind_words, map_query, side_titles
 from explorer_app.words.norm_words import formula_words, norm_at, norm_followed, statistics_words

@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 from safetensors.numpy import load_file
 
 from explorer_app.panels.attention import Attention, cell_sentence, head_marks
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.words.attention_text import (
     Sides,
     head_map,

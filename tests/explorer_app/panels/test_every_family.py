@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panel.registry import PANELS
 from explorer_app.panels import load_panels
-from explorer_app.state.session import SITES
+from explorer_app.state.store import SITES
 from model_core.families.registry import FAMILIES
 from tests.support.models.tiny import CONFIGS, ENCODER_DECODERS, save
 from tests.support.window.panel_on_screen import PROMPT, on_screen

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.inspector import Inspector
-from explorer_app.state.session import Selection
+from explorer_app.state.selection import Selection
 from explorer_app.words.site_words import cut_words, roles, shape_words, statistics_words
 from model_core.runs.replay import Run
 from model_core.sources.presets import open_model

@@ -10,7 +10,7 @@ import torch
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.next_token import NEXT, NextToken, nats_words
-from explorer_app.state.session import RUN
+from explorer_app.state.store import RUN
 from explorer_app.words.foreseen import changed_words, total, total_words
 from explorer_app.words.numbers import percent
 from model_core.api.queries.answer import Answer

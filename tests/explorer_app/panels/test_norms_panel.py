@@ -9,7 +9,7 @@ import torch
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.norms import Norms
-from explorer_app.state.session import Selection
+from explorer_app.state.selection import Selection
 from explorer_app.words.norm_words import formula_words, largest_words, norm_at, norm_followed, norms_of
 from model_core.parts.norm import LayerNorm, RMSNorm
 from model_core.sources.presets import open_model

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer_app.panels.position import POSITIONS, Position
 from explorer_app.panels.position.turning import angle_words, pairs_of, score_by_distance
-from explorer_app.state.session import RUN
+from explorer_app.state.store import RUN
 from model_core.api.queries.answer import Answer
 from model_core.sources.presets import open_model
 from model_core.taps.tap import record

@@ -1,14 +1,16 @@
 """The window's end of the engine, its rules alone: what is asked when, and what of the answers counts. No process."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from explorer_app.processes.engine_client import EngineClient
-from explorer_app.state.session import RUN, SITES, Session
-from model_core.api.protocol import BadFrame, Frame
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
+from model_core.api.protocol import PROTOCOL, BadFrame, Frame
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.model import MeasuredGraph
 from model_core.api.queries.query import Query
@@ -46,7 +48,7 @@ class Spoken(EngineClient):
         self._receive(Frame(kind, id, fields))
 
     def answer(self, id: int, asked: Query, **facts: Any) -> None:
-        self.hear("answer", id, query=asked.to_json(), facts=facts)
+        self.hear("answer", id, scene=0, query=asked.to_json(), facts=facts)
 
     def run(self, id: int, tokens: int = 3) -> None:
         self.answer(id, RUN, **one_text(tokens).facts)
@@ -56,7 +58,9 @@ class Spoken(EngineClient):
 
     def refuse(self, id: int, message: str, asked: Query | None = None, **more: Any) -> None:
         said = {"message": message, "query": asked.to_json() if asked else None, "fault": False, "fix": None}
-        self.hear("error", id, **said, **more)
+        self.hear("error", id, scene=0, **said, **more)
+        if asked is None:
+            self.done(id)
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def wanted() -> list[Query]:
 def client(qtbot: QtBot, wanted: list[Query]) -> Iterator[Spoken]:
     client = Spoken(Session(SCENE), lambda: list(wanted))
     client.start()
-    client.hear("hello", 0, pid=1)
+    client.hear("hello", 0, protocol=PROTOCOL, pid=1)
     turn(qtbot, client)
     yield client
     client.close()
@@ -83,7 +87,7 @@ def test_one_turn_asks_once_whatever_changed(client: Spoken, qtbot: QtBot) -> No
     for prompt in ("x", "xy", "xyz"):
         client.session.change(prompt=prompt)
     turn(qtbot, client)
-    assert [frame.fields["scene"]["prompt"] for frame in client.asks] == ["a b c", "xyz"]
+    assert [frame.fields["asks"][0]["scene"]["prompt"] for frame in client.asks] == ["a b c", "xyz"]
 
 
 def test_only_what_is_missing_is_asked(client: Spoken, wanted: list[Query], qtbot: QtBot) -> None:
@@ -94,7 +98,7 @@ def test_only_what_is_missing_is_asked(client: Spoken, wanted: list[Query], qtbo
     wanted += [RUN, OTHER]
     client.ask()
     turn(qtbot, client)
-    assert client.asks[-1].fields["queries"] == [OTHER.to_json()]
+    assert client.asks[-1].fields["asks"][0]["queries"] == [OTHER.to_json()]
 
 
 def test_what_is_under_way_is_not_asked_again(client: Spoken, qtbot: QtBot) -> None:
@@ -138,7 +142,7 @@ def test_a_refused_scene_waits_for_a_change(client: Spoken, qtbot: QtBot) -> Non
     turn(qtbot, client)
     client.session.change(prompt="a b c")
     turn(qtbot, client)
-    assert [frame.fields["scene"]["prompt"] for frame in client.asks] == ["a b c", "new", "a b c"]
+    assert [frame.fields["asks"][0]["scene"]["prompt"] for frame in client.asks] == ["a b c", "new", "a b c"]
 
 
 def test_run_again_asks_for_what_was_refused(client: Spoken, qtbot: QtBot) -> None:
@@ -209,7 +213,7 @@ def test_a_stored_answer_is_replaced_by_the_engines(
     wanted.append(SITES)
     client.ask()
     turn(qtbot, client)
-    assert SITES.to_json() in client.asks[-1].fields["queries"]
+    assert SITES.to_json() in client.asks[-1].fields["asks"][0]["queries"]
     client.answer(2, SITES, dims=["B T"])
     assert client.session.answer(SITES)["dims"] == ["B T"]
     assert client.session.missing([SITES]) == []
@@ -305,7 +309,7 @@ def test_cancel_while_a_model_opens_returns_to_the_one_on_screen(opening: Spoken
     assert opening.session.message == "new was not opened. Cancelled."
     opening.session.change(prompt="d")
     turn(qtbot, opening)
-    assert opening.asks[-1].fields["scene"]["model"] == "tales-llama"
+    assert opening.asks[-1].fields["asks"][0]["scene"]["model"] == "tales-llama"
 
 
 def test_what_a_model_needs_is_said_until_it_is_there(opening: Spoken, qtbot: QtBot) -> None:
@@ -327,3 +331,51 @@ def test_only_the_size_that_was_asked_last_is_told(client: Spoken) -> None:
     client.hear("size", second.id, parameters=2)
     assert told == [2]
     assert client.busy  # what is run is awaited as before
+
+
+def test_the_baseline_is_asked_about_alike_and_stays_pinned(
+    client: Spoken, wanted: list[Query], qtbot: QtBot
+) -> None:
+    session = client.session
+    client.run(1)
+    client.done(1)
+    session.pin_baseline()
+    session.change(prompt="other")
+    wanted.append(SITES)
+    client.ask()
+    turn(qtbot, client)
+    fields = client.asks[-1].fields
+    asked = [(ask["scene"]["prompt"], [query["kind"] for query in ask["queries"]]) for ask in fields["asks"]]
+    assert asked == [("other", ["run", "sites"]), ("a b c", ["sites"])]
+    assert [scene["prompt"] for scene in fields["pinned"]] == ["a b c"]
+
+
+def test_what_the_baseline_is_refused_is_no_message_and_is_not_asked_again(
+    client: Spoken, qtbot: QtBot
+) -> None:
+    session = client.session
+    client.run(1)
+    client.done(1)
+    session.pin_baseline()
+    session.change(model="another")
+    session.baseline = replace(SCENE, prompt="never run")
+    client.ask()
+    turn(qtbot, client)
+    last = client.asks[-1]
+    said = {"message": "no such thing", "query": None, "fault": False, "fix": None, "edits": None}
+    client.hear("error", last.id, scene=1, **said)
+    client.done(last.id)
+    turn(qtbot, client)
+    assert session.message == ""
+    assert session.refused == {None: "no such thing"}
+    assert all(len(frame.fields["asks"]) == 1 for frame in client.asks if frame.id > last.id)
+
+
+def test_an_engine_of_another_protocol_is_not_asked(qtbot: QtBot) -> None:
+    client = Spoken(Session(SCENE), lambda: [RUN])
+    client.start()
+    client.hear("hello", 0, protocol=PROTOCOL + 1, pid=1)
+    turn(qtbot, client)
+    assert client.session.engine == "stopped"
+    assert "another protocol" in client.session.message
+    client.close()

@@ -17,7 +17,8 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panel.base import still_drawing
 from explorer_app.processes import child
 from explorer_app.processes.engine_client import EngineClient, Wanted
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
 from explorer_app.window.snapshot import closing
 from explorer_app.window.window import MainWindow
 from model_core.api.protocol import BadFrame, Frame

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from explorer_app.state.focus import Cursor
-from explorer_app.state.session import RUN, SITES, Selection, Session, Store
+from explorer_app.state.selection import Selection
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES, Store
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.model import MeasuredGraph
 from model_core.api.queries.prediction import NextTokens
@@ -505,3 +507,18 @@ def test_the_focus_of_a_preset_that_was_not_opened_is_forgotten() -> None:
     session.open("path/to/a/model")
     session.take(session.scene, RUN, run())
     assert (session.selection.layer, session.selection.head) == (0, 0)
+
+
+def test_answers_of_the_baseline_make_no_room_and_are_known_beside_those_on_screen() -> None:
+    session = answered()
+    session.store.limit = 1
+    session.pin_baseline()
+    session.change(prompt="another")
+    for text in ("one", "two"):
+        session.take(replace(SCENE, prompt=text), RUN, run())
+    assert session.answer_of_baseline(RUN) is not None
+    assert session.requests([RUN]) == [(session.scene, [RUN])]
+    session.unpin_baseline()
+    session.take(replace(SCENE, prompt="three"), RUN, run())
+    assert session.store.get(SCENE, RUN) is None
+    assert session.answer_of_baseline(RUN) is None

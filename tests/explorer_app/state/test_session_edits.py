@@ -2,7 +2,8 @@
 
 import pytest
 
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from model_core.api.scene import Scene
 from tests.explorer_app.state.test_session import heard
 from tests.support.window.fake_run import one_text as run

@@ -2,7 +2,8 @@
 
 import pytest
 
-from explorer_app.state.session import RUN, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN
 from explorer_app.state.training import Spec
 from model_core.api.queries.answer import Answer
 from model_core.api.scene import Scene

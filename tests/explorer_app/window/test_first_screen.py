@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import RUN, SITES
 from explorer_app.window import first_screen
 from explorer_app.window.first_screen import beginning, read, record, session_of, write
 from explorer_app.window.snapshot import closing, settle

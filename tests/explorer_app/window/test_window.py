@@ -19,8 +19,9 @@ from explorer_app.forms import log_dialog
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import PANELS
 from explorer_app.processes import engine_client
-from explorer_app.state.session import RUN, SITES, Session
+from explorer_app.state.session import Session
 from explorer_app.state.settings import Layout, Recent, Settings, open_settings
+from explorer_app.state.store import RUN, SITES
 from explorer_app.widgets.veil import AFTER_MS
 from explorer_app.window import picture
 from explorer_app.window.dock import PanelDock

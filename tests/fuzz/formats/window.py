@@ -138,7 +138,7 @@ def frames() -> Files:
         SiteValue(site="blocks.1.attn.pattern", at={"H": 1}),
         SiteTable(site="blocks.0.attn.q", at={"H": 0}, limit=4),
     ]
-    ask = {"scene": scene.to_json(), "queries": [one.to_json() for one in asked]}
+    ask = {"asks": [{"scene": scene.to_json(), "queries": [one.to_json() for one in asked]}]}
     size = {"model": "untrained:gpt2/124M", "config": ["layers=2"], "device": "cpu"}
     arrays = {"wide": np.arange(6, dtype=np.float64).reshape(2, 3), "narrow": np.zeros(5, np.uint8)}
     said = [
@@ -165,7 +165,7 @@ def answered(folder: Path) -> None:
     sent.clear()
     for frame in came:
         if isinstance(frame, Frame):
-            engine.handle(frame, lambda: False, lambda: False)
+            engine.handle(frame, lambda: False)
     encoded = [encode_bytes(frame) for frame in sent]
     assert all(not frame.fields.get("fault") for frame in sent), [f.fields.get("message") for f in sent]
     if any(isinstance(one, BadFrame) for one in came) or not encoded:

@@ -46,7 +46,9 @@ def ask(engine: Engine, scene: Scene) -> list[Frame]:
     engine.send = frames.append
     queries = [SiteValue(site="logits").to_json()]
     engine.handle(
-        Frame("ask", 1, {"scene": scene.to_json(), "queries": queries}), lambda: False, lambda: False
+        Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": queries}]}),
+        lambda: False,
+        lambda: False,
     )
     return frames
 

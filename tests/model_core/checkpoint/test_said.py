@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from model_core.api.protocol import Frame
+from model_core.api.protocol import Frame, hello
 from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
@@ -38,8 +38,8 @@ class Told:
     def ask(self, scene: Scene) -> Frame:
         self.frames.clear()
         queries = [{"kind": "run", "arguments": {}}]
-        request = Frame("ask", 1, {"scene": scene.to_json(), "queries": queries})
-        self.engine.handle(request, lambda: False, lambda: False)
+        request = Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": queries}]})
+        self.engine.handle(request, lambda: False)
         return next(frame for frame in self.frames if frame.kind in ("answer", "error"))
 
 
@@ -152,6 +152,6 @@ def test_models_not_on_screen_make_room_and_the_one_on_screen_never_does(
 
 def test_hello_says_what_memory_is_free() -> None:
     told = Told()
-    told.engine.handle(Frame("hello", 1, {}), lambda: False, lambda: False)
+    told.engine.handle(hello(1), lambda: False)
     cpu = told.frames[0].fields["devices"][0]
     assert cpu["free_bytes"] is None or 0 < cpu["free_bytes"] <= cpu["memory_bytes"]

@@ -103,8 +103,8 @@ def test_trace_equals_what_the_window_is_told(models: dict[str, str], out: Path,
     tensors, about = traced(out, "--model", models[family], "--prompt", PROMPT)
     told: list[Frame] = []
     queries = [{"kind": "value", "arguments": {"site": key}} for key in tensors]
-    ask = Frame("ask", 1, {"scene": about["scene"], "queries": queries})
-    Engine(told.append).handle(ask, lambda: False, lambda: False)
+    ask = Frame("ask", 1, {"asks": [{"scene": about["scene"], "queries": queries}]})
+    Engine(told.append).handle(ask, lambda: False)
     answers = {f.fields["query"]["arguments"]["site"]: f.arrays["values"] for f in told if f.kind == "answer"}
     assert answers.keys() == tensors.keys()
     for key, array in answers.items():

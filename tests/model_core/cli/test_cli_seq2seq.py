@@ -49,7 +49,9 @@ def test_trace_holds_every_site_of_both_stacks(
     told: list[Frame] = []
     asked = {"kind": "value", "arguments": {"site": "decoder.blocks.1.cross.pattern"}}
     Engine(told.append).handle(
-        Frame("ask", 1, {"scene": about["scene"], "queries": [asked]}), lambda: False, lambda: False
+        Frame("ask", 1, {"asks": [{"scene": about["scene"], "queries": [asked]}]}),
+        lambda: False,
+        lambda: False,
     )
     (answer,) = [frame for frame in told if frame.kind == "answer"]
     assert torch.equal(

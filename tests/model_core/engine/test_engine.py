@@ -14,14 +14,15 @@ from model_core.analysis import derive, roles
 from model_core.api import role_list
 from model_core.api.edits import parse
 from model_core.api.names import Site
-from model_core.api.protocol import MAX_HEADER, Frame, encode_bytes, prefix
+from model_core.api.protocol import MAX_HEADER, PROTOCOL, Frame, encode_bytes, hello, prefix
 from model_core.api.queries.answer import Answer
+from model_core.api.queries.prediction import NextTokens
 from model_core.api.queries.query import kinds, read
 from model_core.api.queries.run import RunSummary
-from model_core.api.scene import Scene
+from model_core.api.scene import Scene, asks_to_json
 from model_core.api.steps import unpack
 from model_core.engine import kept
-from model_core.engine.answering import Engine, failure
+from model_core.engine.answering import Engine, Place, failure
 from model_core.engine.context import Context
 from model_core.engine.kept import LONGEST_TOKEN
 from model_core.engine.questions.registry import QUESTIONS
@@ -83,7 +84,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def alive(process: Process, id: int) -> bool:
-    process.write(Frame("hello", id))
+    process.write(hello(id))
     return process.until("hello", id)[-1].fields["dtypes"] == ["float32", "float64", "float16", "bfloat16"]
 
 
@@ -106,15 +107,15 @@ def test_every_kind_of_query_is_asked_below() -> None:
 
 
 def test_hello_tells_what_the_engine_has(process: Process) -> None:
-    process.write(Frame("hello", 1))
-    hello = process.until("hello", 1)[-1].fields
-    assert hello["devices"][0]["name"] == "cpu"
-    assert list(hello["presets"]) == list(NAMES)
-    assert {name: family["title"] for name, family in hello["families"].items()} == {
+    process.write(hello(1))
+    told = process.until("hello", 1)[-1].fields
+    assert told["devices"][0]["name"] == "cpu"
+    assert list(told["presets"]) == list(NAMES)
+    assert {name: family["title"] for name, family in told["families"].items()} == {
         name: family.title for name, family in FAMILIES.items()
     }
-    assert {family_of(config).name for config in CONFIGS.values()} <= hello["families"].keys()
-    assert hello["pid"] == process.process.pid
+    assert {family_of(config).name for config in CONFIGS.values()} <= told["families"].keys()
+    assert told["pid"] == process.process.pid
 
 
 def test_sizes_are_counted_over_pipes(process: Process) -> None:
@@ -232,14 +233,16 @@ def test_cancel_of_nothing_is_harmless(process: Process, llama: Scene) -> None:
             f"unreadable frame: a frame's header of {MAX_HEADER + 1:,} bytes is over the limit of {MAX_HEADER:,}",
         ),
         (encode_bytes(Frame("dance", 40)), "frames of kind 'dance' are not known here"),
-        (encode_bytes(Frame("ask", 40)), "this request has no readable scene and queries"),
+        (encode_bytes(Frame("ask", 40)), "this request has no readable scenes and queries"),
         (
             encode_bytes(Frame("ask", 40, {"scene": {"model": 3}, "queries": []})),
-            "this request has no readable scene and queries",
+            "this request has no readable scenes and queries",
         ),
         (
-            encode_bytes(Frame("ask", 40, {"scene": Scene("m", "p").to_json(), "queries": ["run"]})),
-            "this request has no readable scene and queries",
+            encode_bytes(
+                Frame("ask", 40, {"asks": [{"scene": Scene("m", "p").to_json(), "queries": ["run"]}]})
+            ),
+            "this request has no readable scenes and queries",
         ),
     ],
 )
@@ -320,7 +323,7 @@ def local(request: Frame, *, cancelled: bool = False, engine: Engine | None = No
     said: list[Frame] = []
     engine = engine or Engine(said.append)
     engine.send = said.append
-    engine.handle(request, lambda: cancelled, lambda: False)
+    engine.handle(request, lambda: cancelled)
     return [frame for frame in said if frame.kind != "progress"]
 
 
@@ -534,13 +537,63 @@ def test_query_for_what_is_not_there_says_so_and_the_next_is_answered(
     llama: Scene, kind: str, arguments: dict[str, Any], message: str
 ) -> None:
     error, run, done = local(ask(5, llama, (kind, arguments), ("run", {})))
-    assert error.fields == failure(5, message, {"kind": kind, "arguments": arguments}).fields
+    assert error.fields == failure(Place(5, 0), message, {"kind": kind, "arguments": arguments}).fields
     assert [run.kind, done.kind] == ["answer", "done"]
 
 
-def refused(scene: Scene) -> dict[str, Any]:
-    (error,) = local(ask(6, scene, ("run", {})))
+def test_scenes_of_one_request_are_answered_in_turn_and_one_that_cannot_be_run_holds_up_no_other(
+    models: dict[str, str],
+) -> None:
+    one, none, two = (
+        Scene(models[family], text)
+        for family, text in (("llama", "The cat"), ("llama", ""), ("gpt2", "A dog"))
+    )
+    asks = [(one, [RunSummary(), NextTokens(k=3)]), (none, [RunSummary()]), (two, [RunSummary()])]
+    told = local(Frame("ask", 9, asks_to_json(asks)))
+    assert [(frame.kind, frame.fields.get("scene")) for frame in told] == [
+        ("answer", 0),
+        ("answer", 0),
+        ("error", 1),
+        ("answer", 2),
+        ("done", None),
+    ]
+    for frame, scene in ((told[0], one), (told[3], two)):
+        (alone, _) = local(ask(10, scene, ("run", {})))
+        assert facts_of(frame) == facts_of(alone)
+
+
+def test_models_and_runs_of_pinned_scenes_stay(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "LOADED_BYTES", 0)
+    engine = Engine(lambda frame: None)
+    pinned = Scene(models["llama"], "The cat")
+    names = [name for name in models if name != "llama"][:4]
+    for scene in (pinned, *(Scene(models[name], text) for name in names for text in ("one", "two", "three"))):
+        request = Frame("ask", 1, asks_to_json([(scene, [RunSummary()])], [pinned]))
+        local(request, engine=engine)
+    assert pinned in engine.kept.runs
+    assert pinned.opened in engine.kept.models
+    assert len(engine.kept.models) <= 3
+    for name in names:
+        local(ask(2, Scene(models[name], "unpinned"), ("run", {})), engine=engine)
+    assert pinned.opened not in engine.kept.models
+    assert pinned not in engine.kept.runs
+
+
+@pytest.mark.parametrize("spoken", [None, 2, "3", [3]])
+def test_who_speaks_another_protocol_is_refused_in_one_line(spoken: object) -> None:
+    (error,) = local(Frame("hello", 4, {} if spoken is None else {"protocol": spoken}))
     assert error.kind == "error"
+    assert error.fields["message"].startswith(
+        f"the window speaks protocol {spoken!r} and this engine {PROTOCOL}: "
+    )
+
+
+def refused(scene: Scene) -> dict[str, Any]:
+    error, done = local(ask(6, scene, ("run", {})))
+    assert [error.kind, done.kind] == ["error", "done"]
+    assert error.fields["scene"] == 0
     assert error.fields["query"] is None
     assert error.fields["fault"] is False
     return error.fields

@@ -8,7 +8,7 @@ from random import Random
 import hypothesis
 import pytest
 
-from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
+from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes, hello
 from model_core.engine.questions.registry import QUESTIONS
 from tests.support.engine.engine_process import Process
 from tests.support.hostile.frame_cases import FIRST_ID, QUERIES, asks, malformed
@@ -34,14 +34,14 @@ def test_malformed_frames_fault_nowhere_and_every_ask_among_them_is_answered(tmp
         pieces = [[piece] for piece in islice(bad, AT_ONCE)] + list(islice(good, AT_ONCE))
         random.shuffle(pieces)
         first = FIRST_ID + batch * AT_ONCE
-        process.write(*(piece for group in pieces for piece in group), Frame("hello", 10**6 + batch))
+        process.write(*(piece for group in pieces for piece in group), hello(10**6 + batch))
         frames = process.until("hello", 10**6 + batch)
         faults = [frame.fields["message"] for frame in frames if frame.fields.get("fault")]
         assert faults == []
         answered.update(
             frame.id
             for frame in frames
-            if frame.kind == "done" or (frame.kind == "error" and frame.fields["query"] is None)
+            if frame.kind == "done" or (frame.kind == "error" and frame.fields["scene"] is None)
         )
         ids = range(first, first + AT_ONCE)
         assert [answered[id] for id in ids] == [1] * AT_ONCE

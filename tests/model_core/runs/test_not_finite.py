@@ -57,8 +57,8 @@ def answered(model: str, *queries: tuple[str, dict[str, object]], dtype: str = "
     told: list[Frame] = []
     asked = [{"kind": kind, "arguments": arguments} for kind, arguments in queries]
     scene = Scene(model, "The cat saw the dog", dtype=dtype)
-    request = Frame("ask", 1, {"scene": scene.to_json(), "queries": asked})
-    Engine(told.append).handle(request, lambda: False, lambda: False)
+    request = Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": asked}]})
+    Engine(told.append).handle(request, lambda: False)
     for frame in told:
         encode(frame)
     assert not [frame.fields for frame in told if frame.kind == "error"]
@@ -260,7 +260,7 @@ def test_a_fact_that_is_no_number_ends_that_view_in_one_line_and_is_no_fault(
 
     asked = [query.to_json() for query in (TextSplit(0), NextTokens())]
     scene = Scene(save(tmp_path / "model", "llama"), "The cat").to_json()
-    Engine(send).handle(Frame("ask", 1, {"scene": scene, "queries": asked}), lambda: False, lambda: False)
+    Engine(send).handle(Frame("ask", 1, {"asks": [{"scene": scene, "queries": asked}]}), lambda: False)
     told = [frame for frame in told if frame.kind != "progress"]
     assert [frame.kind for frame in told] == ["error", "answer", "done"]
     assert told[0].fields["fault"] is False

@@ -10,7 +10,7 @@ import pytest
 
 from model_core.api.errors import InputError
 from model_core.api.opening import RECIPE
-from model_core.api.protocol import Frame
+from model_core.api.protocol import hello
 from model_core.api.scene import Scene
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
 from model_core.cli.__main__ import main
@@ -104,11 +104,11 @@ def test_the_engine_starts_with_another_model_and_tells_what_is_damaged(
     program: Path, tmp_path: Path
 ) -> None:
     engine = Process("-m", "model_core.cli", "engine", log=tmp_path / "log", folder=program)
-    engine.write(Frame("hello", 1))
-    hello = engine.until("hello", 1)[-1].fields
-    assert list(hello["presets"]) == [*WHOLE[:1], BARE, *WHOLE[1:]]
-    assert hello["damaged"].keys() == REASON.keys()
-    assert sorted(hello["order"]) == sorted([*hello["presets"], *hello["damaged"]])
+    engine.write(hello(1))
+    told = engine.until("hello", 1)[-1].fields
+    assert list(told["presets"]) == [*WHOLE[:1], BARE, *WHOLE[1:]]
+    assert told["damaged"].keys() == REASON.keys()
+    assert sorted(told["order"]) == sorted([*told["presets"], *told["damaged"]])
     engine.write(ask(2, Scene("tales-llama", "the cat"), ("run", {})))
     assert [frame.kind for frame in engine.until("done", 2) if frame.kind in ("answer", "error")] == [
         "answer"

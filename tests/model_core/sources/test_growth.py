@@ -198,8 +198,8 @@ def test_a_full_disk_leaves_the_steps_that_were_written_before(
 def test_an_idle_engine_loads_the_other_steps_the_nearest_first(folder: Path) -> None:
     engine = Engine(lambda frame: None)
     scene = Scene(f"{folder}@4", "The cat")
-    fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
-    engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+    fields = {"asks": [{"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}]}
+    engine.handle(Frame("ask", 1, fields), lambda: False)
     loaded = []
     while engine.kept.load_ahead():
         loaded += [model for model, *_ in engine.kept.models if model not in loaded]
@@ -213,8 +213,8 @@ def test_steps_that_are_too_large_together_are_loaded_when_they_are_asked_for(
     monkeypatch.setattr("model_core.engine.kept.LOADED_BYTES", 1000)
     engine = Engine(lambda frame: None)
     scene = Scene(str(folder), "The cat")
-    fields = {"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}
-    engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+    fields = {"asks": [{"scene": scene.to_json(), "queries": [{"kind": "run", "arguments": {}}]}]}
+    engine.handle(Frame("ask", 1, fields), lambda: False)
     assert not engine.kept.load_ahead()
 
 
@@ -223,8 +223,8 @@ def test_the_engine_tells_the_steps_and_their_scores(folder: Path) -> None:
     engine = Engine(told.append)
     for model in (f"{folder}@4", str(growth.step_folder(folder, 4))):
         scene = Scene(model, "The cat")
-        fields = {"scene": scene.to_json(), "queries": [{"kind": "growth", "arguments": {}}]}
-        engine.handle(Frame("ask", 1, fields), lambda: False, lambda: False)
+        fields = {"asks": [{"scene": scene.to_json(), "queries": [{"kind": "growth", "arguments": {}}]}]}
+        engine.handle(Frame("ask", 1, fields), lambda: False)
     growing_, alone = (frame for frame in told if frame.kind == "answer")
     facts = growing_.fields["facts"]
     assert (facts["name"], facts["step"], facts["steps"]) == (str(folder), 4, list(GROWN))

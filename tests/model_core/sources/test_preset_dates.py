@@ -63,7 +63,9 @@ def test_decoder_begins_with_what_is_put_before_every_text() -> None:
     scene = Scene(model="dates", prompt="7 March 2024")
     queries = [{"kind": "next_token", "arguments": {"k": 3}}]
     Engine(told.append).handle(
-        Frame("ask", 1, {"scene": scene.to_json(), "queries": queries}), lambda: False, lambda: False
+        Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": queries}]}),
+        lambda: False,
+        lambda: False,
     )
     (answer,) = [frame for frame in told if frame.kind == "answer"]
     assert answer.fields["facts"]["strings"][0] == "2"

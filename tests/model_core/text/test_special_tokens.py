@@ -46,8 +46,8 @@ def ask(scene: Scene, kind: str, **arguments: Any) -> Frame:
     """The engine's first frame that is no progress."""
     told: list[Frame] = []
     query = {"kind": kind, "arguments": arguments}
-    request = Frame("ask", 1, {"scene": scene.to_json(), "queries": [query]})
-    Engine(told.append).handle(request, lambda: False, lambda: False)
+    request = Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": [query]}]})
+    Engine(told.append).handle(request, lambda: False)
     return next(frame for frame in told if frame.kind != "progress")
 
 

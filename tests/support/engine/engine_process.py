@@ -16,7 +16,7 @@ PATIENCE = 60  # seconds
 
 def ask(id: int, scene: Scene, *queries: tuple[str, dict[str, Any]]) -> Frame:
     asked = [{"kind": kind, "arguments": arguments} for kind, arguments in queries]
-    return Frame("ask", id, {"scene": scene.to_json(), "queries": asked})
+    return Frame("ask", id, {"asks": [{"scene": scene.to_json(), "queries": asked}]})
 
 
 class Process:

@@ -52,7 +52,7 @@ def asks(seed: int, models: Sequence[str]) -> Iterator[list[Frame]]:
         scene = Scene(random.choice(models), prompt, edits=edits)
         chosen = random.sample(QUERIES, random.randint(1, 4))
         queries = [{"kind": kind, "arguments": arguments} for kind, arguments in chosen]
-        frames = [Frame("ask", id, {"scene": scene.to_json(), "queries": queries})]
+        frames = [Frame("ask", id, {"asks": [{"scene": scene.to_json(), "queries": queries}]})]
         yield frames + [Frame("cancel", id)] * (random.random() < 1 / 3)
 
 
@@ -127,7 +127,12 @@ def _odd_request(random: Random) -> bytes:
         random.choice(["model", "prompt", "edits", "config", "special"]): random.choice(ODD[:-1])
     }
     fields = random.choice(
-        [{}, {"scene": scene, "queries": []}, {"scene": scene}, {"scene": 3, "queries": 4}]
+        [
+            {},
+            {"asks": [{"scene": scene, "queries": []}]},
+            {"scene": scene},
+            {"asks": [{"scene": 3, "queries": 4}]},
+        ]
     )
     return _raw({"kind": random.choice(["ask", "size", "dance", ""]), "id": -5, "fields": fields})
 

@@ -74,7 +74,7 @@ class LocalEngine(EngineClient):
         for request in FrameReader().feed(encode_bytes(frame)):
             assert isinstance(request, Frame)
             if request.kind != "cancel":
-                LocalEngine.engine.handle(request, lambda: False, lambda: False)
+                LocalEngine.engine.handle(request, lambda: False)
 
     def _deliver(self, frame: Frame) -> None:
         for received in self._reader.feed(encode_bytes(frame)):

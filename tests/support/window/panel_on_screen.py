@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from pytestqt.qtbot import QtBot
 
 from explorer_app.panel.base import Panel
-from explorer_app.state.session import SITES, Session
+from explorer_app.state.session import Session
+from explorer_app.state.store import SITES
 from model_core.api.queries.query import Query
 from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine
