@@ -2,11 +2,14 @@
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+
+from model_core.api.queries.query import kinds
 
 
 def differences(before: Path, after: Path) -> list[str]:
@@ -29,19 +32,23 @@ def differences(before: Path, after: Path) -> list[str]:
 
 
 def of_facts(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What is new in an answer is no difference."""
+    before, after = by_query(before), by_query(after)
     return [
-        f"{key}: {json.dumps(before.get(key))[:200]} -> {json.dumps(after.get(key))[:200]}"
-        for key in sorted(before.keys() | after.keys())
-        if json.dumps(before.get(key), sort_keys=True) != json.dumps(after.get(key), sort_keys=True)
+        f"{key} {name}: {json.dumps(fact)[:200]} -> {json.dumps(after.get(key, {}).get(name))[:200]}"
+        for key, facts in before.items()
+        for name, fact in facts.items()
+        if json.dumps(fact) != json.dumps(after.get(key, {}).get(name))
     ]
 
 
 def of_arrays(before: dict[str, np.ndarray[Any, Any]], after: dict[str, np.ndarray[Any, Any]]) -> list[str]:
+    before, after = by_query(before), by_query(after)
     found = []
-    for key in sorted(before.keys() | after.keys()):
-        one, other = before.get(key), after.get(key)
-        if one is None or other is None:
-            found.append(f"{key}: only in one of them")
+    for key, one in before.items():
+        other = after.get(key)
+        if other is None:
+            found.append(f"{key}: is gone")
         elif (one.dtype, one.shape) != (other.dtype, other.shape):
             found.append(f"{key}: {one.dtype} {one.shape} -> {other.dtype} {other.shape}")
         elif one.tobytes() != other.tobytes():
@@ -49,6 +56,22 @@ def of_arrays(before: dict[str, np.ndarray[Any, Any]], after: dict[str, np.ndarr
                 f"{key}: up to {np.nanmax(np.abs(one.astype(float) - other.astype(float))):.3g} apart"
             )
     return found
+
+
+def by_query(record: dict[str, Any]) -> dict[str, Any]:
+    """The record by queries without their defaults, which some states of the code write and others do not."""
+    return {canonical(key): value for key, value in record.items()}
+
+
+def canonical(key: str) -> str:
+    """ "overview {...} maps" with the fields that have a value of their own."""
+    kind, _, rest = key.partition(" ")
+    if kind not in kinds() or not rest.startswith("{"):
+        return key
+    said, end = json.JSONDecoder().raw_decode(rest)
+    defaults = {one.name: one.default for one in fields(kinds()[kind])}  # type: ignore[arg-type]
+    own = {name: value for name, value in said.items() if defaults.get(name) != value}
+    return f"{kind} {json.dumps(own, sort_keys=True)}{rest[end:]}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from model_core.api.queries.model import MeasuredGraph, ModelFacts
 from model_core.api.queries.norms import NormStatistics
 from model_core.api.queries.positions import PositionTable, RopeConventions, RopeOfHead
 from model_core.api.queries.prediction import NextTokens
-from model_core.api.queries.query import Query
+from model_core.api.queries.query import Query, kinds
 from model_core.api.queries.run import GrowthRecord, RunSummary, SiteList
 from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
 from model_core.api.queries.words import TextSplit
@@ -72,9 +73,20 @@ class Asking:
         found = {}
         for frame in self.frames:
             if frame.kind in ("answer", "error"):
-                named = frame.fields["query"] or {"kind": "scene", "arguments": {}}
-                found[f"{named['kind']} {json.dumps(named['arguments'], sort_keys=True)}"] = frame
+                found[named(frame.fields["query"])] = frame
         return found
+
+
+def named(asked: dict[str, Any] | None) -> str:
+    """A query by its kind and those of its fields that have a value of their own."""
+    if asked is None:
+        return "scene {}"
+    said = {
+        one.name: asked["arguments"][one.name]
+        for one in fields(kinds()[asked["kind"]])  # type: ignore[arg-type]
+        if one.default != asked["arguments"][one.name]
+    }
+    return f"{asked['kind']} {json.dumps(said, sort_keys=True)}"
 
 
 def questions(run: dict[str, Any], sites: Sequence[str], last: int) -> list[Query]:
