@@ -7,48 +7,34 @@ Panels write to it and read from it, never to each other:
     session.answer(query)                 what is known for the scene that is shown, or None
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from model_core.api.edits import toggled
-from model_core.api.names import AttentionKind, layer_of
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query
 from model_core.api.scene import Scene
 from model_core.api.stamp import stamp
-from model_core.api.steps import unpack
 from psygnal import Signal
 
 from explorer_app.state.asked_edits import AskedEdits
 from explorer_app.state.focus import (
-    Cursor,
-    Role,
     block_at,
-    cursor_at,
-    kind_named,
     kinds_of,
     moved,
-    place_of,
-    seen_from,
-    stack_at,
-    token_of,
 )
+from explorer_app.state.looking import Looking
 from explorer_app.state.own_texts import FIELDS, OwnTexts, Texts, task_of, texts_of
-from explorer_app.state.selection import Selection
-from explorer_app.state.store import RUN, SITES, Store
+from explorer_app.state.store import RUN
 from explorer_app.state.training import Training
 
 
-class Session:
+class Session(Looking):
     """One window's state. Every change of it is told by a signal; an equal value tells nothing.
 
-    scene   what the person asked for, but for the edits that the model has no place for
-    shown   the newest scene whose run has been answered: what every picture on screen shows
     stale   why `shown` is not `scene`: the message that stands, or what the engine has been busy with for a while;
             "" where they are one, and while an answer may still come at once
-    baseline  a scene that is pinned, for all others to be compared with; None where there is none
-    refused   why the baseline has no answer to a query; the engine says it once
     engine  "starting", "ready", "running" or "stopped"
     training  the one that runs beside the window
     """
@@ -56,10 +42,7 @@ class Session:
     scene_changed = Signal(Scene)
     shown_changed = Signal(Scene)
     stale_changed = Signal(str)
-    baseline_changed = Signal(object)
     edits_changed = Signal(tuple)
-    selection_changed = Signal(Selection)
-    hovered_changed = Signal(object)
     answered = Signal(Query)
     message_changed = Signal(str)
     engine_changed = Signal(str)
@@ -67,19 +50,12 @@ class Session:
     greeted = Signal(dict)
 
     def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.shown = scene
-        self.before: Scene | None = None
-        self.baseline: Scene | None = None
-        self.refused: dict[Query | None, str] = {}
+        super().__init__(scene)
         self.stale = ""
         self.own = OwnTexts(texts_of(scene))
         self._edits = AskedEdits(scene.edits)
         self._tasks: dict[tuple[str, tuple[str, ...]], str] = {}
         self._focus: tuple[str, dict[str, Any]] = ("", {})
-        self.selection = Selection()
-        self.pointed = Cursor()
-        self.store = Store()
         self.message = ""
         self.fix: dict[str, Any] = {}
         self.asks: list[dict[str, Any]] = []
@@ -88,7 +64,6 @@ class Session:
         self.needs = ""
         self.greeting: dict[str, Any] = {}
         self.training = Training()
-        self._unpacked: tuple[Answer | None, list[int], list[dict[str, Any]]] = None, [], []
 
     def change(self, **fields: Any) -> None:
         """Ask for another scene: `change(prompt="...")`; `change(edits=("mask off",))`, all that there are to be."""
@@ -227,172 +202,7 @@ class Session:
             self.stale = why
             self.stale_changed.emit(why)
 
-    def answer(self, asked: Query) -> Answer | None:
-        """What is known for the scene that is shown."""
-        return self.store.get(self.shown, asked)
-
-    def answer_before(self, asked: Query) -> Answer | None:
-        """The same for the scene that was shown before an edit, None where the last change was no edit."""
-        return self.store.get(self.before, asked) if self.before else None
-
-    def pin_baseline(self) -> None:
-        """Compare with the scene on screen from now on; nothing where no run of it is known."""
-        if self.run is not None:
-            self._pin(self.shown)
-
-    def unpin_baseline(self) -> None:
-        """Compare no more."""
-        self._pin(None)
-
-    def _pin(self, scene: Scene | None) -> None:
-        if scene != self.baseline:
-            self.baseline, self.refused = scene, {}
-            self.store.pin([] if scene is None else [scene])
-            self.baseline_changed.emit(scene)
-
-    def answer_of_baseline(self, asked: Query) -> Answer | None:
-        """What is known for the scene that all are compared with."""
-        return None if self.baseline is None else self.store.get(self.baseline, asked)
-
-    def refuse_to_baseline(self, asked: Query | None, why: str) -> None:
-        """The baseline has no answer to a query, or (None) to any."""
-        self.refused[asked] = why
-        self.baseline_changed.emit(self.baseline)
-
-    def missing(self, queries: Iterable[Query], scene: Scene | None = None) -> list[Query]:
-        """Those that the engine has not answered yet, once each, in order: for a scene, or the present one."""
-        scene, store = scene or self.scene, self.store
-        return [q for q in dict.fromkeys(queries) if store.get(scene, q) is None or store.is_stored(scene, q)]
-
-    def requests(self, queries: Iterable[Query]) -> list[tuple[Scene, list[Query]]]:
-        """What is to be asked about each scene: of the one that is wanted and of the baseline alike."""
-        wanted = list(queries)
-        scenes = dict.fromkeys([self.scene, *([self.baseline] if self.baseline else [])])
-        return [(scene, asked) for scene in scenes if (asked := self.missing(wanted, scene))]
-
-    @property
-    def run(self) -> Answer | None:
-        """Tokens, strings and the model's shape of the scene that is shown."""
-        return self.answer(RUN)
-
-    @property
-    def kinds(self) -> list[AttentionKind]:
-        """The kinds of attention of the model that is shown; none before its run is known."""
-        run = self.run
-        return [] if run is None else kinds_of(run)
-
-    @property
-    def attention(self) -> AttentionKind | None:
-        """The kind of attention in focus, None before a run."""
-        return self.kind(self.selection.stack)
-
-    def kind(self, stack: str) -> AttentionKind | None:
-        """The kind of attention of that name, None before a run."""
-        kinds = self.kinds
-        return kind_named(kinds, stack) if kinds else None
-
-    @property
-    def texts(self) -> list[dict[str, Any]]:
-        """What the model that is shown reads: name, tokens and strings of each text."""
-        run = self.run
-        return [] if run is None else list(run["texts"])
-
-    @property
-    def sites(self) -> list[dict[str, Any]]:
-        """The steps of the forward pass, in order; empty until the engine has said. The same list until they change."""
-        answer, lengths = self.answer(SITES), [len(text["tokens"]) for text in self.texts]
-        if answer is None or not lengths:
-            return []
-        if (answer, lengths) != self._unpacked[:2]:
-            self._unpacked = answer, lengths, unpack(answer, lengths)
-        return self._unpacked[2]
-
-    def text_of(self, site: str, axis: str) -> int:
-        """Which of the texts an axis ("T" or "S") of a site runs along; the last where nobody knows."""
-        known = next((step for step in self.sites if step["key"] == site), None)
-        last = max(len(self.texts) - 1, 0)
-        return last if known is None else int(known["texts"].get(axis, last))
-
-    def select(self, **fields: Any) -> None:
-        """Move the selection. Numbers beyond the model's are brought back to its edge.
-
-        Another kind of attention keeps those of the locked tokens that it has as well. Where a token is locked, what
-        the pointer rests on is no longer shown in its place.
-        """
-        kinds, stack = self.kinds, fields.get("stack", self.selection.stack)
-        if kinds and stack != self.selection.stack:
-            of, onto = (kind_named(kinds, name) for name in (self.selection.stack, stack))
-            query, key = seen_from(self.selection.cursor, of, onto)
-            fields = {"query": query, "key": key, **fields}
-        before = self.selection.cursor
-        self._set(self._clamped(replace(self.selection, **fields)))
-        if self.selection.cursor != before:
-            self.hover(None)
-
-    def go_to(self, site: str) -> None:
-        """Move every panel to a site: its step, and its layer where it lies in one."""
-        keys = [s["key"] for s in self.sites]
-        if site in keys:
-            self.go_to_step(keys.index(site))
-
-    def go_to_step(self, step: int) -> None:
-        """Move every panel to a step of the forward pass; beyond an end is that end."""
-        sites = self.sites
-        if sites:
-            step = min(max(step, 0), len(sites) - 1)
-            key = sites[step]["key"]
-            layer = layer_of(key)
-            stack = stack_at(key, self.kinds, self.selection.stack)
-            self.select(step=step, site=key, stack=stack, **({} if layer is None else {"layer": layer}))
-
     # Tokens: positions are those of the attention in focus, unless a text or another kind is named.
-
-    def hover(self, query: int | None, key: int | None = None, stack: str | None = None) -> None:
-        """The token positions under the pointer: previewed everywhere, locked by a click."""
-        self._point(Cursor(query, key, self.selection.stack if stack is None else stack))
-
-    def _point(self, cursor: Cursor) -> None:
-        """Point at the tokens of a cursor that the texts on screen have; what was pointed at may be longer gone."""
-        kind = next((kind for kind in self.kinds if kind.name == cursor.stack), None)
-        query = None if kind is None else self._there(cursor.query, kind.queries)
-        key = None if kind is None else self._there(cursor.key, kind.keys)
-        pointed = Cursor() if query is None and key is None else Cursor(query, key, cursor.stack)
-        if pointed != self.pointed:
-            self.pointed = pointed
-            self.hovered_changed.emit(self.hovered)
-
-    def _there(self, position: int | None, text: int) -> int | None:
-        """A position that a text on screen has, else None."""
-        within = position is not None and 0 <= position < len(self.texts[text]["tokens"])
-        return position if within else None
-
-    def hover_token(self, text: int, position: int | None, role: Role = "query") -> None:
-        """A token of one of the texts is under the pointer."""
-        at = cursor_at(self.kinds, self.selection.stack, text, position, role) if self.kinds else {}
-        query, key, stack = (at.get(name) for name in ("query", "key", "stack"))
-        self.hover(query, key, stack)  # type: ignore[arg-type]
-
-    def select_token(self, text: int, position: int | None, role: Role = "query") -> None:
-        """Lock a token of one of the texts."""
-        if self.kinds:
-            self.select(**cursor_at(self.kinds, self.selection.stack, text, position, role))
-
-    @property
-    def hovered(self) -> tuple[int | None, int | None]:
-        """Query and key under the pointer, as the attention in focus shows them."""
-        attention = self.attention
-        if attention is None:
-            return self.pointed.query, self.pointed.key
-        return self.seen(self.pointed, attention)
-
-    def seen(self, cursor: Cursor, onto: AttentionKind) -> tuple[int | None, int | None]:
-        """Row and column at which a kind of attention shows the tokens of a cursor."""
-        return seen_from(cursor, kind_named(self.kinds, cursor.stack), onto)
-
-    def token(self, cursor: Cursor, text: int, role: Role = "query") -> int | None:
-        """The position in a text that a cursor means, None where it means none there."""
-        of = self.kind(cursor.stack)
-        return None if of is None else token_of(cursor, of, text, role)
 
     def go_back(self, message: str) -> None:
         """The model that was asked for cannot be had: ask for the one on screen again, and say why."""
@@ -438,43 +248,3 @@ class Session:
             )
         self.greeting = greeting
         self.greeted.emit(greeting)
-
-    def clamp(self) -> None:
-        """Bring the selection within the run on screen; a token that is locked is free again where it has gone."""
-        selection, kind = self.selection, self.attention
-        if kind is not None:
-            query, key = self._there(selection.query, kind.queries), self._there(selection.key, kind.keys)
-            selection = replace(selection, query=query, key=key)
-        self._set(self._clamped(selection))
-
-    def _set(self, selection: Selection) -> None:
-        if selection != self.selection:
-            self.selection = selection
-            self.selection_changed.emit(selection)
-
-    def _clamped(self, selection: Selection) -> Selection:
-        run = self.run
-        if run is None:
-            return selection
-        kind = kind_named(kinds_of(run), selection.stack)
-        lengths = [len(text["tokens"]) for text in run["texts"]]
-
-        def token(position: int | None, text: int) -> int | None:
-            return None if position is None else min(max(position, 0), lengths[text] - 1)
-
-        sites = self.sites
-        layer, step, site = min(max(selection.layer, 0), kind.layers - 1), selection.step, selection.site
-        if sites and not (0 <= step < len(sites) and sites[step]["key"] == site):
-            keys = [one["key"] for one in sites]
-            step = place_of(keys, site, block_at(kind.name, layer), step)
-            site = keys[step]
-        return replace(
-            selection,
-            layer=layer,
-            head=min(max(selection.head, 0), kind.heads - 1),
-            query=token(selection.query, kind.queries),
-            key=token(selection.key, kind.keys),
-            step=step,
-            site=site,
-            stack=kind.name,
-        )
