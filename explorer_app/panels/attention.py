@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_core.api.edits import AblateHead, AnyEdit, MaskOff
+from model_core.api.edits import AblateHead, Edit, MaskOff
 from model_core.api.names import AttentionKind
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query
@@ -117,7 +117,7 @@ def scale_words(limits: tuple[float, float] | NDArray[np.float64]) -> str:
 
 
 def head_marks(
-    edits: Sequence[AnyEdit], kind: AttentionKind
+    edits: Sequence[Edit], kind: AttentionKind
 ) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], str]]:
     """Signs and words for the heads that edits change; a mask that is off everywhere marks none of them."""
     signs: dict[tuple[int, int], str] = {}

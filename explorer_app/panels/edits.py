@@ -24,8 +24,7 @@ from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
 from explorer_app.state.session import Session
 from explorer_app.widgets.plain import Label, RichLabel, rich
-from explorer_app.words.attention_text import has_mask
-from explorer_app.words.edit_words import in_words, suggestions
+from explorer_app.words.edit_words import examples, in_words, suggestions
 from explorer_app.words.text import tr
 
 
@@ -89,6 +88,9 @@ class Edits(Panel):
         self.message.hide()
         self.offers = RichLabel(parent=self)
         self.offers.setWordWrap(True)
+        self.help = Label(tr("Write: {words}").format(words=" · ".join(examples())), self)
+        self.help.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.help.setWordWrap(True)
         self.offers.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
 
         line = QHBoxLayout()
@@ -105,6 +107,7 @@ class Edits(Panel):
         scrolled.addWidget(self.offers)
         scrolled.addWidget(self.about)
         scrolled.addLayout(self._column)
+        scrolled.addWidget(self.help)
         scrolled.addStretch(1)
         self.area = QScrollArea(self)
         self.area.setAccessibleName(tr("Active edits"))
@@ -171,7 +174,7 @@ class Edits(Panel):
         self.entry.setPlaceholderText(str(AblateHead(at.layer, at.head, at.stack)))
         links = [
             rich('<a href="{edit}">{words}</a>', edit=edit, words=edit.replace(" ", "\u00a0"))
-            for edit in suggestions(at.layer, at.head, at.stack, kind is None or has_mask(kind))
+            for edit in suggestions(at.layer, at.head, at.stack, kind)
             if edit not in self.session.edits
         ]
         self.offers.setText(tr("Add: {links}").format(links=" · ".join(links)))

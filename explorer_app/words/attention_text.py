@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_core.api.edits import AnyEdit, MaskOff, parse
+from model_core.api.edits import Edit, MaskOff, parse
 from model_core.api.errors import InputError
 from model_core.api.names import AttentionKind
 from model_core.api.queries.answer import Answer
@@ -162,7 +162,7 @@ def sharing(head: int, heads: int, kv_heads: int) -> str:
     return text.format(group=group, others=", ".join(map(str, others)))
 
 
-def known_edits(edits: Iterable[str]) -> list[AnyEdit]:
+def known_edits(edits: Iterable[str]) -> list[Edit]:
     """The edits that can be read; the engine says what is wrong with the others."""
     known = []
     for edit in edits:

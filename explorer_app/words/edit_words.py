@@ -1,7 +1,8 @@
 """Edits as people read them; what they type is in model_core.api.edits."""
 
-from model_core.api.edits import AblateHead, MaskOff, parse
+from model_core.api.edits import KINDS, parse
 from model_core.api.errors import InputError
+from model_core.api.names import AttentionKind
 
 from explorer_app.words.text import tr
 
@@ -12,14 +13,17 @@ def in_words(edit: str) -> str:
         parsed = parse(edit)
     except InputError:
         return edit
-    what = {MaskOff: tr("mask off"), AblateHead: tr("ablate")}[type(parsed)]
-    if parsed.layer is None:
+    at = parsed.where
+    if at is None:
+        return edit
+    what = tr(parsed.title).format_map(vars(parsed))
+    if at.layer is None:
         where = tr("every layer")
-    elif parsed.head is None:
-        where = tr("layer {layer}").format(layer=parsed.layer)
+    elif at.head is None:
+        where = tr("layer {layer}").format(layer=at.layer)
     else:
-        where = tr("layer {layer} head {head}").format(layer=parsed.layer, head=parsed.head)
-    return " · ".join(part for part in (what, stack_words(parsed.stack), where) if part)
+        where = tr("layer {layer} head {head}").format(layer=at.layer, head=at.head)
+    return " · ".join(part for part in (what, stack_words(at.stack), where) if part)
 
 
 def stack_words(stack: str) -> str:
@@ -31,7 +35,11 @@ def stack_words(stack: str) -> str:
     }.get(stack, stack)
 
 
-def suggestions(layer: int, head: int, stack: str = "", masked: bool = True) -> list[str]:
-    """The edits that can be made where the selection is; `masked`: whether there is a mask to take off."""
-    masks = (MaskOff(), MaskOff(layer, stack=stack), MaskOff(layer, head, stack)) if masked else ()
-    return [str(edit) for edit in (*masks, AblateHead(layer, head, stack))]
+def suggestions(layer: int, head: int, stack: str = "", kind: AttentionKind | None = None) -> list[str]:
+    """The edits that can be made where the selection is; `kind`: of its attention, where it is known."""
+    return [str(edit) for made in KINDS for edit in made.offers(kind, stack, layer, head)]
+
+
+def examples() -> list[str]:
+    """How each kind of edit is written."""
+    return [kind.words for kind in KINDS]

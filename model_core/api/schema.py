@@ -95,7 +95,8 @@ def fields_of(kind: Any) -> tuple[dict[str, Check], list[str]]:
     """The checks of a dataclass's fields, and the names of those that have no default."""
     if kind not in FIELDS:
         needed = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]
-        FIELDS[kind] = {name: check_of(type_) for name, type_ in kinds(kind).items()}, needed
+        types = kinds(kind)
+        FIELDS[kind] = {one.name: check_of(types[one.name]) for one in fields(kind)}, needed
     return FIELDS[kind]
 
 

@@ -334,6 +334,7 @@ def trace(arguments: argparse.Namespace) -> None:
 
     from model_core.api.names import select
     from model_core.api.scene import Scene
+    from model_core.checkpoint.traced import read_site
     from model_core.runs.replay import Run, sites
     from model_core.system.devices import memory_errors
 
@@ -356,7 +357,7 @@ def trace(arguments: argparse.Namespace) -> None:
             lengths = [max(1, len(tokens)), max(1, len(target or tokens))][: len(loaded.model.inputs)]
             passed = {site.key: site for site in sites(loaded.model, *lengths)}
             keys = select(arguments.sites or ["*"], passed)
-            run = Run(loaded.model, tokens, changes, target=target)
+            run = Run(loaded.model, tokens, changes, target=target, read_site=read_site)
             # Each value its own: the file knows no views, and sites of a pass may share their memory.
             values = {key: run.value(key).clone(memory_format=torch.contiguous_format) for key in keys}
         scene = Scene(
@@ -388,6 +389,7 @@ def trace(arguments: argparse.Namespace) -> None:
 
 def generate(arguments: argparse.Namespace) -> None:
     """Print the prompt and what comes after it, as it comes."""
+    from model_core.checkpoint.traced import read_site
     from model_core.generation import generate as generate_
     from model_core.system.devices import memory_errors
 
@@ -422,6 +424,7 @@ def generate(arguments: argparse.Namespace) -> None:
                 sampling,
                 changes,
                 source=tokens,
+                read_site=read_site,
                 stop=stop,
             ):
                 if token != stop:

@@ -11,6 +11,7 @@ from model_core.api.names import layer_of
 from model_core.api.scene import Opened, Scene
 from model_core.api.stamp import stamp
 from model_core.checkpoint.building import Loaded
+from model_core.checkpoint.traced import read_site
 from model_core.engine.context import Context, prefix_of
 from model_core.runs.replay import Run
 from model_core.sources.presets import grown, open_model
@@ -145,6 +146,7 @@ class Kept:
                 tokens,
                 [parse(edit) for edit in scene.edits],
                 target=others[0] if others else (),
+                read_site=read_site,
                 cancelled=cancelled,
                 visited=visited,
             )

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from model_core.analysis.not_finite import first_not_finite
-from model_core.api import edits as edits_
-from model_core.api.edits import AnyEdit
+from model_core.api.edits import Edit
 from model_core.api.errors import InputError
 from model_core.parts.model import Model
+from model_core.runs.edited import ReadSite, no_files, prepare
 from model_core.runs.replay import Run
 from model_core.taps.tap import record
 from model_core.taps.trace import wide
@@ -58,26 +59,29 @@ def generate(
     tokens: Sequence[int],
     count: int,
     sampling: Sampling,
-    edits: Sequence[AnyEdit] = (),
+    edits: Sequence[Edit] = (),
     *,
     source: Sequence[int] = (),
+    read_site: ReadSite = no_files,
     stop: int | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[int]:
     """Up to `count` token ids that go on after `tokens`; ends early at `stop` or where the context is full.
 
-    source  what the encoder of an encoder-decoder reads; the prompt where it is empty
-    stop    the token after which the text ends
+    source     what the encoder of an encoder-decoder reads; the prompt where it is empty
+    stop       the token after which the text ends
+    read_site  gives what edits refer to, of a file and a key
 
     InputError, once all before it was told, where the model foresees no numbers; it says where the run left them.
     The prompt is read once into a KV cache; an edit that lets tokens see the future has the text read anew each time.
     """
     if not tokens:
         raise InputError("the prompt is empty: type some text")
-    edits_.check(edits, model.attentions)
+    tensors = prepare(model, edits, read_site)
     device = next(model.parameters()).device
     others = [torch.tensor([source or tokens], device=device)] * (len(model.inputs) - 1)
-    with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
+    told = partial(record, model, (), edits, cancelled=cancelled, tensors=tensors)
+    with torch.inference_mode(), told():
         read = model.reader(*others)
     generator = torch.Generator().manual_seed(sampling.seed)
     text = list(tokens)
@@ -85,11 +89,13 @@ def generate(
     cache = None if any(edit.needs_whole_text for edit in edits) else model.empty_cache(1, capacity)
     unread = text
     for _ in range(count):
-        with torch.inference_mode(), record(model, (), edits, cancelled=cancelled):
+        with torch.inference_mode(), told(growing=True):
             logits = wide(read(torch.tensor([unread], device=device), cache)[0, -1]).cpu()
         if not logits.isfinite().all():
             first = (source or tokens) if others else text
-            found = first_not_finite(Run(model, first, edits, target=text, cancelled=cancelled))
+            found = first_not_finite(
+                Run(model, first, edits, target=text, read_site=read_site, cancelled=cancelled)
+            )
             raise InputError(f"no token can be chosen here: {found or 'the logits are no finite numbers'}")
         token = int(distribution(logits, sampling).multinomial(1, generator=generator))
         yield token

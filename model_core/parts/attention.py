@@ -34,6 +34,11 @@ def repeat_kv(x: Tensor, times: int) -> Tensor:
     return x.repeat_interleave(times, dim=1) if times > 1 else x
 
 
+def sees_nothing(masked: Tensor) -> Tensor:
+    """Which queries may look at no key: [B H T S] -> [B H T 1]"""
+    return masked.isneginf().all(-1, keepdim=True)
+
+
 def attend(
     q: Tensor,
     k: Tensor,
@@ -43,14 +48,20 @@ def attend(
     softmax_dtype: torch.dtype | None,
     dropout: float,
     tap: Callable[[str, Tensor, str], Tensor],
+    *,
+    blind: bool = False,
 ) -> Tensor:
     """softmax(q kᵀ · scale + mask) v, every stage visible (Vaswani et al. 2017, eq. 1). All [B H · D] -> [B H T D].
 
-    `dropout` zeroes that share of the pattern before it weighs the values.
+    dropout  zeroes that share of the pattern before it weighs the values
+    blind    whether a query may have no key at all: its row of the pattern is 0 then
     """
     scores = tap("scores", q @ k.mT * scale, "B H T S")
     masked = tap("masked", scores + mask, "B H T S")
-    pattern = tap("pattern", masked.softmax(-1, dtype=softmax_dtype).to(q.dtype), "B H T S")
+    pattern = masked.softmax(-1, dtype=softmax_dtype).to(q.dtype)
+    if blind:
+        pattern = pattern.masked_fill(sees_nothing(masked), 0)
+    pattern = tap("pattern", pattern, "B H T S")
     return (nn.functional.dropout(pattern, dropout) if dropout else pattern) @ v
 
 
@@ -119,27 +130,32 @@ class Attention(Tapped):
         """
         q, k, v = self.project(x, x if memory is None else memory)
         q = self.tap("q", q, "B H T D")
-        k = self.tap("k", k, "B G S D")
-        v = self.tap("v", v, "B G S D")
+        new = cache.start if cache is not None else 0
+        k = self.tap("k", k, "B G S D", new)
+        v = self.tap("v", v, "B G S D", new)
         if self.q_norm is not None and self.k_norm is not None:
             q = self.tap("q_norm", self.q_norm(q), "B H T D")
-            k = self.tap("k_norm", self.k_norm(k), "B G S D")
+            k = self.tap("k_norm", self.k_norm(k), "B G S D", new)
         if angles is not None:
             q = self.tap("q_rot", rotate(q, angles), "B H T D")
-            k = self.tap("k_rot", rotate(k, angles), "B G S D")
+            k = self.tap("k_rot", rotate(k, angles), "B G S D", new)
         if cache is not None:
             k, v = cache.append(k, v)
         k, v = repeat_kv(k, self.heads // self.kv_heads), repeat_kv(v, self.heads // self.kv_heads)
 
         mask = self.tap("mask", mask.expand(1, self.heads, *mask.shape), "B H T S")
         dropout = self.drop.p if self.training else 0.0
+        # A mask as models make them leaves each query a key; an edit may take the last one.
+        blind = self.edited("mask", "scores", "masked")
         # float64 is for checking: it takes the written-out path, which rounds where the reference rounds.
         if self.watched("scores", "masked", "pattern") or q.dtype == torch.float64:
-            z = attend(q, k, v, mask, self.scale, self.softmax_dtype, dropout, self.tap)
+            z = attend(q, k, v, mask, self.scale, self.softmax_dtype, dropout, self.tap, blind=blind)
         else:
             z = nn.functional.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, dropout_p=dropout, scale=self.scale
             )
+            if blind:
+                z = z.masked_fill(sees_nothing(mask), 0)
         z = self.tap("z", z, "B H T D")
         return self.tap("out", self.drop(self.o(z.transpose(1, 2).flatten(-2))), "B T C")
 

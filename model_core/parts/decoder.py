@@ -73,6 +73,7 @@ class Decoder(Model):
         start, length = cache.length if cache else 0, tokens.shape[1]
         if start + length > self.context:
             raise TooLong(start + length, self.context)
+        self.queries_from(start)
         positions = torch.arange(start, start + length, device=tokens.device)
         x = self.embed(tokens)
         if self.pos is not None:

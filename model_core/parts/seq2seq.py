@@ -66,6 +66,7 @@ class EncoderDecoder(Model):
         length = source.shape[1]
         if length > self.context:
             raise TooLong(length, self.context)
+        self.queries_from(0)
         x = self.encoder.begin(source)
         for block in self.encoder.blocks:
             x = block(x, open_mask(length, length, x.dtype, x.device))
@@ -76,6 +77,7 @@ class EncoderDecoder(Model):
         start, length = cache.length if cache else 0, target.shape[1]
         if start + length > self.context:
             raise TooLong(start + length, self.context)
+        self.queries_from(start)
         x = self.decoder.begin(target, start)
         mask = causal_mask(start, length, x.dtype, x.device)
         whole = open_mask(length, memory.shape[1], x.dtype, x.device)

@@ -1,5 +1,6 @@
 """The model graph is measured: a dry run follows every operation from site to site."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from model_core.api.names import Site
 from model_core.parts.model import Model
 from model_core.taps.tap import Recorder, using
+
+MEASURED_MODELS = 8
 
 
 class Provenance(TorchDispatchMode):
@@ -45,8 +48,8 @@ class Cartographer(Recorder):
         self.provenance = provenance
         self.graph = nx.DiGraph()
 
-    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str) -> Tensor:
-        value = super().visit(module, word, value, dims)
+    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str, keys_from: int = 0) -> Tensor:
+        value = super().visit(module, word, value, dims, keys_from)
         site = self.trace.sites[self.key(module, word)]
         origins = self.provenance.of(value)
         self.graph.add_node(site.key, site=site, weights=sorted(origins & self.weights))
@@ -93,3 +96,22 @@ def without_values(model: Model) -> dict[str, Tensor]:
 def dry_run(model: Model, texts: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     """A forward pass on the meta device, where every tensor has a shape and none has values."""
     torch.func.functional_call(model, dict(weights), tuple(texts.values()))
+
+
+_measured: OrderedDict[Any, nx.DiGraph] = OrderedDict()
+
+
+def measured(model: Model) -> nx.DiGraph:
+    """The graph of a model, measured once for all of its configuration and dtype: weights have no part in it, and
+    longer texts change only the sizes of the axes T and S. Those used last are remembered.
+
+    The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
+    """
+    key = model.config, next(model.parameters()).dtype
+    if key not in _measured:
+        with torch.inference_mode(False):
+            _measured[key] = graph(model, *range(1, len(model.inputs) + 1))
+        while len(_measured) > MEASURED_MODELS:
+            _measured.popitem(last=False)
+    _measured.move_to_end(key)
+    return _measured[key]

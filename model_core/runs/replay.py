@@ -10,17 +10,16 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
-from model_core.api import edits as edits_
-from model_core.api.edits import AnyEdit
+from model_core.api.edits import Edit
 from model_core.api.errors import InputError
 from model_core.api.names import Site
 from model_core.parts.model import Model
-from model_core.runs.graph import dry_run, graph, texts_of, without_values
+from model_core.runs.edited import ReadSite, no_files, prepare
+from model_core.runs.graph import dry_run, measured, texts_of, without_values
 from model_core.taps.tap import Stage, record
 from model_core.taps.trace import Trace
 
 REPLAY_BYTES = 256 << 20
-MEASURED_MODELS = 8
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -40,16 +39,19 @@ class Run:
         self,
         model: Model,
         tokens: Sequence[int],
-        edits: Sequence[AnyEdit] = (),
+        edits: Sequence[Edit] = (),
         *,
         target: Sequence[int] = (),
+        read_site: ReadSite = no_files,
         cancelled: Callable[[], bool] = lambda: False,
         visited: Callable[[str], None] = lambda key: None,
     ) -> None:
-        """target  what the decoder of an encoder-decoder reads; the prompt as well where it is empty"""
+        """target     what the decoder of an encoder-decoder reads; the prompt as well where it is empty
+        read_site  gives what edits refer to, of a file and a key
+        """
         if not tokens:
             raise InputError("the prompt is empty: type some text")
-        edits_.check(edits, model.attentions)
+        self.tensors = prepare(model, edits, read_site)
         self.model = model
         self.inputs = [list(tokens), list(target or tokens)][: len(model.inputs)]
         self.tokens = self.inputs[-1]
@@ -60,7 +62,9 @@ class Run:
         with (
             torch.inference_mode(),
             calls_of(self.stages) as self.calls,
-            record(model, self.keeps, edits, cancelled=cancelled, visited=visited) as self.trace,
+            record(
+                model, self.keeps, edits, cancelled=cancelled, visited=visited, tensors=self.tensors
+            ) as self.trace,
         ):
             model(*(torch.tensor([text], device=device) for text in self.inputs))
 
@@ -87,7 +91,9 @@ class Run:
             module = self.stages[stage]
             with (
                 torch.inference_mode(),
-                record(module, ["*"], self.edits, cancelled=cancelled, root=stage) as trace,
+                record(
+                    module, ["*"], self.edits, cancelled=cancelled, root=stage, tensors=self.tensors
+                ) as trace,
             ):
                 module(*args, **kwargs)
             self.replays[stage] = trace
@@ -131,25 +137,6 @@ class Run:
     def logits(self) -> Tensor:
         """[T V], of the whole prompt"""
         return self.trace["logits"][0]
-
-
-_measured: OrderedDict[Any, nx.DiGraph] = OrderedDict()
-
-
-def measured(model: Model) -> nx.DiGraph:
-    """The graph of a model, measured once for all of its configuration and dtype: weights have no part in it, and
-    longer texts change only the sizes of the axes T and S. Those used last are remembered.
-
-    The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
-    """
-    key = model.config, next(model.parameters()).dtype
-    if key not in _measured:
-        with torch.inference_mode(False):
-            _measured[key] = graph(model, *range(1, len(model.inputs) + 1))
-        while len(_measured) > MEASURED_MODELS:
-            _measured.popitem(last=False)
-    _measured.move_to_end(key)
-    return _measured[key]
 
 
 @contextmanager

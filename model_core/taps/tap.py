@@ -15,39 +15,45 @@ One legend of axis letters serves the whole project:
     F hidden (MLP)     V vocabulary
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
-from model_core.api.errors import Cancelled
+from model_core.api.edits import At, Edit
+from model_core.api.edits.edit import Reference
+from model_core.api.errors import Cancelled, InputError
 from model_core.api.names import AXES, Site, matcher
 from model_core.taps.trace import Trace
-
-
-class Edit(Protocol):
-    """A change of one kind of site: which (a glob over keys) and what happens to the value there."""
-
-    @property
-    def sites(self) -> str: ...
-
-    def apply(self, value: Tensor, dims: str) -> Tensor: ...
 
 
 class Tapped(nn.Module):
     """A module whose inner values have names. A module shared by several layers must not tap: its caller does."""
 
-    def tap(self, word: str, value: Tensor, dims: str) -> Tensor:
-        """The value, unchanged unless a recorder edits it. `dims` has one axis letter for each dimension."""
+    def tap(self, word: str, value: Tensor, dims: str, keys_from: int = 0) -> Tensor:
+        """The value, unchanged unless a recorder edits it. `dims` has one axis letter for each dimension.
+
+        keys_from  the position of the first key on an axis S
+        """
         recorder = _recorder.get()
-        return value if recorder is None else recorder.visit(self, word, value, dims)
+        return value if recorder is None else recorder.visit(self, word, value, dims, keys_from)
+
+    def queries_from(self, position: int) -> None:
+        """From here on the axis T begins at this position of its text."""
+        if (recorder := _recorder.get()) is not None:
+            recorder.queries_from = position
 
     def watched(self, *words: str) -> bool:
         """True where somebody keeps or edits one of these words here, so that a fused kernel may not hide them."""
         recorder = _recorder.get()
         return recorder is not None and any(recorder.watches(self, word) for word in words)
+
+    def edited(self, *words: str) -> bool:
+        """True where somebody edits one of these words here."""
+        recorder = _recorder.get()
+        return recorder is not None and any(recorder.changes(recorder.key(self, word)) for word in words)
 
 
 class Stage(Tapped):
@@ -65,12 +71,20 @@ class Recorder:
         cancelled: Callable[[], bool],
         visited: Callable[[str], None],
         root: str,
+        queries_from: int = 0,
+        tensors: Mapping[Reference, Tensor] = MappingProxyType({}),
+        growing: bool = False,
     ) -> None:
         prefix = root + "." if root else ""
         self.paths = {module: prefix + name if name else root for name, module in model.named_modules()}
         self.trace = Trace()
         self.keeps = keep if callable(keep) else matcher(keep)
-        self.edits = [(matcher([edit.sites]), edit) for edit in edits]
+        self.edits = [(matcher(edit.sites), edit) for edit in edits]
+        self.read = {key for edit in edits for key in edit.reads}
+        self.queries_from = queries_from
+        self.tensors = tensors
+        self.growing = growing
+        self.values: dict[str, Tensor] = {}
         self.cancelled = cancelled
         self.visited = visited
 
@@ -80,23 +94,39 @@ class Recorder:
 
     def watches(self, module: nn.Module, word: str) -> bool:
         key = self.key(module, word)
-        return self.keeps(key) or any(matches(key) for matches, _ in self.edits)
+        return self.keeps(key) or self.changes(key)
 
-    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str) -> Tensor:
+    def changes(self, key: str) -> bool:
+        return any(matches(key) for matches, _ in self.edits)
+
+    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str, keys_from: int = 0) -> Tensor:
         if self.cancelled():
             raise Cancelled
         key = self.key(module, word)
         letters = dims.split()
         if len(letters) != value.ndim or any(letter not in AXES for letter in letters):
             raise AssertionError(f"{key}: axes '{dims}' do not describe shape {tuple(value.shape)}")
+        site = Site(key, dims, tuple(value.shape), str(value.dtype).removeprefix("torch."))
         for matches, edit in self.edits:
             if matches(key):
-                value = edit.apply(value, dims)
-        self.trace.sites[key] = Site(key, dims, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+                value = self.edited(edit, value, site, keys_from)
+        self.trace.sites[key] = site
+        if key in self.read:
+            self.values[key] = value
         if self.keeps(key):
             self.trace.values[key] = value
         self.visited(key)
         return value
+
+    def edited(self, edit: Edit, value: Tensor, site: Site, keys_from: int) -> Tensor:
+        """What an edit makes of a value. InputError, which begins with the edit, where it has no place here."""
+        sizes = dict(zip(site.dims.split(), site.shape, strict=True))
+        queries = range(self.queries_from, self.queries_from + sizes.get("T", 0))
+        keys = range(keys_from, keys_from + sizes.get("S", 0))
+        try:
+            return edit.apply(value, site, At(queries, keys, self.values, self.tensors, self.growing))
+        except InputError as error:
+            raise InputError(f"{edit}: {error}") from None
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -111,6 +141,9 @@ def record(
     cancelled: Callable[[], bool] = lambda: False,
     visited: Callable[[str], None] = lambda key: None,
     root: str = "",
+    queries_from: int = 0,
+    tensors: Mapping[Reference, Tensor] = MappingProxyType({}),
+    growing: bool = False,
 ) -> Iterator[Trace]:
     """Record the forward passes of `model` inside the block; nothing is left on the model afterwards.
 
@@ -119,8 +152,13 @@ def record(
     cancelled  asked at every tap; True raises Cancelled there
     visited    told every key in the order of computation (progress)
     root       path of `model` in the model that it is part of ("blocks.3")
+
+    What edits are told (`At`): queries_from, the first position of the axis T, until the model says one itself;
+    tensors, what they refer to; growing, whether the text goes on after these passes
     """
-    with using(Recorder(model, keep, edits, cancelled, visited, root)) as trace:
+    with using(
+        Recorder(model, keep, edits, cancelled, visited, root, queries_from, tensors, growing)
+    ) as trace:
         yield trace
 
 

@@ -10,7 +10,9 @@ from pytestqt.qtbot import QtBot
 from explorer_app import theme
 from explorer_app.panels.edits import Edits
 from explorer_app.words.edit_words import in_words, suggestions
-from model_core.api.edits import parse
+from model_core.api.edits import KINDS, parse
+from model_core.api.names import AttentionKind
+from tests.support.window.fake_run import THREE_KINDS
 from tests.support.window.local_engine import GPT2, tiny_checkpoint
 from tests.support.window.panel_on_screen import OnScreen, on_screen
 
@@ -195,6 +197,16 @@ def test_chips_change_colour_with_the_theme(shown: OnScreen[Edits], qtbot: QtBot
         ("mask off L3", "mask off · layer 3"),
         ("mask off L3H5", "mask off · layer 3 head 5"),
         ("ablate L3H5", "ablate · layer 3 head 5"),
+        ("window 8", "window of 8 · every layer"),
+        ("window 8 L2H1", "window of 8 · layer 2 head 1"),
+        ("cut cross L1H0 5->2", "cut 5 → 2 · cross · layer 1 head 0"),
+        ("cut L1H0 5->2 renormalise", "cut 5 → 2, renormalised · layer 1 head 0"),
+        ("mean L3H5", "mean over the text · layer 3 head 5"),
+        ("skip L4", "skip · layer 4"),
+        ("skip mlp encoder L4", "skip MLP · encoder · layer 4"),
+        ("skip cross L4", "skip attention · cross · layer 4"),
+        ("set logits[1,2]=0.5", "set logits[1,2]=0.5"),
+        ("patch norm.out from A b", "patch norm.out from A b"),
         ("no edit at all", "no edit at all"),
     ],
 )
@@ -202,5 +214,33 @@ def test_edits_read_as_words(edit: str, said: str) -> None:
     assert in_words(edit) == said
 
 
-def test_what_is_offered_can_be_parsed() -> None:
-    assert [str(parse(edit)) for edit in suggestions(1, 2)] == suggestions(1, 2)
+@pytest.mark.parametrize("kind", [None, *THREE_KINDS])
+def test_what_is_offered_can_be_parsed(kind: AttentionKind | None) -> None:
+    offered = suggestions(1, 2, kind.name if kind else "", kind)
+    assert [str(parse(edit)) for edit in offered] == offered
+    assert len(offered) >= 3
+
+
+def test_every_kind_of_edit_is_named_and_can_be_typed(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    kinds = [kind for kind in KINDS if kind.name != "patch"]  # that needs a file
+    assert all(kind.words in panel.help.text() for kind in KINDS)
+    for kind in kinds:
+        example = kind.words.split(", ")[-1]
+        for deep, shallow in (("L3", "L1"), ("L4", "L2"), ("H5", "H0"), ("blocks.3", "blocks.0")):
+            example = example.replace(deep, shallow)
+        typed(qtbot, panel, example)
+        assert not panel.message.isVisible(), panel.message.text()
+    settle()
+    assert len(session.run["edits"]) == len(panel.chips) == len(kinds)
+    assert all("suspended" not in words for words in words(panel))
+
+
+def test_a_file_that_is_not_there_is_said_in_the_window(shown: OnScreen[Edits], qtbot: QtBot) -> None:
+    panel, session, settle = shown.panel, shown.session, shown.settle
+    typed(qtbot, panel, "patch logits from nowhere.safetensors")
+    settle()
+    assert session.message == "patch logits from nowhere.safetensors: . has no nowhere.safetensors"
+    panel.clear.click()
+    settle()
+    assert session.message == ""

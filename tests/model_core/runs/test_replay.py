@@ -2,31 +2,52 @@
 
 from collections import OrderedDict
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from model_core.api.edits import AnyEdit, parse
+from model_core.api.edits import Edit, parse
 from model_core.api.errors import Cancelled, InputError, TooLong
 from model_core.parts.cache import Cache
 from model_core.parts.decoder import Decoder
-from model_core.runs import replay
+from model_core.runs import graph, replay
 from model_core.runs.replay import Run, calls_of, sites
 from model_core.taps.tap import record
 from model_core.taps.trace import Trace
-from tests.support.models.tiny import CONFIGS, CONTEXT, LAYERS, POSITIONS, tiny, tokens
+from tests.support.models.edits import fitting_edit
+from tests.support.models.tiny import (
+    CONFIGS,
+    CONTEXT,
+    ENCODER_DECODERS,
+    LAYERS,
+    POSITIONS,
+    built,
+    tiny,
+    tokens,
+)
 
 pytestmark = pytest.mark.unit
 
 LENGTH = 11
 EDITS = ([], ["mask off"], ["mask off L1H2", "ablate L0H1", "ablate L2H3"])
 
+EVERY = CONFIGS | ENCODER_DECODERS
+
 families = pytest.mark.parametrize("family", CONFIGS)
 edited = pytest.mark.parametrize("words", EDITS, ids=lambda words: ", ".join(words) or "no edit")
 
 
-def captured(model: Decoder, ids: list[int], edits: list[AnyEdit], cache: Cache | None = None) -> Trace:
+@cache
+def model_of(family: str) -> Any:
+    return built(EVERY[family], torch.float64)
+
+
+def captured(model: Decoder, ids: list[int], edits: list[Edit], cache: Cache | None = None) -> Trace:
     """Every value of one pass, kept as it is computed."""
     with torch.inference_mode(), record(model, ["*"], edits) as trace:
         model(torch.tensor([ids]), cache)
@@ -43,6 +64,29 @@ def assert_equal(ours: Tensor, captured: Tensor, dtype: torch.dtype) -> None:
     else:
         largest = captured[captured.isfinite()].abs().max().item()
         torch.testing.assert_close(ours, captured, rtol=0, atol=1e-6 * largest)
+
+
+@pytest.mark.process
+@given(st.sampled_from(sorted(EVERY)), st.data())
+def test_replay_equals_full_capture_under_any_list_of_edits(family: str, data: st.DataObject) -> None:
+    model = model_of(family)
+    first, *second = [tokens(LENGTH), tokens(LENGTH + 2)[4:]][: len(model.inputs)]
+    edits = data.draw(st.lists(fitting_edit(model, [len(text) for text in (first, *second)]), max_size=5))
+    others = [[token ^ 1 for token in text] for text in (first, *second)]
+    other = Run(model, others[0], target=others[-1])
+    tensors = {name: other.value(name[1]) for edit in edits for name in edit.refers}
+    run = Run(
+        model,
+        first,
+        edits,
+        target=second[0] if second else (),
+        read_site=lambda file, key: tensors[file, key],
+    )
+    with torch.inference_mode(), record(model, ["*"], edits, tensors=tensors) as whole:
+        model(*(torch.tensor([text]) for text in (first, *second)))
+    assert list(run.sites) == list(whole)
+    for key in whole:
+        assert torch.equal(run.value(key), whole[key])
 
 
 @pytest.mark.process
@@ -177,8 +221,8 @@ def test_shapes_of_sites_follow_the_length_of_the_prompt(family: str) -> None:
 
 @pytest.mark.process
 def test_the_graphs_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "MEASURED_MODELS", 2)
-    monkeypatch.setattr(replay, "_measured", OrderedDict())
+    monkeypatch.setattr(graph, "MEASURED_MODELS", 2)
+    monkeypatch.setattr(graph, "_measured", OrderedDict())
     for family in ("llama", "gpt2", "llama", "qwen2"):
-        replay.measured(tiny(family))
-    assert [config for config, _ in replay._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]
+        graph.measured(tiny(family))
+    assert [config for config, _ in graph._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]
