@@ -23,7 +23,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from explorer_app import theme
-from explorer_app.graph.layout import GAP, HEAD, Box, Layout, Line, free_spans
+from explorer_app.graph.labels import free_spans
+from explorer_app.graph.layout import GAP, HEAD, Box, Layout, Line
 from explorer_app.widgets.plain import show_tip
 from explorer_app.words.text import tr
 

@@ -10,8 +10,10 @@ from model_core.api.queries import Answer, Query, layer_of, query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from explorer_app.graph.layout import Layout, Part, Plan, module_path, spoken, twins
+from explorer_app.graph.layout import Layout
 from explorer_app.graph.lazy import lazy, loaded
+from explorer_app.graph.plan import Plan
+from explorer_app.graph.tree import Part, module_path, spoken, twins
 from explorer_app.graph.view import ZOOM_STEP, GraphView, Look
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
