@@ -32,6 +32,20 @@ class Box:
     def bottom(self) -> float:
         return self.y + self.height
 
+    @property
+    def front(self) -> float:
+        """The height of what lies before the boxes inside: of an open module its title line."""
+        return HEAD if self.kind == "open" else self.height
+
+    def lies_in(self, outer: "Box") -> bool:
+        return (
+            outer is not self
+            and outer.x <= self.x
+            and outer.y <= self.y
+            and outer.right >= self.right
+            and outer.bottom >= self.bottom
+        )
+
 
 @dataclass(frozen=True)
 class Line:
