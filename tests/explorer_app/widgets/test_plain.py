@@ -146,7 +146,7 @@ def is_ours(node: ast.expr, maker: str) -> bool:
     return made_by in (maker, "tr") or (isinstance(node, ast.Constant) and node.value == "")
 
 
-COLOURED = {"theme.py": {"QToolTip"}}  # it says no words
+COLOURED = {"worn.py": {"QToolTip"}}  # it says no words
 
 
 @pytest.mark.process
