@@ -14,7 +14,8 @@ from explorer_app import theme
 from explorer_app.state.settings import Scheme
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.maps.colourbar import ColourBar
-from explorer_app.widgets.maps.heatmap import Heatmap, colour_limits, colour_map
+from explorer_app.widgets.maps.colours import colour_limits, colour_map
+from explorer_app.widgets.maps.heatmap import Heatmap
 from tests.support.window.pointer import canvas, on_canvas, point_at, turn_wheel
 
 pytestmark = pytest.mark.unit
