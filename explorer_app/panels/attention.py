@@ -30,7 +30,7 @@ from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.lists.bars import Bar, BarList
-from explorer_app.widgets.maps.heatmap import Colours, colour_limits
+from explorer_app.widgets.maps.colours import Colours, colour_limits
 from explorer_app.widgets.maps.thumbnails import ThumbnailGrid
 from explorer_app.widgets.plain import rich, tip
 from explorer_app.widgets.veil import Veil

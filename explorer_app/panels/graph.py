@@ -13,9 +13,13 @@ from model_core.api.queries.query import Query
 from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from explorer_app.graph.layout import Layout, Part, Plan, module_path, spoken, twins
+from explorer_app.graph.layout import Layout
 from explorer_app.graph.lazy import lazy, loaded
-from explorer_app.graph.view import ZOOM_STEP, GraphView, Look
+from explorer_app.graph.painting import Look
+from explorer_app.graph.plan import Plan
+from explorer_app.graph.tree import Part, module_path, spoken, twins
+from explorer_app.graph.view import GraphView
+from explorer_app.graph.viewport import ZOOM_STEP
 from explorer_app.panel.base import Answers, Panel
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import block_at, block_of, stack_at

@@ -1,22 +1,20 @@
 """A matrix as coloured cells: one row a query, one column a key, every cell a number of the model."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFont,
     QFontMetricsF,
     QKeyEvent,
     QPainter,
     QPaintEvent,
     QPen,
-    QPolygonF,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -25,52 +23,17 @@ from explorer_app import theme
 from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.maps.colourbar import ColourBar
-from explorer_app.widgets.maps.hatching import hatched
+from explorer_app.widgets.maps.colours import Colours, Floats, Limits, colour_limits, colour_map
+from explorer_app.widgets.maps.hatching import Hatching
+from explorer_app.widgets.maps.overlay import Marked, Overlay, cell_text
 from explorer_app.widgets.maps.pixels import rgb
 from explorer_app.widgets.plots.plotting import Canvas, Drawing, pg, view_box
 from explorer_app.widgets.readout import Readout
 from explorer_app.words.numbers import short_number
 from explorer_app.words.text import tr
 
-Colours = Literal["sequential", "diverging", "symmetric", "cyclic"]
-Limits = tuple[float, float]
-Floats = NDArray[np.float32]
-
 _WIDEST_CELL = 2.5
 """A cell is at most this many times wider than high, and as many times higher than wide."""
-
-
-def colour_limits(values: Floats, colours: Colours, limits: Limits | None) -> Limits:
-    """The values of the two ends of the colour bar; from the finite values where `limits` is None.
-
-    A sequential map of values that are not negative starts at zero, so that zero reads as empty.
-    """
-    if limits is None:
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        if colours == "sequential":
-            limits = (0.0 if low >= 0 else low, high)
-        elif colours == "symmetric":
-            limits = (-max(-low, high), max(-low, high))
-        else:
-            limits = (min(low, 0.0), max(high, 0.0))
-    low, high = limits
-    return (low, high) if high > low else (low - (colours != "sequential"), low + 1.0)
-
-
-def colour_map(colours: Colours, limits: Limits) -> theme.Lut:
-    """[256, 3] from the lower limit to the upper one; a signed map keeps zero at its neutral colour."""
-    if colours == "sequential":
-        return theme.current().sequential
-    if colours == "cyclic":
-        return theme.current().cyclic
-    full = theme.current().diverging
-    low, high = limits
-    reach = max(abs(low), abs(high))
-    if low == -high:
-        return full
-    share = (np.linspace(low, high, 256) + reach) / (2 * reach)
-    return full[np.rint(share.clip(0, 1) * 255).astype(int)]
 
 
 class Margins(NamedTuple):
@@ -103,9 +66,7 @@ class Heatmap(Drawing):
         self._describe: Callable[[int, int], str] | None = None
         self._stretch = False
         self._reserved = Margins(0, 0, 0)
-        self._cursor: tuple[int | None, int | None] = (None, None)
-        self._hover: tuple[int, int] | None = None
-        self._preview: tuple[int | None, int | None] = (None, None)
+        self._marked = Marked()
 
         self._row_axis = LabelAxis("left", "query", self)
         self._col_axis = LabelAxis("top", "key", self)
@@ -114,10 +75,10 @@ class Heatmap(Drawing):
         self._canvas = Canvas(self)
         self._box = view_box(invertY=True)
         self._canvas.setCentralItem(self._box)
-        self._hatching = _Hatching(self)
+        self._hatching = Hatching(self)
         self._image = pg.ImageItem()
         self._broken = pg.ImageItem()
-        self._overlay = _Overlay(self)
+        self._overlay = Overlay(self)
         for layer, item in enumerate((self._hatching, self._image, self._broken, self._overlay)):
             item.setZValue(layer)
             self._box.addItem(item, ignoreBounds=True)
@@ -183,12 +144,11 @@ class Heatmap(Drawing):
 
         One that moves is read in the place of the cell that the pointer rests on.
         """
-        if (row, col) != self._cursor:
-            self._cursor = (row, col)
+        if (row, col) != self._marked.cursor:
+            self._mark(cursor=(row, col))
             self._light(None)
             self._row_axis.set_locked(row)
             self._col_axis.set_locked(col)
-            self._overlay.update()
             self._say()
 
     def preview(self, row: int | None, col: int | None) -> None:
@@ -196,12 +156,11 @@ class Heatmap(Drawing):
         rows, cols = self._values.shape
         row = row if row is not None and row < rows else None
         col = col if col is not None and col < cols else None
-        if self._hover is None and (row, col) != self._preview:
-            self._preview = (row, col)
+        if self._marked.hover is None and (row, col) != self._marked.preview:
+            self._mark(preview=(row, col))
             self._row_axis.set_lit(row)
             self._col_axis.set_lit(col)
             self._bar.set_mark(None if row is None or col is None else float(self._values[row, col]))
-            self._overlay.update()
             self._say()
 
     def set_readout(self, shown: bool) -> None:
@@ -245,11 +204,12 @@ class Heatmap(Drawing):
         return np.zeros((0, 0), np.float32) if image is None else image
 
     def cell_text(self, row: int, col: int, digits: int = 2) -> str:
-        """What a large enough cell says; empty for a masked one, which the hatching explains."""
-        value = float(self._values[row, col])
-        if math.isnan(value):
-            return "X"
-        return "" if value == -math.inf else short_number(value, digits)
+        """What a large enough cell says."""
+        return cell_text(float(self._values[row, col]), digits)
+
+    def cursor_cell(self) -> tuple[int | None, int | None]:
+        """The locked row and column."""
+        return self._marked.cursor
 
     def painted_limits(self) -> Limits:
         """The values that the two ends of the colours stand for."""
@@ -382,16 +342,19 @@ class Heatmap(Drawing):
     # Pointing and pressing
 
     def _light(self, cell: tuple[int, int] | None) -> None:
-        self._hover, self._preview = cell, (None, None)
+        self._mark(hover=cell, preview=(None, None))
         self._row_axis.set_lit(None if cell is None else cell[0])
         self._col_axis.set_lit(None if cell is None else cell[1])
         self._bar.set_mark(None if cell is None else float(self._values[cell]))
-        self._overlay.update()
         self._say()
+
+    def _mark(self, **fields: Any) -> None:
+        self._marked = replace(self._marked, **fields)
+        self._overlay.mark(self._marked)
 
     def _point(self, place: QPointF) -> None:
         cell = self.cell_at(place + QPointF(self._canvas.pos()))
-        if cell == self._hover:
+        if cell == self._marked.hover:
             return
         if cell is None:
             self._leave()
@@ -400,7 +363,7 @@ class Heatmap(Drawing):
             self.hovered.emit(*cell)
 
     def _leave(self) -> None:
-        if self._hover is not None:
+        if self._marked.hover is not None:
             self._light(None)
             self.left.emit()
 
@@ -410,7 +373,7 @@ class Heatmap(Drawing):
             (self.double_clicked if double else self.clicked).emit(*cell)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        row, col = self._cursor
+        row, col = self._marked.cursor
         start = (row or 0, col or 0)
         cell = stepped(event, start, self._values.shape)
         if cell is None:
@@ -429,8 +392,8 @@ class Heatmap(Drawing):
     def _say(self) -> None:
         """Write the line below: the cell pointed at, else the locked one, else how to use the map."""
         rows, cols = self._values.shape
-        cell = self._hover
-        for row, col in (self._preview, self._cursor):
+        cell = self._marked.hover
+        for row, col in (self._marked.preview, self._marked.cursor):
             if cell is None and row is not None and col is not None and row < rows and col < cols:
                 cell = (row, col)
         if cell is not None:
@@ -444,139 +407,3 @@ class Heatmap(Drawing):
         else:
             text = tr("Point at a cell to read it, click to lock it; the wheel zooms")
         self._readout.say(text, hint=cell is None)
-
-
-class _Hatching(pg.GraphicsObject):
-    """The masked grey behind all cells; the image leaves it visible where nothing is painted."""
-
-    def __init__(self, owner: QWidget) -> None:
-        super().__init__()
-        self._owner = owner
-        self._rect = QRectF()
-
-    def set_rect(self, rect: QRectF) -> None:
-        self.prepareGeometryChange()
-        self._rect = rect
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        return self._rect
-
-    def paint(self, painter: QPainter, *args: object) -> None:
-        area = painter.worldTransform().mapRect(self._rect)
-        painter.resetTransform()  # the lines keep their distance however far one zooms
-        painter.fillRect(area, hatched(self._owner))
-
-
-class _Overlay(pg.GraphicsObject):
-    """What stands on the cells: numbers where they fit, the cell pointed at, the locked row and column."""
-
-    def __init__(self, owner: Heatmap) -> None:
-        super().__init__()
-        self._owner = owner
-        self._values: Floats = np.zeros((0, 0), np.float32)
-        self._limits: Limits = (0.0, 1.0)
-        self._ink_is_white = np.zeros(256, bool)
-
-    def set_matrix(self, values: Floats, limits: Limits, lut: theme.Lut) -> None:
-        self.prepareGeometryChange()
-        self._values, self._limits = values, limits
-        self._ink_is_white = theme.white_is_read_on(lut)
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        rows, cols = self._values.shape
-        return QRectF(0, 0, cols, rows)
-
-    def paint(self, painter: QPainter, *args: object) -> None:
-        to_screen = painter.worldTransform()
-        painter.resetTransform()
-        metrics = QFontMetricsF(self._owner.font())
-        cell = to_screen.mapRect(QRectF(0, 0, 1, 1))
-        if min(cell.width(), cell.height()) >= metrics.height() * 0.6:
-            self._paint_clipped(painter, to_screen.mapRect, metrics.height() * 0.5)
-        if cell.height() >= metrics.height() and cell.width() >= metrics.horizontalAdvance("0.00") * 1.2:
-            self._paint_texts(painter, to_screen.mapRect, cell.size().width())
-        self._paint_cursor(painter, to_screen.mapRect, metrics.height())
-
-    def fitting_texts(self, width: float) -> tuple[QFont, dict[tuple[int, int], str]]:
-        """What the cells in sight say, all of them in one precision and font, and that font.
-
-        The most digits that fit cells of this width; none at all where even one digit does not.
-        """
-        cells, font = list(self._in_sight()), QFont(self._owner.font())
-        for digits in (2, 1):
-            for size in (0.9, 0.75):
-                font.setPointSizeF(self._owner.font().pointSizeF() * size)
-                metrics = QFontMetricsF(font)
-                texts = {cell: self._owner.cell_text(*cell, digits) for cell in cells}
-                if all(metrics.horizontalAdvance(text) <= width for text in texts.values()):
-                    return font, texts
-        return font, {}
-
-    def _paint_texts(self, painter: QPainter, place: Callable[[QRectF], QRectF], width: float) -> None:
-        font, texts = self.fitting_texts(width)
-        painter.setFont(font)
-        low, high = self._limits
-        broken = QColor(theme.current().panel)
-        for (row, col), text in texts.items():
-            value = float(self._values[row, col])
-            if math.isfinite(value):
-                share = min(1.0, max(0.0, (value - low) / (high - low)))
-                painter.setPen(self._ink(share))
-            else:
-                painter.setPen(broken)
-            painter.drawText(place(QRectF(col, row, 1, 1)), Qt.AlignmentFlag.AlignCenter, text)
-
-    def _paint_clipped(self, painter: QPainter, place: Callable[[QRectF], QRectF], size: float) -> None:
-        """A corner in the cells that are more (upper right) or less (lower right) than their colour says."""
-        painter.setPen(Qt.PenStyle.NoPen)
-        low, high = self._limits
-        outside = np.isfinite(self._values) & ((self._values < low) | (self._values > high))
-        for row, col in self._in_sight():
-            if outside[row, col]:
-                box = place(QRectF(col, row, 1, 1))
-                above = bool(self._values[row, col] > high)
-                painter.setBrush(self._ink(1.0 if above else 0.0))
-                corner = box.topRight() if above else box.bottomRight()
-                down = QPointF(0, size if above else -size)
-                painter.drawPolygon(QPolygonF([corner, corner - QPointF(size, 0), corner + down]))
-
-    def _ink(self, share: float) -> QColor:
-        """The colour to write in on a cell, by its place on the colour bar (0 to 1)."""
-        return QColor("#ffffff" if self._ink_is_white[round(share * 255)] else "#000000")
-
-    def _in_sight(self) -> Iterator[tuple[int, int]]:
-        """The cells (row, column) that the zoom shows."""
-        rows, cols = self._values.shape
-        (top, bottom), (first, last) = self._owner.visible_range()
-        return product(
-            range(max(0, math.floor(top)), min(rows, math.ceil(bottom))),
-            range(max(0, math.floor(first)), min(cols, math.ceil(last))),
-        )
-
-    def _paint_cursor(self, painter: QPainter, place: Callable[[QRectF], QRectF], line: float) -> None:
-        colours = theme.current()
-        rows, cols = self._values.shape
-        row, col = self._owner._cursor
-        thin, thick = line * 0.08, line * 0.15
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        if row is not None and row < rows:
-            painter.setPen(QPen(QColor(colours.query), thin))
-            painter.drawRect(place(QRectF(0, row, cols, 1)))
-        if col is not None and col < cols:
-            painter.setPen(QPen(QColor(colours.key), thin))
-            painter.drawRect(place(QRectF(col, 0, 1, rows)))
-        if row is not None and col is not None and row < rows and col < cols:
-            painter.setPen(QPen(QColor(colours.accent), thick))
-            painter.drawRect(place(QRectF(col, row, 1, 1)))
-        row, col = self._owner._preview
-        painter.setPen(QPen(QColor(colours.text), thin, Qt.PenStyle.DotLine))
-        if row is not None:
-            painter.drawRect(place(QRectF(0, row, cols, 1)))
-        if col is not None:
-            painter.drawRect(place(QRectF(col, 0, 1, rows)))
-        hover = self._owner._hover
-        if hover is not None:
-            painter.setPen(QPen(QColor(colours.text), thin))
-            painter.drawRect(place(QRectF(hover[1], hover[0], 1, 1)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetricsF,
@@ -23,26 +23,12 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app import theme
 from explorer_app.widgets.arrows import ARROWS, Cell, stepped
-from explorer_app.widgets.maps.pixels import rgb, to_image
+from explorer_app.widgets.maps.colours import Floats
+from explorer_app.widgets.maps.grid import Grid
+from explorer_app.widgets.maps.sheet import sheet
 from explorer_app.widgets.plain import show_tip
 from explorer_app.words.numbers import short_number
 from explorer_app.words.text import tr
-
-Floats = NDArray[np.float32]
-
-
-def fit(maps: Floats, height: int, width: int) -> Floats:
-    """[..., t, s] to [..., height, width]: cells repeat where there is room, else a pixel shows the largest.
-
-    Masked cells (-inf) lose against any other that shares their pixel.
-    """
-    for axis, size in ((-2, height), (-1, width)):
-        have = maps.shape[axis]
-        if size >= have:
-            maps = np.take(maps, np.arange(size) * have // size, axis=axis)
-        else:
-            maps = np.maximum.reduceat(maps, np.arange(size) * have // size, axis=axis)
-    return maps
 
 
 class ThumbnailGrid(QWidget):
@@ -141,7 +127,7 @@ class ThumbnailGrid(QWidget):
 
     def caption(self) -> str:
         """What the line below says, the reduction for the screen included."""
-        height, width = self._map_size()
+        height, width = self._grid.map_size
         rows, cols = (min(a, b) for a, b in zip((height, width), self._maps.shape[2:], strict=True))
         if self._maps.size and (rows, cols) != self._size:
             drawn = tr("drawn at {shown} of {all}, max over cells").format(
@@ -156,82 +142,38 @@ class ThumbnailGrid(QWidget):
 
     def map_rect(self, layer: int, head: int) -> QRectF:
         """Where a map is painted, in this widget's coordinates."""
-        ratio = self.devicePixelRatioF()
-        height, width = self._map_size()
-        gap = self._gap()
-        corner = self._corner()
-        return QRectF(
-            corner.x() + head * (width + gap) / ratio,
-            corner.y() + layer * (height + gap) / ratio,
-            width / ratio,
-            height / ratio,
-        )
+        return self._grid.map_rect(layer, head)
 
     def map_at(self, point: QPointF) -> Cell | None:
         """(layer, head) at a place in this widget; None in the gaps and outside."""
-        layers, heads = self._maps.shape[:2]
-        if not layers or not heads:
-            return None
-        step = self.map_rect(1, 1).topLeft() - self.map_rect(0, 0).topLeft()
-        offset = point - self.map_rect(0, 0).topLeft()
-        layer, head = math.floor(offset.y() / step.y()), math.floor(offset.x() / step.x())
-        inside = 0 <= layer < layers and 0 <= head < heads and self.map_rect(layer, head).contains(point)
-        return (layer, head) if inside else None
+        return self._grid.map_at(point)
 
     def sizeHint(self) -> QSize:
-        return self._size_for(2.2)
+        return self._grid.size_for(2.2)
 
     def minimumSizeHint(self) -> QSize:
-        return self._size_for(0.6)
+        return self._grid.size_for(0.6)
 
     def heightForWidth(self, width: int) -> int:
         """The height in which the maps fill the width."""
-        layers, heads, rows, cols = self._maps.shape
-        if not layers or not heads:
-            return self.sizeHint().height()
-        gap, corner = self._gap() / self.devicePixelRatioF(), self._corner()
-        across = (width - corner.x() - (heads - 1) * gap) / heads
-        down = across / min(2.0, max(0.5, cols / max(rows, 1)))
-        foot = QFontMetricsF(self.font()).height() * 1.5
-        return math.ceil(corner.y() + layers * down + (layers - 1) * gap + foot)
+        layers, heads = self._maps.shape[:2]
+        return self._grid.height_for(width) if layers and heads else self.sizeHint().height()
 
-    # Geometry. Maps are laid out in device pixels, so that no cell is blurred over two of them.
-
-    def _size_for(self, lines: float) -> QSize:
-        """The size in which each map is `lines` text lines wide and high."""
+    @property
+    def _grid(self) -> Grid:
         line = QFontMetricsF(self.font()).height()
-        layers, heads = (max(n, 4) for n in self._maps.shape[:2])
-        corner = self._corner()
-        width = corner.x() + heads * lines * line * 1.15
-        return QSize(math.ceil(width), math.ceil(corner.y() + layers * lines * line * 1.15 + line * 1.5))
-
-    def _gap(self) -> int:
-        """Device pixels between two maps."""
-        return max(1, round(QFontMetricsF(self.font()).height() * 0.15 * self.devicePixelRatioF()))
-
-    def _corner(self) -> QPoint:
-        line = QFontMetricsF(self.font()).height()
-        return QPoint(math.ceil(self._widest + line * 0.4), math.ceil(line * 1.2))
+        ratio = self.devicePixelRatioF()
+        return Grid(self._maps.shape, self.width(), self.height(), line, self._widest, ratio)
 
     def _measure(self) -> None:
         metrics = QFontMetricsF(self.font())
         self._widest = max((metrics.horizontalAdvance(label) for label in self._rows), default=0.0)
 
-    def _map_size(self) -> tuple[int, int]:
-        """(height, width) of one map in device pixels; maps keep their proportions within reason."""
-        layers, heads, rows, cols = self._maps.shape
-        if not layers or not heads:
-            return 1, 1
-        ratio, gap, corner = self.devicePixelRatioF(), self._gap(), self._corner()
-        foot = QFontMetricsF(self.font()).height() * 1.5
-        width = int(((self.width() - corner.x()) * ratio - (heads - 1) * gap) / heads)
-        height = int(((self.height() - corner.y() - foot) * ratio - (layers - 1) * gap) / layers)
-        shape = min(2.0, max(0.5, cols / max(rows, 1)))
-        width = min(width, round(height * shape))
-        height = min(height, round(width / shape))
-        return max(1, height), max(1, width)
-
     # Painting
+
+    def _composed(self) -> QImage:
+        grid = self._grid
+        return sheet(self._maps, self._limits, self._signed, grid.map_size, grid.gap, grid.ratio)
 
     def _repaint(self) -> None:
         self._image = None
@@ -247,27 +189,6 @@ class ThumbnailGrid(QWidget):
             self._measure()
         super().changeEvent(event)
 
-    def _compose(self) -> QImage:
-        """All maps and the gaps between them as one picture."""
-        layers, heads = self._maps.shape[:2]
-        height, width = self._map_size()
-        gap = self._gap()
-        small = fit(self._maps, height, width)
-        low, high = (self._limits[..., end, None, None] for end in (0, 1))
-        colours = theme.current()
-        lut = colours.diverging if self._signed else colours.sequential
-        finite = np.where(np.isfinite(small), small, low).clip(low, high).astype(np.float64)
-        level = np.rint((finite - low) * (255 / (high.astype(np.float64) - low))).astype(np.uint8)
-        pixels = lut[level]
-        broken = np.isnan(small) | np.isposinf(small)
-        for where, colour in ((np.isneginf(small), colours.masked), (broken, colours.error)):
-            pixels[where] = rgb(colour)
-        sheet = np.empty((layers, height + gap, heads, width + gap, 3), np.uint8)
-        sheet[:] = rgb(colours.border)
-        sheet[:, :height, :, :width] = pixels.transpose(0, 2, 1, 3, 4)
-        flat = sheet.reshape(layers * (height + gap), heads * (width + gap), 3)
-        return to_image(flat[:-gap, :-gap], self.devicePixelRatioF())
-
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         colours = theme.current()
@@ -279,7 +200,7 @@ class ThumbnailGrid(QWidget):
             painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, tr("Nothing to show yet"))
             return
         if self._image is None:
-            self._image = self._compose()
+            self._image = self._composed()
         first = self.map_rect(0, 0)
         painter.drawImage(first.topLeft(), self._image)
         self._paint_labels(painter, line)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QGraphicsGridLayout, QWidget
+from PySide6.QtWidgets import QGraphicsGridLayout, QWidget
 
 from explorer_app import theme
+from explorer_app.widgets.dragging import went_far
 from explorer_app.widgets.plain import rich
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
@@ -54,9 +55,8 @@ class Canvas(pg.GraphicsView):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         if event.button() == Qt.MouseButton.LeftButton and self._press is not None:
-            moved = (event.position() - self._press).manhattanLength()
-            self._press = None
-            if moved < QApplication.startDragDistance():
+            start, self._press = self._press, None
+            if not went_far(start, event.position()):
                 self.pressed.emit(event.position(), False)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

@@ -7,22 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer_app.graph.layout import (
-    GAP,
-    HEAD,
-    LEAF,
-    SPACE,
-    Box,
-    Layout,
-    Plan,
-    constants,
-    free_spans,
-    module_path,
-    spoken,
-    spread,
-    twins,
-    walk,
-)
+from explorer_app.graph.labels import free_spans
+from explorer_app.graph.layered import SPACE, spread
+from explorer_app.graph.layout import GAP, HEAD, LEAF, Box, Layout
+from explorer_app.graph.plan import Plan
+from explorer_app.graph.tree import constants, module_path, spoken, twins, walk
 
 pytestmark = pytest.mark.unit
 
@@ -333,7 +322,7 @@ def test_modules_that_need_each_other_in_turn_are_drawn_without_their_boxes() ->
 
 
 def test_forty_eight_blocks_are_laid_out_once() -> None:
-    from explorer_app.graph.layout import place
+    from explorer_app.graph.layered import place
 
     place.cache_clear()
     Plan(decoder(48), width_of)

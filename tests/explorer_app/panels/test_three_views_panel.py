@@ -107,7 +107,7 @@ def test_a_click_locks_the_cell_and_focuses_its_attention(shown: OnScreen[ThreeV
     panel.maps["decoder"].clicked.emit(2, 1)
     shown.settle()
     assert session.selection.cursor == Cursor(2, 1, "decoder")
-    assert panel.maps["cross"]._cursor == (2, None)
+    assert panel.maps["cross"].cursor_cell() == (2, None)
     panel.maps["decoder"].clicked.emit(2, 1)
     assert session.selection.cursor == Cursor(None, None, "decoder")
     panel.maps["decoder"].clicked.emit(2, 1)

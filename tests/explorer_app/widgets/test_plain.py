@@ -146,7 +146,7 @@ def is_ours(node: ast.expr, maker: str) -> bool:
     return made_by in (maker, "tr") or (isinstance(node, ast.Constant) and node.value == "")
 
 
-COLOURED = {"theme": {"QToolTip"}}  # a room that says no words
+COLOURED = {"worn.py": {"QToolTip"}}  # it says no words
 
 
 @pytest.mark.process
@@ -159,7 +159,7 @@ def test_only_one_module_makes_labels_tooltips_and_messages_and_one_makes_choose
         names = {
             alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
         }
-        makers = {"QLabel", "QToolTip", "QMessageBox"} - COLOURED.get(path.parent.name, set())
+        makers = {"QLabel", "QToolTip", "QMessageBox"} - COLOURED.get(path.name, set())
         breaches += [f"{path.name} imports {name}" for name in names & makers]
         breaches += [
             f"{path.name}:{node.lineno} makes a QComboBox, not a Chooser"

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
+from explorer_app.state.settings import Scheme
 from explorer_app.widgets.labels import LabelAxis
 from explorer_app.widgets.maps.colourbar import ColourBar
-from explorer_app.widgets.maps.heatmap import Heatmap, colour_limits, colour_map
+from explorer_app.widgets.maps.colours import colour_limits, colour_map
+from explorer_app.widgets.maps.heatmap import Heatmap
 from tests.support.window.pointer import canvas, on_canvas, point_at, turn_wheel
 
 pytestmark = pytest.mark.unit
@@ -88,9 +90,7 @@ def test_the_callers_array_is_neither_changed_nor_kept(heatmap: Heatmap) -> None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_cell_has_the_colour_of_its_value(
-    heatmap: Heatmap, qapp: QApplication, scheme: theme.Scheme
-) -> None:
+def test_each_cell_has_the_colour_of_its_value(heatmap: Heatmap, qapp: QApplication, scheme: Scheme) -> None:
     theme.apply(qapp, scheme)
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     show(heatmap, values, limits=(0.0, 1.0))

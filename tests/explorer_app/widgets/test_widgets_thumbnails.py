@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer_app import theme
-from explorer_app.widgets.maps.thumbnails import ThumbnailGrid, fit
+from explorer_app.widgets.maps.sheet import fit
+from explorer_app.widgets.maps.thumbnails import ThumbnailGrid
 
 pytestmark = pytest.mark.unit
 

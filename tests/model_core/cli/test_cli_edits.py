@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 
 from model_core.api.edits import KINDS, parse
 from model_core.api.protocol import Frame
-from model_core.api.scene import Scene
+from model_core.api.queries.values import SiteValue
+from model_core.api.scene import Scene, asks_to_json
 from model_core.cli.__main__ import main
 from model_core.engine.server import Engine
 from model_core.runs.replay import Run
@@ -59,11 +60,8 @@ def test_trace_and_engine_make_the_same_of_an_edit(
     traced = load_file(out)["logits"]
     assert not torch.equal(traced[0], plain.logits)
     told: list[Frame] = []
-    ask = {
-        "scene": Scene(model, PROMPT, edits=(words,)).to_json(),
-        "queries": [{"kind": "value", "arguments": {"site": "logits"}}],
-    }
-    Engine(told.append).handle(Frame("ask", 1, ask), lambda: False, lambda: False)
+    ask = asks_to_json([(Scene(model, PROMPT, edits=(words,)), [SiteValue("logits")])])
+    Engine(told.append).handle(Frame("ask", 1, ask), lambda: False)
     (answer,) = [frame for frame in told if frame.kind == "answer"]
     assert torch.equal(torch.from_numpy(answer.arrays["values"].copy()), traced[0])
     capsys.readouterr()
