@@ -23,5 +23,5 @@ class NextTokens(Query):
         special: list[bool]
         end: int | None
         probabilities: Annotated[Array, Axes("K")]
-        log_probs: Annotated[Array, Axes("T")]
-        ranks: Annotated[Array, Axes("T")]
+        log_probs: Annotated[Array, Axes("U")]
+        ranks: Annotated[Array, Axes("U")]

@@ -40,7 +40,8 @@ Array = np.ndarray[Any, Any]
 class Axes:
     """The axes of an array of an answer, a letter each: equal letters are of one length in an answer, "_" of any.
 
-    "..." where how many there are depends on what is asked.
+    Letters are those of the legend; t and s are T and S that may be shrunk, U all of T but the first. "..." where the
+    answer says them itself, as `dims`.
     """
 
     letters: str
