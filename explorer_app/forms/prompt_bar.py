@@ -220,6 +220,7 @@ class PromptBar(QWidget):
         self.stop.clicked.connect(self.cancelled)
         session.scene_changed.connect(self.show_scene)
         session.shown_changed.connect(self.show_tokens)
+        session.compared_changed.connect(self.show_tokens)
         session.answered.connect(self._show_run)
         session.stale_changed.connect(self.strips.show_age)
         session.selection_changed.connect(self.strips.show_cursor)
@@ -239,6 +240,7 @@ class PromptBar(QWidget):
         session = self.session
         session.scene_changed.disconnect(self.show_scene)
         session.shown_changed.disconnect(self.show_tokens)
+        session.compared_changed.disconnect(self.show_tokens)
         session.answered.disconnect(self._show_run)
         session.stale_changed.disconnect(self.strips.show_age)
         session.selection_changed.disconnect(self.strips.show_cursor)

@@ -32,6 +32,7 @@ from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.widgets.veil import Veil
 from explorer_app.words.engine_words import late_words, waiting_words
+from explorer_app.words.text import tr
 
 Answers = dict[Query, Answer]
 DONE = object()  # there is no piece left to be drawn
@@ -53,6 +54,12 @@ class Panel(QWidget):
     ages: ClassVar[bool] = True
     """Whether its picture is of one scene, and out of date when another is asked for."""
 
+    subtracts: ClassVar[bool] = False
+    """Whether its answers are differences while B − A is looked at; the others show B then."""
+
+    no_difference: ClassVar[str] = ""
+    """Why it has no picture of a difference, in a sentence; "" where B's is as good, or it subtracts."""
+
     later_ms: ClassVar[int] = 0
     """How long it waits before it draws: what is painted first where several panels draw the same change."""
 
@@ -70,6 +77,7 @@ class Panel(QWidget):
         self._soon = QTimer(self, interval=self.later_ms, singleShot=True)
         self._soon.timeout.connect(self._due)
         session.shown_changed.connect(self.refresh)
+        session.compared_changed.connect(self.refresh)
         session.selection_changed.connect(self._changed)
         session.answered.connect(self._changed)
         session.hovered_changed.connect(self.hovered)
@@ -181,12 +189,15 @@ class Panel(QWidget):
             return  # asked for again after the last of them
         if not self.seen or self.session.run is None or not self._concerned:
             return
+        if self._no_picture():
+            self._show_age()
+            return
         needs = [RUN, *self.needs()]
-        answers = {q: answer for q in needs if (answer := self.session.answer(q)) is not None}
+        answers = {q: answer for q in needs if (answer := self.answer(q)) is not None}
         self._missing = len(answers) < len(set(needs))
         if not self._missing:
             # What a panel wants beyond its needs may come later, and is drawn when it comes.
-            known = [self.session.answer(q) for q in dict.fromkeys([*needs, *self.wishes()])]
+            known = [self.answer(q) for q in dict.fromkeys([*needs, *self.wishes()])]
             inputs = [*known, *(getattr(self.session.selection, name) for name in self.follows)]
             if inputs != self._drawn:
                 if self._drawing_of != self.session.shown:
@@ -216,6 +227,20 @@ class Panel(QWidget):
         if self._pieces is None and self.session.hovered != (None, None):
             self.hovered()
 
+    def answer(self, asked: Query) -> Answer | None:
+        """What is known for the scene on screen, or of what differs there."""
+        session = self.session
+        return session.answer(asked) if self.subtracts else session.answer_of(session.viewed, asked)
+
+    def _no_picture(self) -> str:
+        """Why there is none of what is compared; "" where there is, or may still come."""
+        session = self.session
+        if session.compared == "B−A" and self.no_difference:
+            return tr(self.no_difference)
+        if not self._concerned or session.run is None or not (self.subtracts or session.compared == "A"):
+            return ""
+        return tr(session.why_none([RUN, *self.needs()]))
+
     def _ageing(self) -> list[SignalInstance]:
         session = self.session
         return [session.scene_changed, session.message_changed, session.progress_changed]
@@ -226,6 +251,9 @@ class Panel(QWidget):
         A panel that has no picture yet says what it waits for. Not while it may still come in a moment; what was
         dimmed stays so until it has come.
         """
+        if why := self._no_picture():
+            self.veil.cover(why)
+            return
         late = self._missing or self._drawn_of != self.session.scene
         words = waiting_words if self._drawn_of is None else late_words
         if not late or not self.ages:
@@ -240,6 +268,7 @@ class Panel(QWidget):
         turns.drop(self._go_on)
         self._pieces = None
         self.session.shown_changed.disconnect(self.refresh)
+        self.session.compared_changed.disconnect(self.refresh)
         self.session.selection_changed.disconnect(self._changed)
         self.session.answered.disconnect(self._changed)
         self.session.hovered_changed.disconnect(self.hovered)

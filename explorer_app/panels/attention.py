@@ -107,6 +107,19 @@ def cell_sentence(word: str, value: float, tokens: Sides, row: int, col: int) ->
     return tr("{pair}: score {score}").format(pair=pair, score=short_number(value, 4))
 
 
+def without_partners_hidden(values: Floats) -> Floats:
+    """What differs, hatched where one of the two has no such token."""
+    return np.where(np.isnan(values), np.float32(-np.inf), values)
+
+
+def difference_sentence(value: float, tokens: Sides, row: int, col: int) -> str:
+    """What a cell has more in B than in A."""
+    pair = tr("{query} · {key}").format(query=tokens.row(row), key=tokens.col(col))
+    if np.isnan(value):
+        return tr("{pair}: one of them has no such token, or no number there").format(pair=pair)
+    return tr("{pair}: B − A = {value}").format(pair=pair, value=short_number(value, 4))
+
+
 def scale_words(limits: tuple[float, float] | NDArray[np.float64]) -> str:
     """What the colours of the overview stand for: one scale, or one for each head [L H 2], about zero."""
     if isinstance(limits, tuple):
@@ -139,6 +152,7 @@ class Attention(HeadPanel):
     """Point to read a cell, click to lock it, Escape to unlock; arrows walk the heads, with Shift the locked cell."""
 
     own_keys = frozenset(ARROWS)
+    subtracts = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -239,6 +253,7 @@ class Attention(HeadPanel):
         attention = self.session.attention
         assert attention is not None
         self.draw_map(run, answer)
+        self._say_about()
         self._draw_row()
         self.roles.offer(attention)
         overview = self.session.answer(overview_query(self.word, attention))
@@ -276,14 +291,19 @@ class Attention(HeadPanel):
         self._sides = tokens = sides(run, kind)
         row_title, col_title = side_titles(run, kind)
 
+        differs = self.session.compared == "B−A"
+
         def describe(row: int, col: int) -> str:
-            return cell_sentence(stage.word, float(values[row, col]), tokens, row, col)
+            value = float(values[row, col])
+            if differs:
+                return difference_sentence(value, tokens, row, col)
+            return cell_sentence(stage.word, value, tokens, row, col)
 
         self.heatmap.show_matrix(
-            values,
+            without_partners_hidden(values) if differs else values,
             tokens.rows,
             tokens.cols,
-            colours=stage.colours,
+            colours="symmetric" if differs else stage.colours,
             row_title=row_title,
             col_title=col_title,
             describe=describe,
@@ -291,12 +311,14 @@ class Attention(HeadPanel):
         shared = sharing(selection.head, kind.heads, kind.kv_heads)
         self._title.setText(
             rich("<b>{title}</b>", title=head_title(kind, selection.layer, selection.head))
+            + (" &nbsp; <b>B − A</b>" if differs else "")
             + (rich(" &nbsp; {shared}", shared=shared) if shared else "")
         )
 
     def _draw_row(self) -> None:
         """Where the attention of one token goes: the hovered, else the locked, else the last one."""
-        if self.word != "pattern" or self.drawn_map is None:
+        differs = self.session.compared == "B−A"
+        if self.word != "pattern" or differs or self.drawn_map is None:
             return
         values, tokens = head_map(*self.drawn_map), self._sides
         last = len(tokens.rows) - 1
@@ -322,7 +344,10 @@ class Attention(HeadPanel):
     def _draw_overview(self, overview: Answer, roles: Answer | None, kind: AttentionKind) -> None:
         stage, maps = self.stages[self.word], overview["maps"]
         limits: tuple[float, float] | NDArray[np.float64] = colour_limits(maps, "sequential", None)
-        if stage.word != "pattern":
+        differs = self.session.compared == "B−A"
+        if differs:
+            maps = without_partners_hidden(maps)
+        if stage.word != "pattern" or differs:
             # One head's scores may reach ten times as far as another's, whose map would be blank on a scale for both.
             limits = np.array([[colour_limits(map_, "symmetric", None) for map_ in row] for row in maps])
         scores = None if roles is None else roles[self.roles.name]
@@ -336,7 +361,7 @@ class Attention(HeadPanel):
             ],
             [tr("head {n}").format(n=n) if ordered else "" for n in range(kind.heads)],
             limits=limits if isinstance(limits, tuple) else arranged(limits, self._heads),
-            signed=stage.word != "pattern",
+            signed=stage.word != "pattern" or differs,
             size=(overview["size"][0], overview["size"][1]),
         )
         if roles is None or scores is None:
@@ -363,13 +388,22 @@ class Attention(HeadPanel):
             if module.endswith((".attn", ".cross")) and word in self.stages and word != self.word:
                 self._set_word(word)
 
-    def _set_word(self, word: str) -> None:
-        self.word = word
-        shares = word == "pattern"
+    def _say_about(self) -> None:
+        """Under the overview: where one token's attention goes, or what the stage or the difference is."""
+        differs = self.session.compared == "B−A"
+        shares = self.word == "pattern" and not differs
         self._row_title.setVisible(shares)
         self.row.setVisible(shares)
         self._about.setHidden(shares)
-        self._about.setText(self.stages[word].about)
+        difference = tr(
+            "Blue cells have more in B, brown ones more in A. Hatched: a token that the other text does not have, or "
+            "a key that is hidden in B alone."
+        )
+        self._about.setText(difference if differs else self.stages[self.word].about)
+
+    def _set_word(self, word: str) -> None:
+        self.word = word
+        self._say_about()
         for button in self._stages.buttons():
             button.setChecked(button.property("word") == word)
 
@@ -475,7 +509,7 @@ class Attention(HeadPanel):
             )
         )
         if kind is not None:
-            signs, notes = head_marks(known_edits(self.session.shown.edits), kind)
+            signs, notes = head_marks(known_edits(self.session.viewed.edits), kind)
             self.grid.set_marks(
                 *(
                     {self._cell(*head): says for head, says in marks.items() if head in self._heads}

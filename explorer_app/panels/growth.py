@@ -81,6 +81,8 @@ def heads_words(growth: Answer, index: int) -> str:
 class Growth(Panel):
     """Drag, click the curve, use the arrow keys, or play: every panel shows the same prompt at that step."""
 
+    no_difference = "Growth is that of one model: look at A or B."
+
     follows = ()
     explains = True
     own_keys = SIDEWAYS

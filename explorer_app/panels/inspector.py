@@ -39,6 +39,8 @@ class Inspector(Panel):
     The table has the last two axes; those before them are fixed by spin boxes.
     """
 
+    no_difference = "Statistics and a histogram of a difference would be those of no value: look at A or B."
+
     follows = ("head", "query", "key", "step", "site", "stack")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

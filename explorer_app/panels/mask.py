@@ -235,6 +235,8 @@ def what_changed(before: Iterable[str], now: Iterable[str]) -> str:
 class Mask(HeadPanel):
     """Point to read a cell, click to lock it, Escape to unlock; the switches run the model again."""
 
+    no_difference = "What an edit changed is compared here already: look at A or B."
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._drawn_changes: tuple[Answer | str | None, ...] | None = None

@@ -103,7 +103,9 @@ class NextToken(Panel):
     def draw(self, answers: Answers) -> None:
         run, answer = answers[RUN], answers[NEXT]
         self._say_text()
-        self._draw_likely(answer, self.session.answer_before(NEXT))
+        compared = self.session.compared == "B−A"
+        before = self.session.answer_of_baseline(NEXT) if compared else self.session.answer_before(NEXT)
+        self._draw_likely(answer, before)
         self._draw_prompt(run, answer)
 
     def _say_text(self) -> None:
@@ -145,7 +147,7 @@ class NextToken(Panel):
             )
         self.changed.setVisible(before is not None)
         if before is not None:
-            self.changed.setText(changed_words(answer, before))
+            self.changed.setText(changed_words(answer, before, baseline=self.session.compared == "B−A"))
         self.likely.show_bars(
             bars, tr("No token is likelier than another: the probabilities are not numbers (NaN).")
         )
@@ -198,10 +200,12 @@ class NextToken(Panel):
         self.append.setVisible(bool(self._texts))
         if not self._texts:
             return
-        able = self._texts[row] is not None
+        able = self._texts[row] is not None and self.session.compared != "A"
         self.append.setEnabled(able)
         if able:
             words, about = tr("Append “{word}”"), self._tip
+        elif self.session.compared == "A":
+            words, about = tr("Append “{word}”"), tr("Look at B: this was predicted for A")
         elif self._ends[row]:
             words, about = tr("The end: “{word}”"), tr("Here the model ends: what it writes is complete")
         elif self._special[row]:

@@ -35,6 +35,8 @@ from explorer_app.words.text import tr
 class Norms(Panel):
     """One norm at a time: chosen here, or followed from the selected step or layer."""
 
+    subtracts = True
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.norm: str | None = None
@@ -185,7 +187,8 @@ class Norms(Panel):
     def _draw_token(self, answer: Answer, token: int, string: str) -> Iterator[None]:
         """What is known of one token, a plot a piece."""
         named = tr("token {position} “{string}”").format(position=token, string=visible_blanks(string))
-        measured = statistics_words(answer, token)
+        differs = self.session.compared == "B−A"
+        measured = tr("what B has more than A") if differs else statistics_words(answer, token)
         self.measured.setText(tr("{token}: {measured}").format(token=named, measured=measured))
         for plot, title, name, what in (
             (self.before, self.before_title, "before", tr("Before, {largest}")),

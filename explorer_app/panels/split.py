@@ -144,6 +144,8 @@ def way_rung(way: dict[str, Any], number: int, chosen: int) -> Rung:
 class WhyThisSplit(Panel):
     """The word around the chosen token, the last where none is chosen; pointing at another shows its word."""
 
+    no_difference = "Two texts are cut each for itself: look at A or B."
+
     follows = ("query", "key", "stack")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

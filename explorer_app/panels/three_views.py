@@ -104,6 +104,8 @@ class ThreeViews(Panel):
     Point at a cell to see its tokens in all three; click to lock it, Escape to unlock.
     """
 
+    subtracts = True
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.maps = {name: Heatmap() for name in ("encoder", "cross", "decoder")}
@@ -200,7 +202,13 @@ class ThreeViews(Panel):
             for title, text in zip((tr("{text} looks"), tr("at {text}")), names, strict=True)
         )
         self.maps[kind.name].show_matrix(
-            values, tokens.rows, tokens.cols, row_title=row_title, col_title=col_title, stretch=True
+            values,
+            tokens.rows,
+            tokens.cols,
+            colours="symmetric" if self.session.compared == "B−A" else "sequential",
+            row_title=row_title,
+            col_title=col_title,
+            stretch=True,
         )
 
     def _follow(self) -> None:
@@ -255,6 +263,9 @@ class ThreeViews(Panel):
         if not self._sides:
             return
         cursor, colours = self._cursor(), theme.current()
+        if self.session.compared == "B−A":
+            self.told.setText(rich("<p>{text}</p>", text=tr("Each cell is what it has more in B than in A.")))
+            return
         if cursor.query is None and cursor.key is None:
             self.told.setText("<p>" + "</p><p>".join(about()) + "</p>")
             return

@@ -1,7 +1,8 @@
 """What is known of the scenes: the one that was asked for, the one on screen, and the one that it is compared with."""
 
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from model_core.api.names import AttentionKind
 from model_core.api.queries.answer import Answer
@@ -10,8 +11,12 @@ from model_core.api.scene import Scene
 from model_core.api.steps import unpack
 from psygnal import Signal
 
+from explorer_app.state.alignment import Alignment, align
+from explorer_app.state.difference import Incomparable, difference
 from explorer_app.state.focus import kind_named, kinds_of
 from explorer_app.state.store import RUN, SITES, Store
+
+Compared = Literal["A", "B", "B−A"]
 
 
 class Known:
@@ -21,6 +26,7 @@ class Known:
     shown     the newest scene whose run has been answered: what every picture on screen shows
     baseline  a scene that is pinned, for all others to be compared with; None where there is none
     refused   why the baseline has no answer to a query; the engine says it once
+    compared  what is on screen: the scene that is shown (B), the baseline (A), or what differs
     """
 
     baseline_changed = Signal(object)
@@ -31,31 +37,78 @@ class Known:
         self.before: Scene | None = None
         self.baseline: Scene | None = None
         self.refused: dict[Query | None, str] = {}
+        self.compared: Compared = "B"
+        self._differences: dict[Query, tuple[Answer, Answer, tuple[Answer | None, str]]] = {}
         self.store = Store()
         self._unpacked: tuple[Answer | None, list[int], list[dict[str, Any]]] = None, [], []
 
     def answer(self, asked: Query) -> Answer | None:
-        """What is known for the scene that is shown."""
-        return self.store.get(self.shown, asked)
+        """What is known for the scene on screen; while differences are on screen, B − A, None where there is none."""
+        b = self.answer_of(self.viewed, asked)
+        if self.compared != "B−A" or asked.of_the_model or asked == RUN:
+            return b
+        a = self.answer_of_baseline(asked)
+        return None if a is None or b is None else self._difference(asked, b, a)[0]
+
+    def answer_of(self, scene: Scene, asked: Query) -> Answer | None:
+        """What is known for a scene."""
+        return self.store.get(scene, asked)
+
+    def _difference(self, asked: Query, b: Answer, a: Answer) -> tuple[Answer | None, str]:
+        known = self._differences.get(asked)
+        if known is None or known[0] is not b or known[1] is not a:
+            try:
+                found: tuple[Answer | None, str] = difference(asked, b, a, partial(self._along, asked)), ""
+            except Incomparable as why:
+                found = None, why.sentence.format(**dict(why.fields))
+            known = self._differences[asked] = b, a, found
+        return known[2]
+
+    def _along(self, asked: Query, axis: str) -> Alignment:
+        """How the text that an axis of an answer runs along is aligned with that of the baseline."""
+        b, a = (
+            [text["tokens"] for text in texts_of(run)] for run in (self.run, self.answer_of_baseline(RUN))
+        )
+        text = self.text_along(asked, axis)
+        if not (text < len(a) and text < len(b)):
+            raise Incomparable("The other model reads no such text.")
+        return align(a[text], b[text])
+
+    def text_along(self, asked: Query, axis: str) -> int:
+        """Which of the texts an axis ("T" or "S") of an answer runs along; the last where its query does not say."""
+        said = asked.to_json()["arguments"]
+        if "site" in said:
+            return self.text_of(said["site"], axis)
+        if "module" in said:
+            return self.text_of(f"{said['module']}.out", axis)
+        kind = self.kind(said["stack"]) if "stack" in said else None
+        if kind is None:
+            return max(len(self.texts) - 1, 0)
+        return kind.queries if axis == "T" else kind.keys
+
+    def why_none(self, asked: Iterable[Query]) -> str:
+        """Why what is compared with has no picture for these queries; "" where nothing speaks against it."""
+        if self.baseline is None or self.compared == "B":
+            return ""
+        if None in self.refused:
+            return self.refused[None]
+        for one in asked:
+            if one in self.refused:
+                return self.refused[one]
+            b, a = self.store.get(self.shown, one), self.answer_of_baseline(one)
+            differs = self.compared == "B−A" and not one.of_the_model and one != RUN
+            if differs and b is not None and a is not None and (why := self._difference(one, b, a)[1]):
+                return why
+        return ""
+
+    @property
+    def viewed(self) -> Scene:
+        """The scene whose picture is on screen: B, or A where a person looks at the baseline."""
+        return self.baseline if self.baseline is not None and self.compared == "A" else self.shown
 
     def answer_before(self, asked: Query) -> Answer | None:
         """The same for the scene that was shown before an edit, None where the last change was no edit."""
         return self.store.get(self.before, asked) if self.before else None
-
-    def pin_baseline(self) -> None:
-        """Compare with the scene on screen from now on; nothing where no run of it is known."""
-        if self.run is not None:
-            self._pin(self.shown)
-
-    def unpin_baseline(self) -> None:
-        """Compare no more."""
-        self._pin(None)
-
-    def _pin(self, scene: Scene | None) -> None:
-        if scene != self.baseline:
-            self.baseline, self.refused = scene, {}
-            self.store.pin([] if scene is None else [scene])
-            self.baseline_changed.emit(scene)
 
     def answer_of_baseline(self, asked: Query) -> Answer | None:
         """What is known for the scene that all are compared with."""
@@ -96,8 +149,7 @@ class Known:
     @property
     def texts(self) -> list[dict[str, Any]]:
         """What the model that is shown reads: name, tokens and strings of each text."""
-        run = self.run
-        return [] if run is None else list(run["texts"])
+        return texts_of(self.run)
 
     @property
     def sites(self) -> list[dict[str, Any]]:
@@ -114,3 +166,8 @@ class Known:
         known = next((step for step in self.sites if step["key"] == site), None)
         last = max(len(self.texts) - 1, 0)
         return last if known is None else int(known["texts"].get(axis, last))
+
+
+def texts_of(run: Answer | None) -> list[dict[str, Any]]:
+    """What a model read: name, tokens and strings of each text; nothing before its run is known."""
+    return [] if run is None else list(run["texts"])

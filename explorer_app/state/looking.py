@@ -19,20 +19,49 @@ from explorer_app.state.focus import (
     stack_at,
     token_of,
 )
-from explorer_app.state.known import Known
+from explorer_app.state.known import Compared, Known
 from explorer_app.state.selection import Selection
 
 
 class Looking(Known):
-    """The selection, which stays within the run on screen, and the tokens under the pointer."""
+    """Which scene is on screen, the selection, which stays within its run, and the tokens under the pointer."""
 
     selection_changed = Signal(Selection)
     hovered_changed = Signal(object)
+    compared_changed = Signal(str)
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.selection = Selection()
         self.pointed = Cursor()
+
+    def pin_baseline(self) -> None:
+        """Compare with the scene on screen from now on; nothing where no run of it is known."""
+        if self.run is not None:
+            self._pin(self.shown)
+
+    def unpin_baseline(self) -> None:
+        """Compare no more."""
+        self._pin(None)
+
+    def _pin(self, scene: Scene | None) -> None:
+        if scene != self.baseline:
+            self.baseline, self.refused = scene, {}
+            self._differences.clear()
+            self.store.pin([] if scene is None else [scene])
+            self.baseline_changed.emit(scene)
+            if self.compared != "B":
+                self._look("B")
+
+    def compare(self, what: Compared) -> None:
+        """Look at the scene that is shown (B), the baseline (A), or their difference; nothing without a baseline."""
+        if self.baseline is not None and what != self.compared:
+            self._look(what)
+
+    def _look(self, what: Compared) -> None:
+        self.compared = what
+        self.clamp()
+        self.compared_changed.emit(what)
 
     @property
     def attention(self) -> AttentionKind | None:

@@ -110,10 +110,10 @@ class Session(Looking):
     def append(self, text: str) -> None:
         """Put a text at the end of what the run on screen goes on with: the prompt, or what the decoder reads.
 
-        Nothing where another scene is asked for already: the text was foreseen for this one.
+        Nothing where another scene is asked for already, or the baseline looked at: the text was predicted for another.
         """
         run, shown = self.run, self.shown
-        if run is None or shown != self.scene:
+        if run is None or shown != self.scene or self.compared == "A":
             return
         if len(self.texts) == 1:
             self.change(prompt=shown.prompt + text)

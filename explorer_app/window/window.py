@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from model_core.api.command import complain
 from model_core.api.errors import InputError
@@ -36,6 +36,7 @@ from PySide6.QtWidgets import (
 
 from explorer_app import theme
 from explorer_app.forms.about import about_text
+from explorer_app.forms.compare_bar import CompareBar
 from explorer_app.forms.config_form import AsksDialog, with_words
 from explorer_app.forms.log_dialog import LogDialog
 from explorer_app.forms.open_model import DropVeil, choose_file, choose_folder
@@ -46,6 +47,7 @@ from explorer_app.panels import load_panels
 from explorer_app.panels.transport import Transport
 from explorer_app.processes.engine_client import Connect, EngineClient
 from explorer_app.processes.trainer import Trainer
+from explorer_app.state.known import Compared
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Kept, Layout, Recent, Scheme, Settings
 from explorer_app.state.store import RUN, SITES
@@ -88,6 +90,7 @@ class MainWindow(QMainWindow):
         self.docks: dict[str, PanelDock] = {}
         self.prompt_bar = PromptBar(session, self.kept.recent)
         self.status = OneLine()
+        self.compare = CompareBar(session)
         self.log = LogDialog(self.client, self)
         self.asks: AsksDialog | None = None
         self._shown_once = self._painted_once = self._arranging = False
@@ -193,6 +196,7 @@ class MainWindow(QMainWindow):
     def _build_status(self) -> None:
         self.status.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.statusBar().addWidget(self.status, 1)
+        self.statusBar().addPermanentWidget(self.compare)
         self.statusBar().setSizeGripEnabled(False)
         line = self.fontMetrics().height()
         self.statusBar().setContentsMargins(round(line * 0.4), 0, round(line * 0.4), 0)
@@ -406,6 +410,15 @@ class MainWindow(QMainWindow):
 
     def _run_menu(self, menu: QMenu) -> None:
         self._add(menu, tr("&Run again"), self.client.run_again, "Ctrl+R", "F5")
+        self._add(menu, tr("&Pin as A, to compare with"), self.session.pin_baseline, "Ctrl+B")
+        self._add(menu, tr("&Unpin A"), self.session.unpin_baseline, "Ctrl+Shift+B")
+        for key, what in enumerate(get_args(Compared), 1):
+            self._add(
+                menu,
+                tr("Look at {what}").format(what=what),
+                partial(self.session.compare, what),
+                f"Alt+{key}",
+            )
         self._add(menu, named(tr("&Cancel"), Qt.Key.Key_Escape), self.client.cancel)
         menu.addSeparator()
         self.causal = self._add(
@@ -450,6 +463,8 @@ class MainWindow(QMainWindow):
         session.answered.connect(self.show_facts)
         session.shown_changed.connect(self.offer_panels)
         session.answered.connect(self.offer_panels)
+        session.compared_changed.connect(self.offer_panels)
+        session.compared_changed.connect(self.show_facts)
         session.engine_changed.connect(self.show_facts)
         session.scene_changed.connect(self.show_mask)
         session.shown_changed.connect(self.show_mask)
@@ -457,7 +472,7 @@ class MainWindow(QMainWindow):
 
     def show_facts(self, _: Any = None) -> None:
         """Title and status bar: the run that is on screen."""
-        run, scene = self.session.run, self.session.shown
+        run, scene = self.session.run, self.session.viewed
         model = model_title(scene.model)
         self.setWindowTitle(title_text(tr("{model} – Layerscope").format(model=model)))
         parts = [model, scene.device, scene.dtype]
@@ -702,6 +717,9 @@ class MainWindow(QMainWindow):
         for signal in (session.shown_changed, session.answered):
             signal.disconnect(self.offer_panels)
         session.message_changed.disconnect(self.ask_what_is_unsaid)
+        session.compared_changed.disconnect(self.offer_panels)
+        session.compared_changed.disconnect(self.show_facts)
+        self.compare.detach()
         self.prompt_bar.detach()
         self.keys.detach()
         for panel in self.built_panels():

@@ -49,26 +49,33 @@ def rank_before(id: int, before: Answer | None) -> int | None:
     return before["ids"].index(id) if before is not None and id in before["ids"] else None
 
 
-def changed_words(now: Answer, before: Answer) -> str:
-    """What an edit changed, in one sentence about the likeliest token."""
+def changed_words(now: Answer, before: Answer, *, baseline: bool = False) -> str:
+    """What an edit changed, or how B differs from the baseline A, in one sentence about the likeliest token."""
     first, leader = now["ids"][0], before["ids"][0]
     probability = percent(float(now["probabilities"][0]))
     rank = rank_before(first, before)
     word = visible_blanks(now["strings"][0])
     if first == leader:
         was = percent(float(before["probabilities"][0]))
-        if was == probability:
-            return tr("Still “{word}” first: {now} before and after.").format(word=word, now=probability)
-        return tr("Still “{word}” first: {before} → {now}.").format(word=word, before=was, now=probability)
+        if baseline:
+            still = tr("“{word}” is first in both: {before} in A, {now} in B.")
+        elif was == probability:
+            still = tr("Still “{word}” first: {now} before and after.")
+        else:
+            still = tr("Still “{word}” first: {before} → {now}.")
+        return still.format(word=word, before=was, now=probability)
     if rank is None:
         was = tr("not among the {count} likeliest").format(count=len(before["ids"]))
     else:
         was = tr("number {rank} at {before}").format(
             rank=rank + 1, before=percent(float(before["probabilities"][rank]))
         )
-    return tr("“{word}” is first at {now}; before it was {was}, and “{leader}” was first.").format(
-        word=word, now=probability, was=was, leader=visible_blanks(before["strings"][0])
+    other = (
+        tr("“{word}” is first in B at {now}; in A it is {was}, and “{leader}” is first.")
+        if baseline
+        else tr("“{word}” is first at {now}; before it was {was}, and “{leader}” was first.")
     )
+    return other.format(word=word, now=probability, was=was, leader=visible_blanks(before["strings"][0]))
 
 
 def sees_ahead(edits: Sequence[str]) -> bool:

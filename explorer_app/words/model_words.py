@@ -9,6 +9,7 @@ from model_core.api.files.paths import expanded
 from model_core.api.files.regular_file import is_there
 from model_core.api.model_ref import split
 from model_core.api.plain_text import shortened, visible
+from model_core.api.scene import Scene
 
 from explorer_app.words.text import tr
 
@@ -24,6 +25,14 @@ def model_title(model: str) -> str:
     name, step = split(model)
     title = short_name(Path(name).name or name)
     return title if step is None else tr("{name} at step {step}").format(name=title, step=f"{step:,}")
+
+
+def scene_words(scene: Scene) -> str:
+    """What a scene is, in a line: its model, its texts, its edits, and what it ran on where that is not usual."""
+    usual = Scene(scene.model, scene.prompt)
+    texts = [f"“{visible(text, keep='')}”" for text in (scene.prompt, scene.target) if text]
+    on = [name for name, said in ((scene.device, usual.device), (scene.dtype, usual.dtype)) if name != said]
+    return " · ".join([model_title(scene.model), *texts, *scene.edits, *on])
 
 
 def distinct_titles(models: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

@@ -35,6 +35,8 @@ POSITIONS = PositionTable()
 class Position(Panel):
     """One page for each way of knowing positions; which one is shown depends on the model."""
 
+    no_difference = "Positions are those of one text: look at A or B."
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.rotary, self.table, self.none = Rotary(session), Table(session), Label()
