@@ -28,7 +28,7 @@ from explorer_app.words.norm_words import formula, norm_at, norm_followed, stati
 from model_core.api.edits import AblateHead, MaskOff
 from model_core.api.errors import InputError
 from model_core.api.queries import Answer, Scene
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import HEADS, LAYERS, save
 from tests.support.window.fake_run import ONE_KIND, THREE_KINDS, two_texts

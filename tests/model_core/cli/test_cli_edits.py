@@ -11,7 +11,7 @@ from model_core.api.protocol import Frame
 from model_core.api.queries import Scene
 from model_core.cli.__main__ import main
 from model_core.engine.server import Engine
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import save
 
