@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model_core.api.names import Site
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 
 MASKS = ("mask", "masked")
 

@@ -335,7 +335,7 @@ def trace(arguments: argparse.Namespace) -> None:
     from model_core.api.names import select
     from model_core.api.scene import Scene
     from model_core.checkpoint.traced import read_site
-    from model_core.runs.replay import Run, sites
+    from model_core.runs.run import Run, sites
     from model_core.system.devices import memory_errors
 
     text = arguments.prompt if arguments.prompt_file is None else read_text(arguments.prompt_file)

@@ -9,7 +9,7 @@ from model_core.api.errors import InputError
 from model_core.api.names import Site
 from model_core.api.scene import Scene
 from model_core.checkpoint.building import Loaded
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 
 
 class Context:

@@ -13,7 +13,7 @@ from model_core.api.stamp import stamp
 from model_core.checkpoint.building import Loaded
 from model_core.checkpoint.traced import read_site
 from model_core.engine.context import Context, prefix_of
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import grown, open_model
 from model_core.system.devices import check
 from model_core.text.tokenizer import IdTokenizer

@@ -12,7 +12,7 @@ from model_core.api.edits import Edit
 from model_core.api.errors import InputError
 from model_core.parts.model import Model
 from model_core.runs.edited import ReadSite, no_files, prepare
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.taps.tap import record
 from model_core.taps.trace import wide
 

@@ -141,6 +141,7 @@ class Attention(Tapped):
             k = self.tap("k_rot", rotate(k, angles), "B G S D", new)
         if cache is not None:
             k, v = cache.append(k, v)
+            k, v = self.tap("k_all", k, "B G S D"), self.tap("v_all", v, "B G S D")
         k, v = repeat_kv(k, self.heads // self.kv_heads), repeat_kv(v, self.heads // self.kv_heads)
 
         mask = self.tap("mask", mask.expand(1, self.heads, *mask.shape), "B H T S")

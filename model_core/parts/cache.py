@@ -39,6 +39,21 @@ class Cache:
         keys, values = (torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in "kv")
         return cls(keys, values)
 
+    def after(self, length: int, more: int) -> "Cache":
+        """The first `length` positions with room for more: this very cache where nothing comes after them yet.
+
+        Else a copy, so that what is there already stays.
+        """
+        capacity = self.keys.shape[3]
+        if length == self.length and length + more <= capacity:
+            return self
+        room = max(more, capacity - length)
+        keys, values = (
+            torch.cat([old[:, :, :, :length], old.new_zeros(*old.shape[:3], room, old.shape[4])], 3)
+            for old in (self.keys, self.values)
+        )
+        return Cache(keys, values, length)
+
     def layer(self, n: int) -> LayerCache:
         """What block n needs."""
         return LayerCache(self.keys[n], self.values[n], self.length)

@@ -33,11 +33,12 @@ class Model(Tapped):
         """What goes on with the last text, the others [B S] being read: (tokens [B T], cache) -> logits [B T V]."""
         raise NotImplementedError
 
-    def empty_cache(self, batch: int, capacity: int) -> Cache:
-        """Room for `capacity` positions of the last text, whose tokens look at each other."""
+    def empty_cache(self, batch: int, capacity: int, device: str | None = None) -> Cache:
+        """Room for `capacity` positions of the last text, whose tokens look at each other; on the model's device."""
         last = len(self.inputs) - 1
         kind = next(kind for kind in self.attentions if kind.queries == kind.keys == last)
-        return Cache.empty(kind, batch, capacity, next(self.parameters()))
+        weight = next(self.parameters())
+        return Cache.empty(kind, batch, capacity, weight if device is None else weight.to(device))
 
     @property
     def parameter_count(self) -> int:

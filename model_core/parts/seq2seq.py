@@ -88,13 +88,18 @@ class EncoderDecoder(Model):
         return self.tap("logits", self.head(self.decoder.norm(x)), "B T V")
 
     def forward(
-        self, source: Tensor, target_in: Tensor | None = None, targets: Tensor | None = None
+        self,
+        source: Tensor,
+        target_in: Tensor | None = None,
+        targets: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """source [B S], target_in [B T] -> logits [B 1 V] of the last position; with targets [B T]: all, and the loss.
 
         Where no target input is given, the decoder reads the source as well. Targets of -1 are not learned from.
+        With a cache, the target goes on where it ends.
         """
-        logits = self.decode(self.encode(source), source if target_in is None else target_in)
+        logits = self.decode(self.encode(source), source if target_in is None else target_in, cache)
         return logits[:, -1:] if targets is None else (logits, next_token_loss(logits, targets))
 
     def reader(self, *others: Tensor) -> Reader:

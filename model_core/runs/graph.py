@@ -1,7 +1,9 @@
 """The model graph is measured: a dry run follows every operation from site to site."""
 
+import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -18,25 +20,79 @@ from model_core.taps.tap import Recorder, using
 MEASURED_MODELS = 8
 
 
+Origins = Mapping[str, frozenset[int]]
+"""What a tensor was computed from, directly: a site or a parameter -> the operations on the way, by their number."""
+
+
 class Provenance(TorchDispatchMode):
     """While active, knows for each tensor the sites and the parameters that it was computed from, directly."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.sources: Any = WeakTensorKeyDictionary()
+        self.operations: list[str] = []
+        # What was written into a part of a tensor, such as a cache: views of it that are made later find it here.
+        self.written: list[tuple[Tensor, Origins]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = tree_leaves((args, kwargs or {}))
+        given = [value for value in tree_leaves((args, kwargs or {})) if isinstance(value, Tensor)]
         result = func(*args, **(kwargs or {}))
-        origins = frozenset[str]().union(*(self.of(value) for value in given))
+        number = len(self.operations)
+        self.operations.append(func.overloadpacket.__name__)
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
-                self.sources[value] = origins | self.of(value)
+                origins = merged(self.of(one, but=value) for one in given)
+                origins = {source: way | {number} for source, way in origins.items()}
+                # A view of what is known comes from that; any other may show what was written into its memory.
+                if not any(self.sources.get(one) and same_memory(one, value) for one in given):
+                    origins = merged([origins, self.of(value)])
+                self.sources[value] = origins
+                if func._schema.is_mutable:
+                    self.written.append((value, origins))
         return result
 
-    def of(self, value: Any) -> frozenset[str]:
-        known = self.sources.get(value) if isinstance(value, Tensor) else None
-        return known if known is not None else frozenset()
+    def of(self, value: Tensor, but: Tensor | None = None) -> Origins:
+        """What a tensor comes from; of one of which nothing is known what was written into it.
+
+        but  a view of it, which may show a part into which nothing was written
+        """
+        if known := self.sources.get(value):
+            return known  # type: ignore[no-any-return]
+        if but is not None and same_memory(value, but):
+            return {}
+        return merged(origins for part, origins in self.written if overlap(part, value))
+
+    def names(self, numbers: frozenset[int]) -> tuple[str, ...]:
+        """Operations in the order in which they were made."""
+        return tuple(self.operations[number] for number in sorted(numbers))
+
+
+def merged(several: Iterable[Origins]) -> Origins:
+    """What all of them together come from."""
+    found: dict[str, frozenset[int]] = {}
+    for origins in several:
+        for source, on_the_way in origins.items():
+            found[source] = found.get(source, frozenset()) | on_the_way
+    return found
+
+
+def same_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether both are views of the same memory; on the meta device as well, where it has no address."""
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+
+
+def overlap(one: Tensor, other: Tensor) -> bool:
+    """Whether the stretches of memory that two views span have a part in common."""
+    (first, last), (begin, end) = span(one), span(other)
+    return same_memory(one, other) and first <= end and begin <= last
+
+
+def span(value: Tensor) -> tuple[int, int]:
+    """The first and the last number of a view, counted from the beginning of its memory."""
+    first = int(value.storage_offset())
+    return first, first + sum(
+        (int(n) - 1) * int(stride) for n, stride in zip(value.shape, value.stride(), strict=True)
+    )
 
 
 class Cartographer(Recorder):
@@ -52,21 +108,35 @@ class Cartographer(Recorder):
         value = super().visit(module, word, value, dims, keys_from)
         site = self.trace.sites[self.key(module, word)]
         origins = self.provenance.of(value)
-        self.graph.add_node(site.key, site=site, weights=sorted(origins & self.weights))
-        self.graph.add_edges_from((source, site.key) for source in sorted(origins - self.weights))
+        file, line = tapped_at()
+        weights = sorted(origins.keys() & self.weights)
+        self.graph.add_node(site.key, site=site, weights=weights, file=file, line=line)
+        for source in sorted(origins.keys() - self.weights):
+            self.graph.add_edge(source, site.key, operations=self.provenance.names(origins[source]))
         # A tensor of its own, so that a tap that returns its input is a site like any other.
         alias = value.view_as(value)
-        self.provenance.sources[alias] = frozenset([site.key])
+        self.provenance.sources[alias] = {site.key: frozenset()}
         return alias
 
 
-def graph(model: Model, *lengths: int) -> nx.DiGraph:
+def tapped_at() -> tuple[str, int]:
+    """The file of the tap that is visited, as its package names it, and the line."""
+    frame = sys._getframe(3)  # this function, `visit`, `tap`, and who called it
+    name = frame.f_globals["__name__"]
+    file = Path(frame.f_code.co_filename)
+    return Path(*file.parts[-len(name.split(".")) :]).as_posix(), frame.f_lineno
+
+
+def graph(model: Model, *lengths: int, past: int | None = None) -> nx.DiGraph:
     """Sites as nodes, an edge A -> B where B's value was computed from A's.
 
-    Each has its `site`, and as `weights` the names of the parameters that come in between A and B.
+    Each site has its `site`, as `weights` the names of the parameters that come in there, and the `file` and `line` of
+    its tap; each edge has the `operations` on the way, as PyTorch names them, in their order.
 
     It begins at the texts that the model reads, `lengths` tokens each; sites that depend on no token (a mask, rotation
     angles) begin by themselves. Works on the meta device: no weights are read, nothing is computed.
+
+    past  how many positions the last text goes on after, None where it begins
     """
     texts, weights = texts_of(model, lengths), without_values(model)
     provenance = Provenance()
@@ -75,8 +145,8 @@ def graph(model: Model, *lengths: int) -> nx.DiGraph:
         cartographer.graph.add_node(name, site=Site(name, "B T", tuple(text.shape), "int64"))
     with torch.no_grad(), using(cartographer), provenance:
         for name, tensor in [*texts.items(), *weights.items()]:
-            provenance.sources[tensor] = frozenset([name])
-        dry_run(model, texts, weights)
+            provenance.sources[tensor] = {name: frozenset()}
+        dry_run(model, texts, weights, past)
     return cartographer.graph
 
 
@@ -93,24 +163,35 @@ def without_values(model: Model) -> dict[str, Tensor]:
     return {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
 
 
-def dry_run(model: Model, texts: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+def dry_run(
+    model: Model, texts: Mapping[str, Tensor], weights: Mapping[str, Tensor], past: int | None = None
+) -> None:
     """A forward pass on the meta device, where every tensor has a shape and none has values."""
-    torch.func.functional_call(model, dict(weights), tuple(texts.values()))
+    cache = {}
+    if past is not None:
+        *_, last = texts.values()
+        cache["cache"] = model.empty_cache(1, past + last.shape[1], "meta")
+        cache["cache"].length = past
+    torch.func.functional_call(model, dict(weights), tuple(texts.values()), cache)
 
 
 _measured: OrderedDict[Any, nx.DiGraph] = OrderedDict()
 
 
-def measured(model: Model) -> nx.DiGraph:
+def measured(model: Model, past: bool = False) -> nx.DiGraph:
     """The graph of a model, measured once for all of its configuration and dtype: weights have no part in it, and
     longer texts change only the sizes of the axes T and S. Those used last are remembered.
 
-    The first text has one token there, a second one two, so that the sizes tell which text an axis runs along.
+    past  whether the last text goes on after a cache
+
+    The first text has one token there, a second one two, and the past of the last one more than that, so that the sizes
+    tell which text an axis runs along, and whether along its past as well.
     """
-    key = model.config, next(model.parameters()).dtype
+    key = model.config, next(model.parameters()).dtype, past
     if key not in _measured:
+        count = len(model.inputs)
         with torch.inference_mode(False):
-            _measured[key] = graph(model, *range(1, len(model.inputs) + 1))
+            _measured[key] = graph(model, *range(1, count + 1), past=count + 1 if past else None)
         while len(_measured) > MEASURED_MODELS:
             _measured.popitem(last=False)
     _measured.move_to_end(key)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -59,6 +60,11 @@ class Tapped(nn.Module):
 class Stage(Tapped):
     """A part that a run can call again on its own: its call is remembered, and all its taps come on in a replay."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        recorder = _recorder.get()
+        compute = super().__call__
+        return compute(*args, **kwargs) if recorder is None else recorder.call(self, compute, args, kwargs)
+
 
 class Recorder:
     """What one `record` block sees. `visit` is called by every tap of the model, in the order of the forward pass."""
@@ -87,6 +93,12 @@ class Recorder:
         self.values: dict[str, Tensor] = {}
         self.cancelled = cancelled
         self.visited = visited
+
+    def call(
+        self, stage: Stage, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """What a stage gives, which `compute` computes."""
+        return compute(*args, **kwargs)
 
     def key(self, module: nn.Module, word: str) -> str:
         path = self.paths[module]

@@ -32,7 +32,7 @@ from model_core.api.errors import InputError
 from model_core.api.queries.answer import Answer
 from model_core.api.scene import Scene
 from model_core.parts.norm import StdLayerNorm
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.norms import told_of
 from tests.support.models.tiny import HEADS, LAYERS, save

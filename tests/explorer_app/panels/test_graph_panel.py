@@ -14,7 +14,7 @@ from explorer_app.graph.view import GraphView
 from explorer_app.panel.base import Answers
 from explorer_app.panels import graph as graph_panel
 from explorer_app.panels.graph import GRAPH, ModelGraph
-from model_core.runs.replay import sites
+from model_core.runs.run import sites
 from model_core.sources.presets import open_model
 from tests.support.window.local_engine import GPT2, LLAMA, tiny_checkpoint
 from tests.support.window.panel_on_screen import OnScreen, on_screen

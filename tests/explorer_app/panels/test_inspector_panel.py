@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.panels.inspector import Inspector
 from explorer_app.state.selection import Selection
 from explorer_app.words.site_words import cut_words, roles, shape_words, statistics_words
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from model_core.taps.trace import to_array
 from tests.support.window.local_engine import GPT2, LLAMA, tiny_checkpoint

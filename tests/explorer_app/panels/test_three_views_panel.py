@@ -16,7 +16,7 @@ from explorer_app.state.session import Session
 from explorer_app.window.snapshot import settle
 from explorer_app.words.attention_text import Sides
 from model_core.api.scene import Scene
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import HEADS, LAYERS, save
 from tests.support.window.fake_run import one_text, two_texts

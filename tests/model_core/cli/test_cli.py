@@ -29,7 +29,7 @@ from model_core.engine.answering import Engine
 from model_core.families.registry import family_of
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.decoder import Decoder
-from model_core.runs.replay import Run, sites
+from model_core.runs.run import Run, sites
 from model_core.sources import presets
 from model_core.sources.presets import NAMES, open_model, preset_named
 from model_core.system import devices

@@ -12,7 +12,7 @@ from model_core.api.queries.values import SiteValue
 from model_core.api.scene import Scene, asks_to_json
 from model_core.cli.__main__ import main
 from model_core.engine.server import Engine
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import save
 

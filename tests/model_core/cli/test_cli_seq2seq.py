@@ -14,7 +14,7 @@ from model_core.checkpoint.formats import native
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.model_core.parts.test_seq2seq import model_of
 from tests.support.models.tiny import save

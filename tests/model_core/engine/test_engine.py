@@ -27,7 +27,7 @@ from model_core.engine.context import Context
 from model_core.engine.kept import LONGEST_TOKEN
 from model_core.engine.questions.registry import QUESTIONS
 from model_core.families.registry import FAMILIES, family_of
-from model_core.runs.replay import Run, sites
+from model_core.runs.run import Run, sites
 from model_core.sources.presets import NAMES, open_model
 from model_core.system.devices import configure_threads
 from model_core.text.tokenizer import TiktokenTokenizer

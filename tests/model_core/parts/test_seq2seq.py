@@ -18,7 +18,7 @@ from model_core.generation.generate import Sampling, generate
 from model_core.parts.attention import Attention, repeat_kv
 from model_core.parts.norm import LayerNorm, StdLayerNorm
 from model_core.parts.seq2seq import EncoderDecoder
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.taps.tap import record
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from model_core.checkpoint.traced import read_site
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.decoder import Decoder
 from model_core.runs.edited import ReadSite, no_files
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.taps.tap import record
 from tests.support.models.tiny import CONFIGS, HEADS, LAYERS, tiny, tokens
 

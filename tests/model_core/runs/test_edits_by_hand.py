@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model_core.api.edits import parse
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from tests.support.models.by_hand import Change, by_hand
 from tests.support.models.tiny import CONFIGS, ENCODER_DECODERS, LAYERS, built, tokens
 

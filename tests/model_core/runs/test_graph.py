@@ -1,14 +1,17 @@
 """The measured graph says what was computed from what."""
 
 import re
+from pathlib import Path
 
 import networkx as nx
 import pytest
 import torch
 
+import model_core
 from model_core.runs.graph import graph
-from model_core.runs.replay import sites
-from tests.support.models.tiny import CONFIGS, LAYERS, POSITIONS, tiny
+from model_core.runs.graph import measured as remembered
+from model_core.runs.run import sites
+from tests.support.models.tiny import CONFIGS, ENCODER_DECODERS, LAYERS, POSITIONS, built, tiny
 
 pytestmark = pytest.mark.unit
 
@@ -143,6 +146,60 @@ def test_blocks_are_chained_from_the_embedding_to_the_head(family: str, measured
         assert set(measured.predecessors(f"blocks.{layer}.resid_pre")) == {f"blocks.{layer - 1}.resid_post"}
     assert set(measured.predecessors("norm.out")) == {f"blocks.{LAYERS - 1}.resid_post"}
     assert set(measured.predecessors("logits")) == {"norm.out"}
+
+
+def test_an_edge_knows_the_operations_on_the_way(family: str, measured: nx.DiGraph) -> None:
+    def operations(source: str, key: str) -> tuple[str, ...]:
+        found: tuple[str, ...] = measured.edges[f"blocks.1.{source}", f"blocks.1.{key}"]["operations"]
+        return found
+
+    assert operations("attn.masked", "attn.pattern") == ("_softmax",)
+    assert operations("attn.mask", "attn.masked") == ("add",)
+    assert operations("resid_pre", "resid_mid") == ("add",)
+    scores = "q_rot" if "blocks.1.attn.q_rot" in measured else "q"
+    assert [name for name in operations(f"attn.{scores}", "attn.scores") if "view" not in name] == [
+        "expand",
+        "bmm",
+        "mul",
+    ]
+    assert operations("attn.pattern", "attn.z").count("bmm") == 1
+    assert any(name in ("mm", "addmm") for name in operations("mlp.post", "mlp.out"))
+    assert measured.edges[TOKENS, "embed.out"]["operations"] == ("embedding",)
+    assert all(edge["operations"] is not None for *_, edge in measured.edges(data=True))
+
+
+def test_a_site_knows_the_line_of_its_tap(family: str, measured: nx.DiGraph) -> None:
+    root = Path(model_core.__file__).parent.parent
+    for key, node in measured.nodes(data=True):
+        if key == TOKENS:
+            continue
+        line = (root / node["file"]).read_text(encoding="utf-8").splitlines()[node["line"] - 1]
+        assert re.search(rf'tap\("{node["site"].word}"', line), (key, line)
+
+
+@pytest.mark.parametrize("family", [*CONFIGS, *ENCODER_DECODERS])
+def test_with_a_past_new_keys_and_values_go_into_all_so_far(family: str) -> None:
+    model = built((CONFIGS | ENCODER_DECODERS)[family])
+    plain, past = (remembered(model, past) for past in (False, True))
+    assert set(past) - set(plain) == {key for key in past if key.endswith("_all")}
+    attentions = [key.removesuffix(".k_all") for key in past if key.endswith(".k_all")]
+    assert len(attentions) == LAYERS
+    for path in attentions:
+        key = "k_rot" if f"{path}.k_rot" in past else "k_norm" if f"{path}.k_norm" in past else "k"
+        assert set(past.predecessors(f"{path}.k_all")) == {f"{path}.{key}"}
+        assert set(past.predecessors(f"{path}.v_all")) == {f"{path}.v"}
+        assert set(past.predecessors(f"{path}.z")) == {f"{path}.pattern", f"{path}.v_all"}
+        assert f"{path}.k_all" in set(past.predecessors(f"{path}.scores"))
+        assert "copy_" in past.edges[f"{path}.v", f"{path}.v_all"]["operations"]
+    for source, key in plain.edges:
+        assert past.has_edge(source, key) or past.has_edge(
+            f"{source.rpartition('.')[0]}.{key_of(source)}_all", key
+        )
+
+
+def key_of(site: str) -> str:
+    """k of "blocks.1.attn.k_rot"."""
+    return site.rpartition(".")[2].partition("_")[0]
 
 
 def test_measuring_reads_no_weight_and_changes_none(family: str) -> None:

@@ -21,7 +21,7 @@ from model_core.engine.answering import Engine
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import QUESTIONS
 from model_core.generation.generate import Sampling, generate
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.sources.presets import open_model
 from tests.support.models.tiny import CONFIGS, ENCODER_DECODERS, built, save, tiny, tokens
 

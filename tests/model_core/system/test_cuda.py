@@ -12,7 +12,7 @@ from model_core.families.first_weights import initialise
 from model_core.families.seq2seq import Seq2SeqConfig, build
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.model import Model
-from model_core.runs.replay import Run
+from model_core.runs.run import Run
 from model_core.taps.tap import record
 from tests.support.models import reference, tiny
 

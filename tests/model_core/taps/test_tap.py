@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model_core.api.errors import Cancelled, InputError
 from model_core.parts.decoder import Decoder
-from model_core.runs.replay import Run, sites
+from model_core.runs.run import Run, sites
 from model_core.taps import tap as tap_
 from model_core.taps.tap import Tapped, record
 from model_core.taps.trace import Trace

@@ -1,7 +1,6 @@
 """A run keeps little, and what it computes again is what it would have kept."""
 
 from collections import OrderedDict
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,10 +12,10 @@ from torch import Tensor
 
 from model_core.api.edits import Edit, parse
 from model_core.api.errors import Cancelled, InputError, TooLong
-from model_core.parts.cache import Cache
 from model_core.parts.decoder import Decoder
-from model_core.runs import graph, replay
-from model_core.runs.replay import Run, calls_of, sites
+from model_core.runs import graph
+from model_core.runs import run as run_
+from model_core.runs.run import Run, sites
 from model_core.taps.tap import record
 from model_core.taps.trace import Trace
 from tests.support.models.edits import fitting_edit
@@ -47,10 +46,10 @@ def model_of(family: str) -> Any:
     return built(EVERY[family], torch.float64)
 
 
-def captured(model: Decoder, ids: list[int], edits: list[Edit], cache: Cache | None = None) -> Trace:
+def captured(model: Decoder, ids: list[int], edits: list[Edit]) -> Trace:
     """Every value of one pass, kept as it is computed."""
     with torch.inference_mode(), record(model, ["*"], edits) as trace:
-        model(torch.tensor([ids]), cache)
+        model(torch.tensor([ids]))
     return trace
 
 
@@ -105,45 +104,6 @@ def test_replay_equals_full_capture(family: str, words: list[str], dtype: torch.
 
 
 @families
-@edited
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_replay_with_a_cache_equals_full_capture(family: str, words: list[str], dtype: torch.dtype) -> None:
-    model, edits, ids = tiny(family, dtype), [parse(text) for text in words], tokens(LENGTH)
-    begun = model.empty_cache(1, CONTEXT)
-    captured(model, ids[:4], edits, begun)
-    whole = captured(
-        model, ids[4:], edits, replace(begun, keys=begun.keys.clone(), values=begun.values.clone())
-    )
-
-    stages = {f"blocks.{n}": block for n, block in enumerate(model.blocks)}
-    with torch.inference_mode(), calls_of(stages) as calls, record(model, ["*.resid_pre"], edits):
-        model(torch.tensor([ids[4:]]), begun)
-    for path, block in stages.items():
-        args, kwargs = calls[path]
-        with torch.inference_mode(), record(block, ["*"], edits, root=path) as trace:
-            block(*args, **kwargs)
-        assert list(trace) == [key for key in whole if key.startswith(path + ".")]
-        assert trace[f"{path}.attn.pattern"].shape == (1, 4, LENGTH - 4, LENGTH)
-        for key in trace:
-            assert_equal(trace[key], whole[key], dtype)
-
-
-@families
-def test_replaying_twice_writes_the_cache_with_the_same_values(family: str) -> None:
-    model, cache = tiny(family), tiny(family).empty_cache(1, CONTEXT)
-    stages = {f"blocks.{n}": block for n, block in enumerate(model.blocks)}
-    with torch.inference_mode(), calls_of(stages) as calls:
-        model(torch.tensor([tokens(LENGTH)]), cache)
-        keys, values = cache.keys.clone(), cache.values.clone()
-        for path, block in stages.items():
-            args, kwargs = calls[path]
-            block(*args, **kwargs)
-    assert torch.equal(cache.keys, keys)
-    assert torch.equal(cache.values, values)
-    assert cache.length == LENGTH
-
-
-@families
 def test_logits_of_a_run_are_the_model_s_own(family: str) -> None:
     model = tiny(family)
     assert torch.equal(Run(model, tokens(LENGTH)).logits, model(torch.tensor([tokens(LENGTH)]))[0])
@@ -160,7 +120,7 @@ def test_run_keeps_each_block_s_input_and_what_lies_outside_the_blocks(family: s
 def test_replayed_blocks_beyond_the_budget_are_forgotten_and_computed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replay, "REPLAY_BYTES", 0)
+    monkeypatch.setattr(run_, "REPLAY_BYTES", 0)
     run = Run(tiny("llama"), tokens(LENGTH))
     first = run.value("blocks.0.attn.pattern")
     for layer in (1, 2, 1):
@@ -182,7 +142,7 @@ def test_block_used_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> N
     run = Run(tiny("llama"), tokens(LENGTH))
     run.replay("blocks.0")
     run.replay("blocks.1")
-    monkeypatch.setattr(replay, "REPLAY_BYTES", 2 * run.replays["blocks.0"].nbytes)
+    monkeypatch.setattr(run_, "REPLAY_BYTES", 2 * run.replays["blocks.0"].nbytes)
     run.replay("blocks.0")
     run.replay("blocks.2")
     assert list(run.replays) == ["blocks.0", "blocks.2"]
@@ -225,4 +185,4 @@ def test_the_graphs_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(graph, "_measured", OrderedDict())
     for family in ("llama", "gpt2", "llama", "qwen2"):
         graph.measured(tiny(family))
-    assert [config for config, _ in graph._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]
+    assert [config for config, *_ in graph._measured] == [CONFIGS["llama"], CONFIGS["qwen2"]]

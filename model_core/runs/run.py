@@ -1,14 +1,12 @@
 """A run keeps little and can show everything: each block's input is kept, the rest is computed again when asked for."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import networkx as nx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_core.api.edits import Edit
 from model_core.api.errors import InputError
@@ -16,12 +14,12 @@ from model_core.api.names import Site
 from model_core.parts.model import Model
 from model_core.runs.edited import ReadSite, no_files, prepare
 from model_core.runs.graph import dry_run, measured, texts_of, without_values
-from model_core.taps.tap import Stage, record
+from model_core.runs.past import Past
+from model_core.runs.stages import Call, Changes, StageRecorder
+from model_core.taps.tap import Stage, record, using
 from model_core.taps.trace import Trace
 
 REPLAY_BYTES = 256 << 20
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Run:
@@ -29,6 +27,7 @@ class Run:
 
     inputs  the tokens of each text that the model reads; of an encoder-decoder source and target
     tokens  the last of them, which the logits are about
+    start   how many positions of the last text were read before
 
     The pass itself uses the fused attention and keeps what lies outside the blocks (embedding, logits, ...) and each
     block's input. `value` replays the block that a site belongs to, by the same forward, edits and cache, with all
@@ -42,31 +41,85 @@ class Run:
         edits: Sequence[Edit] = (),
         *,
         target: Sequence[int] = (),
+        parent: "Run | None" = None,
+        past: Past | None = None,
         read_site: ReadSite = no_files,
         cancelled: Callable[[], bool] = lambda: False,
         visited: Callable[[str], None] = lambda key: None,
     ) -> None:
         """target     what the decoder of an encoder-decoder reads; the prompt as well where it is empty
+        parent     a run of the same texts after the same past: what the edits of both leave alike is taken from it
+        past       what the last text goes on after
         read_site  gives what edits refer to, of a file and a key
         """
         if not tokens:
             raise InputError("the prompt is empty: type some text")
-        self.tensors = prepare(model, edits, read_site)
         self.model = model
         self.inputs = [list(tokens), list(target or tokens)][: len(model.inputs)]
         self.tokens = self.inputs[-1]
         self.edits = tuple(edits)
+        self.past = past
+        self.start = 0 if past is None else past.length
+        self.changes = Changes(self.edits, prepare(model, edits, read_site))
         self.stages = {path: module for path, module in model.named_modules() if isinstance(module, Stage)}
         self.replays: OrderedDict[str, Trace] = OrderedDict()
+        self.calls: dict[str, Call] = {}
+        given: dict[str, Call] = {}
+        if past is not None:
+            past.check(edits)
+            if past.calls:
+                assert past.others == self.inputs[:-1], "a past of other texts"
+                given = {path: past.calls[path] for path in self.like(past.changes) if path in past.calls}
+            self.cache = past.cache.after(self.start, len(self.tokens))
+        if parent is not None:
+            alike = parent.model is model and parent.inputs == self.inputs and parent.past is past
+            assert alike, "a parent of another model or other texts"
+            given |= {path: parent.calls[path] for path in self.like(parent.changes)}
+            self.replays |= {path: trace for path, trace in parent.replays.items() if path in given}
+            self.take_cache(given)
+        recorder = StageRecorder(
+            model,
+            self.keeps,
+            edits,
+            cancelled,
+            visited,
+            "",
+            tensors=self.changes.tensors,
+            growing=past is not None,
+            given=given,
+        )
         device = next(model.parameters()).device
-        with (
-            torch.inference_mode(),
-            calls_of(self.stages) as self.calls,
-            record(
-                model, self.keeps, edits, cancelled=cancelled, visited=visited, tensors=self.tensors
-            ) as self.trace,
-        ):
-            model(*(torch.tensor([text], device=device) for text in self.inputs))
+        with torch.inference_mode(), using(recorder) as self.trace:
+            ids = [torch.tensor([text], device=device) for text in self.inputs]
+            model(*ids) if past is None else model(*ids, cache=self.cache)
+        self.calls = recorder.calls
+
+    def take_cache(self, given: dict[str, Call]) -> None:
+        """What the stages that are not computed have written into their cache is in that of this run as well."""
+        for path, call in given.items():
+            if call.cache is not None:
+                layer, end = int(path.rpartition(".")[2]), self.start + len(self.tokens)
+                self.cache.keys[layer, :, :, self.start : end] = call.cache.keys[:, :, self.start : end]
+                self.cache.values[layer, :, :, self.start : end] = call.cache.values[:, :, self.start : end]
+
+    def like(self, other: Changes) -> list[str]:
+        """The stages of which the edits make what another run's make, and all before them as well."""
+        keys = list(self.graph)
+        first = self.changes.first_unlike(other, keys)
+        unlike = set(map(self.stage_of, keys[first:]))
+        return [path for path in self.stages if path not in unlike]
+
+    def after(self) -> Past:
+        """The past of a run that goes on after this one, which has one itself."""
+        assert self.past is not None, "a run without a cache"
+        others = {key for key in self.calls if self.calls[key].cache is None}
+        return Past(
+            self.cache,
+            self.start + len(self.tokens),
+            self.inputs[:-1],
+            {path: self.calls[path] for path in others},
+            self.changes,
+        )
 
     def keeps(self, key: str) -> bool:
         return key.endswith(".resid_pre") or self.stage_of(key) is None
@@ -87,15 +140,21 @@ class Run:
     def replay(self, stage: str, cancelled: Callable[[], bool] = lambda: False) -> Trace:
         """Every value of one stage, computed again from its stored input."""
         if stage not in self.replays:
-            args, kwargs = self.calls[stage]
-            module = self.stages[stage]
+            call, module = self.calls[stage], self.stages[stage]
             with (
                 torch.inference_mode(),
                 record(
-                    module, ["*"], self.edits, cancelled=cancelled, root=stage, tensors=self.tensors
+                    module,
+                    ["*"],
+                    self.edits,
+                    cancelled=cancelled,
+                    root=stage,
+                    queries_from=call.queries_from,
+                    tensors=self.changes.tensors,
+                    growing=self.past is not None,
                 ) as trace,
             ):
-                module(*args, **kwargs)
+                module(*call.args, **call.kwargs)
             self.replays[stage] = trace
             while len(self.replays) > 1 and self._replayed_bytes > REPLAY_BYTES:
                 self.replays.popitem(last=False)
@@ -119,38 +178,31 @@ class Run:
     @cached_property
     def steps(self) -> list[Site]:
         """The nodes of the graph as they are in this run: the texts, and every site in order of computation."""
-        lengths = {n: len(text) for n, text in enumerate(self.inputs, 1)}
+        lengths = {size: sum(spans) for size, (_, *spans) in self.measures.items()}
         return [site.at_lengths(lengths) for _, site in self.graph.nodes(data="site")]
 
     def texts(self, key: str) -> dict[str, int]:
         """Which of the inputs the axes T and S of a site (or of an input) run along."""
         site: Site = self.graph.nodes[key]["site"]
         sizes = zip(site.dims.split(), site.shape, strict=True)
-        return {letter: size - 1 for letter, size in sizes if letter in "TS"}
+        return {letter: self.measures[size][0] for letter, size in sizes if letter in "TS"}
+
+    @property
+    def measures(self) -> dict[int, tuple[int, int, int]]:
+        """What a length in the measured graph stands for: which text, how much of its past, how much that is new."""
+        count = len(self.inputs)
+        found = {n: (n - 1, 0, len(text)) for n, text in enumerate(self.inputs, 1)}
+        return found | {2 * count + 1: (count - 1, self.start, len(self.tokens))}
 
     @property
     def graph(self) -> nx.DiGraph:
         """The measured graph; shapes of its nodes are those of `measured`."""
-        return measured(self.model)
+        return measured(self.model, self.past is not None)
 
     @property
     def logits(self) -> Tensor:
-        """[T V], of the whole prompt"""
+        """[T V], of the whole prompt; with a past, of what is new"""
         return self.trace["logits"][0]
-
-
-@contextmanager
-def calls_of(stages: dict[str, Stage]) -> Iterator[dict[str, Call]]:
-    """The arguments with which each stage is called inside the block, by path."""
-    calls: dict[str, Call] = {}
-
-    def note(path: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-        return lambda module, args, kwargs: calls.__setitem__(path, (args, kwargs))
-
-    with ExitStack() as hooks:
-        for path, stage in stages.items():
-            hooks.callback(stage.register_forward_pre_hook(note(path), with_kwargs=True).remove)
-        yield calls
 
 
 def sites(model: Model, *lengths: int) -> list[Site]:
