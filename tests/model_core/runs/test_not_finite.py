@@ -12,7 +12,7 @@ from model_core.api.edits import parse
 from model_core.api.errors import InputError
 from model_core.api.protocol import Frame, encode
 from model_core.api.queries import Answer, Scene
-from model_core.cli import __main__ as cli
+from model_core.cli import asked
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.engine.context import Context
@@ -171,7 +171,7 @@ def test_text_that_there_is_is_told_before_the_line_that_says_why_there_is_no_mo
     told = list(generate(loaded.model, prompt, 6, Sampling(0)))
     with torch.no_grad():
         loaded.model.get_parameter("embed.weight")[told[2]] = float("nan")
-    monkeypatch.setattr(cli, "opened", lambda arguments: loaded)
+    monkeypatch.setattr(asked, "opened", lambda options: loaded)
     assert main(["generate", "--model", "it", "--prompt", "The cat", "--temperature", "0"]) == 2
     said = capsys.readouterr()
     assert said.out == loaded.tokenizer.decode([*prompt, *told[:3]]) + "\n"
