@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from model_core.api.command import carried_out
+from model_core.api.command import Parser, carried_out
 from model_core.api.edits import parse
 from model_core.api.errors import InputError
 from model_core.api.files.writing import replaced, write_errors
@@ -37,13 +36,6 @@ from explorer_app.window.window import MainWindow
 
 PATIENCE_S = 300
 SETTLE_MS = 50
-
-
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments are wrong input like any other: one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,16 +1,24 @@
-"""How a command ends, whatever becomes of it: its exit code, and at most one line on stderr."""
+"""How a command begins and ends: wrong arguments are one line, and so is whatever else becomes of it, on stderr."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from model_core.api.errors import Cancelled, InputError
 from model_core.api.plain_text import Guarded, Passed, one_line, unguarded
 
 WRONG = 2
 STOPPED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong arguments are wrong input like any other: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
 
 
 def carried_out(command: Callable[[], int]) -> int:

@@ -17,13 +17,13 @@ from model_core.api.protocol import Frame, encode_bytes
 from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.checkpoint.building import empty_model
 from model_core.checkpoint.safetensors_file import read_with_metadata
-from model_core.cli.train_command import corpus_of, description, task_of
 from model_core.engine.describe import parameter_count, quality
 from model_core.sources.description import TEXT
 from model_core.sources.presets import preset_in
 from model_core.training import run_folder
 from model_core.training.corpus import corpus_in
 from model_core.training.evaluation import held_out
+from model_core.training.learned import corpus_of, description, task_of
 from model_core.training.phases import begins, train_phases
 from model_core.training.plan import Plan, of_file
 from model_core.training.run_folder import CHECKSUM, RunFolder, done_in, held_out_in
@@ -98,7 +98,7 @@ LETTERS = {"characters": " 0123456789", "begin": "<|begin|>", "end": "<|end|>"}
 def learned(folder: Path, name: str) -> None:
     plan = of_file(folder / name)
     plan.check_room("cpu")
-    corpus = corpus_of(plan, [folder / DATA] if plan.task == TEXT else None)
+    corpus = corpus_of(plan, [folder / DATA] if plan.task == TEXT else [])
     tasks = [task_of(plan, corpus, phase) for phase in plan.recipes]
     if empty_model(plan.family, plan.config).parameter_count > MOST_WEIGHTS:
         return

@@ -23,8 +23,8 @@ from model_core.api.protocol import Frame
 from model_core.api.run_files import DESCRIPTION, LOG, NUMBERS, STATE
 from model_core.api.scene import Scene
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
-from model_core.cli import __main__ as cli
 from model_core.cli.__main__ import main
+from model_core.cli.training import options
 from model_core.engine.answering import Engine
 from model_core.families.registry import family_of
 from model_core.generation.generate import Sampling, generate
@@ -342,7 +342,7 @@ def preset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     )
     use_assets(monkeypatch, tmp_path / "program")
     monkeypatch.setattr(presets, "NAMES", (*NAMES, "tiny"))
-    monkeypatch.setattr(cli, "REPORT_EVERY", 2)
+    monkeypatch.setattr(options, "REPORT_EVERY", 2)
     return "tiny"
 
 

@@ -51,7 +51,6 @@ def test_trace_holds_every_site_of_both_stacks(
     Engine(told.append).handle(
         Frame("ask", 1, {"asks": [{"scene": about["scene"], "queries": [asked]}]}),
         lambda: False,
-        lambda: False,
     )
     (answer,) = [frame for frame in told if frame.kind == "answer"]
     assert torch.equal(

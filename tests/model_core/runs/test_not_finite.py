@@ -15,7 +15,7 @@ from model_core.api.queries.answer import Answer
 from model_core.api.queries.prediction import NextTokens
 from model_core.api.queries.words import TextSplit
 from model_core.api.scene import Scene
-from model_core.cli import __main__ as cli
+from model_core.cli import asked as asked_
 from model_core.cli.__main__ import main
 from model_core.engine.answering import Engine
 from model_core.engine.context import Context
@@ -174,7 +174,7 @@ def test_text_that_there_is_is_told_before_the_line_that_says_why_there_is_no_mo
     told = list(generate(loaded.model, prompt, 6, Sampling(0)))
     with torch.no_grad():
         loaded.model.get_parameter("embed.weight")[told[2]] = float("nan")
-    monkeypatch.setattr(cli, "opened", lambda arguments: loaded)
+    monkeypatch.setattr(asked_, "opened", lambda options: loaded)
     assert main(["generate", "--model", "it", "--prompt", "The cat", "--temperature", "0"]) == 2
     said = capsys.readouterr()
     assert said.out == loaded.tokenizer.decode([*prompt, *told[:3]]) + "\n"
