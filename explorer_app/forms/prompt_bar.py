@@ -1,25 +1,26 @@
 """The top of the window: which model, on what, the prompt, how far the engine is, and the tokens it reads."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from model_core.api.plain_text import one_line
 from model_core.api.queries.query import Query
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QStandardItemModel
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer_app import theme
+from explorer_app.forms.engine_light import EngineLight
+from explorer_app.forms.model_chooser import ModelChooser
 from explorer_app.forms.text_strips import TextStrips
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Recent
@@ -28,110 +29,41 @@ from explorer_app.widgets.chooser import Chooser
 from explorer_app.widgets.lists.chips import TokenStrip
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, caption, tip
-from explorer_app.widgets.two_lines import DETAIL, TwoLines
 from explorer_app.words.engine_words import doing_words
 from explorer_app.words.model_words import (
-    distinct_titles,
     memory_text,
-    model_tip,
-    preset_line,
-    preset_tip,
-    why_missing,
 )
 from explorer_app.words.text import sentence, tr
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
-class EngineLight(QWidget):
-    """A dot and a word: what the engine process is doing."""
-
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.session = session
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-        session.engine_changed.connect(self.show_state)
-        theme.notifier.changed.connect(self.update)
-        self.show_state(session.engine)
-
-    def words(self) -> dict[str, tuple[str, str]]:
-        """state -> its words, and what it means"""
-        return {
-            "starting": (
-                tr("engine starting"),
-                tr("The engine is starting: it loads PyTorch, in a process of its own."),
-            ),
-            "ready": (tr("engine ready"), tr("The engine waits: everything on screen is computed.")),
-            "running": (tr("engine running"), tr("The engine computes. Escape stops it.")),
-            "stopped": (
-                tr("engine stopped"),
-                tr("The engine is not running. Run > Restart engine starts it again."),
-            ),
-        }
-
-    def show_state(self, state: str) -> None:
-        self.setToolTip(tip(self.words()[state][1]))
-        self.setAccessibleName(self.text())
-        self.update()
-
-    def text(self) -> str:
-        """The present state in words."""
-        return self.words()[self.session.engine][0]
-
-    def sizeHint(self) -> QSize:
-        metrics = QFontMetricsF(self.font())
-        widest = max(metrics.horizontalAdvance(text) for text, _ in self.words().values())
-        return QSize(round(widest + metrics.height() * 1.2), round(metrics.height() * 1.4))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        colours = theme.current()
-        state = self.session.engine
-        colour = {"ready": colours.value, "stopped": colours.error}.get(state, colours.warning)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = QFontMetricsF(self.font()).height()
-        side = line * 0.55
-        middle = self.height() / 2
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(colour))
-        painter.drawEllipse(0, round(middle - side / 2), round(side), round(side))
-        painter.setPen(QColor(colours.muted))
-        box = self.rect().adjusted(round(line * 0.9), 0, 0, 0)
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text())
-
-    def detach(self) -> None:
-        self.session.engine_changed.disconnect(self.show_state)
-        theme.notifier.changed.disconnect(self.update)
-
-
 class PromptBar(QWidget):
     """Model, device and dtype, the prompt, one line for messages, and the strip of tokens. All of it writes the scene.
 
-    opening_file, opening_folder  somebody wants to choose a checkpoint
-    creating                      somebody wants a model without training
-    cancelled                     somebody wants the engine to stop
+    cancelled  somebody wants the engine to stop
     """
 
-    opening_file = Signal()
-    opening_folder = Signal()
-    creating = Signal()
     cancelled = Signal()
 
     def __init__(self, session: Session, recent: Sequence[Recent], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.recent = list(recent)
-        self.choices: list[Recent] = []
-        self.model = self._chooser(
-            tr("Model"),
-            tr("The model that reads the prompt: a preset, a checkpoint, or one without training."),
-            9,
-        )
-        self.model.setItemDelegate(TwoLines(self.model))
-        self.device = self._chooser(tr("Device"), tr("Where the model computes."), 9)
-        self.dtype = self._chooser(
-            tr("Number type"), tr("The number type of weights and activations (dtype)."), 6
-        )
+        self.model = ModelChooser(session, recent)
+        self.device, self.dtype = Chooser(tr("Device")), Chooser(tr("Number type"))
+        for box, characters, meaning in (
+            (
+                self.model,
+                9,
+                tr("The model that reads the prompt: a preset, a checkpoint, or one without training."),
+            ),
+            (self.device, 9, tr("Where the model computes.")),
+            (self.dtype, 6, tr("The number type of weights and activations (dtype).")),
+        ):
+            box.setToolTip(tip(meaning))
+            # As wide before the engine has said what there is as afterwards, so that the prompt does not jump.
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(characters)
         self.prompt = QLineEdit(session.scene.prompt)
         self.prompt.setPlaceholderText(tr("Type a prompt"))
         self.prompt.setAccessibleName(tr("Prompt"))
@@ -162,14 +94,6 @@ class PromptBar(QWidget):
         self.show_choices()
         self.show_line()
         self.show_tokens()
-
-    def _chooser(self, name: str, meaning: str, characters: int) -> QComboBox:
-        box = Chooser(name)
-        box.setToolTip(tip(meaning))
-        # As wide before the engine has said what there is as afterwards, so that the prompt does not jump.
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(characters)
-        return box
 
     def _lay_out(self) -> None:
         unit = round(QFontMetricsF(self.font()).height() / 2)
@@ -212,7 +136,6 @@ class PromptBar(QWidget):
         session = self.session
         self.prompt.textEdited.connect(lambda text: session.change(prompt=text))
         self.target.textEdited.connect(lambda text: session.change(target=text))
-        self.model.activated.connect(self._choose_model)
         self.device.activated.connect(lambda row: session.change(device=self.device.itemData(row)))
         self.dtype.activated.connect(lambda row: session.change(dtype=self.dtype.itemData(row)))
         self.special.clicked.connect(lambda on: session.change(special=on))
@@ -253,52 +176,10 @@ class PromptBar(QWidget):
 
     # Choosing
 
-    def presets(self) -> dict[str, Mapping[str, Any] | str]:
-        """What the engine knows of each preset, or why it is damaged, in the order in which they are listed."""
-        greeting = self.session.greeting
-        known = {**greeting.get("presets", {}), **greeting.get("damaged", {})}
-        return {name: known[name] for name in greeting.get("order", ())}
-
-    def models(self) -> list[Recent]:
-        """What the chooser of models offers: presets, what was opened before, and what the scene says."""
-        scene, presets = self.session.scene, self.presets()
-        models = [Recent(name) for name in presets]
-        models += [recent for recent in self.recent if recent.model not in presets]
-        asked = Recent(*scene.shape)
-        return models if asked in models else [asked, *models]
-
-    def show_models(self) -> None:
-        self.choices = self.models()
-        presets = self.presets()
-        with QSignalBlocker(self.model):
-            self.model.clear()
-            titles = distinct_titles([(choice.model, choice.config) for choice in self.choices])
-            for row, (choice, title) in enumerate(zip(self.choices, titles, strict=True)):
-                self.model.addItem(title, choice.model)
-                about = model_tip(choice.model, choice.config)
-                facts = presets.get(choice.model)
-                if isinstance(facts, str):
-                    # Its weights may be whole and open; if they do not, the engine says why.
-                    about = facts
-                    self.model.setItemData(row, tr("damaged"), DETAIL)
-                elif facts is not None:
-                    about = preset_tip(facts)
-                    self.model.setItemData(row, preset_line(facts), DETAIL)
-                known = facts is not None or choice.model == self.session.scene.shape[0]
-                if missing := "" if known else why_missing(choice.model):
-                    about = f"{about}\n{missing}"
-                    cast(QStandardItemModel, self.model.model()).item(row).setEnabled(False)
-                self.model.setItemData(row, tip(about), Qt.ItemDataRole.ToolTipRole)
-            self.model.insertSeparator(self.model.count())
-            for text in (tr("Open file…"), tr("Open folder…"), tr("New untrained model…")):
-                self.model.addItem(text)
-        # The list is as wide as what it says, whatever room the closed box has.
-        self.model.view().setMinimumWidth(self.model.view().sizeHintForColumn(0))
-
     def show_choices(self, _: Any = None) -> None:
         """Fill the choosers with what the engine has; until it has greeted, with what the scene says."""
         scene, greeting = self.session.scene, self.session.greeting
-        self.show_models()
+        self.model.show_models()
         with QSignalBlocker(self.device):
             self.device.clear()
             for device in greeting.get(
@@ -320,10 +201,7 @@ class PromptBar(QWidget):
     def show_scene(self, _: Any = None) -> None:
         """Follow the scene; the field that is being typed in is left alone."""
         scene = self.session.scene
-        if self.choices != self.models():
-            self.show_models()
-        with QSignalBlocker(self.model):
-            self.model.setCurrentIndex(self.choices.index(Recent(*scene.shape)))
+        self.model.show_scene()
         for box, value in ((self.device, scene.device), (self.dtype, scene.dtype)):
             with QSignalBlocker(box):
                 box.setCurrentIndex(box.findData(value))
@@ -331,25 +209,6 @@ class PromptBar(QWidget):
             if field.text() != text:
                 field.setText(text)
         self.special.setChecked(scene.special)
-
-    def remember(self, recent: Recent) -> None:
-        """Offer a model from now on."""
-        self.recent = [recent, *(other for other in self.recent if other.model != recent.model)]
-        self.show_scene()
-
-    def forget(self) -> None:
-        """Offer no model of before any more."""
-        self.recent = []
-        self.show_scene()
-
-    def _choose_model(self, row: int) -> None:
-        if row < len(self.choices):
-            choice = self.choices[row]
-            self.session.open(choice.model, choice.config)
-        else:
-            self.show_scene()
-            # A separator stands between.
-            (self.opening_file, self.opening_folder, self.creating)[row - len(self.choices) - 1].emit()
 
     # One line of words
 

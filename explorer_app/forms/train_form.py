@@ -7,46 +7,34 @@ from typing import Any
 
 from model_core.api.errors import InputError
 from model_core.api.files.paths import whole
-from model_core.api.files.regular_file import check_regular, is_there
+from model_core.api.files.regular_file import is_there
 from model_core.api.plain_text import visible
-from model_core.api.recipe import AUTOCAST
 from model_core.api.scene import Scene
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QFileDialog,
-    QGridLayout,
-    QLineEdit,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
     QWidget,
 )
 
 from explorer_app import theme
-from explorer_app.state.own_folders import data_folder
+from explorer_app.forms.train_fields import ROWS, TrainFields
+from explorer_app.forms.training_paths import folders, from_the_root, unreadable
 from explorer_app.state.session import Session
 from explorer_app.state.training import (
     MOST_RATE,
-    MOST_ROWS,
-    MOST_SEED,
-    MOST_STEPS,
     Spec,
     Unfinished,
     is_free,
     unfinished,
 )
-from explorer_app.widgets.chooser import Chooser
-from explorer_app.widgets.plain import Label, tip
+from explorer_app.widgets.plain import tip
 from explorer_app.words.model_words import model_title, short_name
 from explorer_app.words.text import tr
 
-ROWS = ("what", "data", "out", "numbers")
-MOST_FOLDERS = 1000
 FURTHER = re.compile(r"-further(-\d+)?$")  # what was trained further is not called so twice
 
 
-class TrainForm(QWidget):
+class TrainForm(TrainFields):
     """Filled in with what the recipe of the chosen model says, or with what a folder's unfinished training says.
 
     changed  something was filled in, chosen or found
@@ -64,124 +52,13 @@ class TrainForm(QWidget):
         self._own_folder = True  # proposed here, and not by the person
         self._own_choice = True  # so is what is trained: the model on screen
         self._knows = False  # what can be trained
-        self.what = Chooser(tr("Train"))
-        # A long name of the model on screen is cut off in the box; the panel does not grow for it.
-        self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.what.setMinimumContentsLength(12)
-        self.what.setToolTip(
-            tip(
-                tr(
-                    "A preset, from scratch; or the model on screen, trained further: "
-                    "open any checkpoint first, or make a model with File > New untrained model."
-                )
-            )
-        )
-        self.texts = QLineEdit()
-        self.texts.setAccessibleName(tr("Text to learn from"))
-        # The window takes files; the field would take their addresses as text.
-        self.texts.setAcceptDrops(False)
-        self.choose_data = QPushButton(tr("Choose…"))
-        self.choose_data.setAccessibleName(tr("Choose texts"))
-        self.out = QLineEdit()
-        self.out.setAccessibleName(tr("Folder to write to"))
-        self.out.setToolTip(tip(tr("Checkpoints, the log and in the end a model card are written there.")))
-        self.choose_out = QPushButton(tr("Choose…"))
-        self.choose_out.setAccessibleName(tr("Choose a folder"))
-        self.new_folder = QPushButton(tr("New folder"))
-        self.new_folder.setToolTip(
-            tip(tr("Begin anew in a folder of its own; what is kept in this one stays."))
-        )
-        self.steps = self._number(
-            tr("Steps"),
-            1,
-            MOST_STEPS,
-            tr("How many steps the training has; for a preset with several phases, those of the first."),
-        )
-        self.batch = self._number(
-            tr("Rows"), 1, MOST_ROWS, tr("Rows of text in a step (batch). Fewer need less memory.")
-        )
-        self.lr = QLineEdit()
-        self.lr.setToolTip(
-            tip(tr("The highest learning rate: reached after the warm-up, it falls to a tenth."))
-        )
-        self.seed = self._number(tr("Seed"), 0, MOST_SEED, tr("The same seed gives the same weights."))
-        self.device, self.dtype = Chooser(tr("Device")), Chooser(tr("Number type"))
-        self.device.setToolTip(tip(tr("Where the training computes.")))
-        self.dtype.setToolTip(
-            tip(
-                tr(
-                    "The number type of the matrix products; weights are float32. "
-                    "A CPU is quickest with float32, a GPU with bfloat16."
-                )
-            )
-        )
-        self.dtype.addItems(AUTOCAST)
-        self.said = {row: Label() for row in ROWS}
-        self._lay_out()
         self._connect()
         self.show_choices()
-
-    def _number(self, name: str, least: int, most: int, meaning: str) -> QSpinBox:
-        box = QSpinBox()
-        box.setRange(least, most)
-        box.setGroupSeparatorShown(True)
-        box.setAccessibleName(name)
-        box.setToolTip(tip(meaning))
-        return box
-
-    def _lay_out(self) -> None:
-        line = self.fontMetrics().height()
-        # Two lines of them, so that the window can be made narrow.
-        numbers = QGridLayout()
-        numbers.setHorizontalSpacing(round(line * 0.4))
-        numbers.setVerticalSpacing(round(line * 0.25))
-        named: tuple[tuple[tuple[str, QWidget], ...], ...] = (
-            ((tr("Steps"), self.steps), (tr("Rows"), self.batch), (tr("Rate"), self.lr)),
-            ((tr("Seed"), self.seed), (tr("on"), self.device), (tr("in"), self.dtype)),
-        )
-        for number, fields in enumerate(named):
-            for place, (name, field) in enumerate(fields):
-                label = Label(name)
-                if not isinstance(field, Chooser):
-                    label.setBuddy(field)
-                    field.setAccessibleName(name)
-                field.setMinimumWidth(line * 4)
-                field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-                numbers.addWidget(label, number, 2 * place)
-                numbers.addWidget(field, number, 2 * place + 1)
-                numbers.setColumnStretch(2 * place + 1, 1)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(round(line * 0.6))
-        grid.setVerticalSpacing(round(line * 0.25))
-        grid.setColumnStretch(1, 1)
-        rows: list[tuple[str, QWidget | QGridLayout, list[QWidget]]] = [
-            (tr("Train"), self.what, []),
-            (tr("on"), self.texts, [self.choose_data]),
-            (tr("into"), self.out, [self.choose_out, self.new_folder]),
-            ("", numbers, []),
-        ]
-        for number, (name, held, buttons) in enumerate(rows):
-            row = 2 * number
-            label = Label(name)
-            grid.addWidget(label, row, 0)
-            wide = 3 - len(buttons)
-            if isinstance(held, QWidget):
-                label.setBuddy(held)
-                grid.addWidget(held, row, 1, 1, wide)
-            else:
-                grid.addLayout(held, row, 1, 1, wide)
-            for place, button in enumerate(buttons):
-                grid.addWidget(button, row, 1 + wide + place)
-            said = self.said[ROWS[number]]
-            said.setWordWrap(True)
-            said.hide()
-            grid.addWidget(said, row + 1, 1, 1, 3)
 
     def _connect(self) -> None:
         session = self.session
         self.what.activated.connect(self._choose)
-        self.texts.textEdited.connect(lambda _: self._quiet("data"))
+        self.texts.textEdited.connect(lambda _: self.quiet("data"))
         self.texts.editingFinished.connect(self._take_texts)
         self.choose_data.clicked.connect(self._choose_texts)
         self.choose_out.clicked.connect(self._choose_folder)
@@ -192,7 +69,6 @@ class TrainForm(QWidget):
         self.lr.textEdited.connect(self._tell_phases)
         session.greeted.connect(self.show_choices)
         session.shown_changed.connect(self.show_choices)
-        theme.notifier.changed.connect(self._colour)
 
     def detach(self) -> None:
         """Stop listening, before the widgets are gone."""
@@ -248,7 +124,7 @@ class TrainForm(QWidget):
             self.device.setCurrentIndex(max(0, self.device.findText(now)))
         if not self._knows:
             self._knows = True
-            self._quiet("what")
+            self.quiet("what")
             self._offer_stopped()
         if self.what.currentText() != before and self.found is None:
             self._choose_what()
@@ -276,7 +152,7 @@ class TrainForm(QWidget):
     def _choose_what(self) -> None:
         """Fill in its recipe, and a folder unless the person has chosen one."""
         self._take_texts()
-        self._quiet(*ROWS)
+        self.quiet(*ROWS)
         self._fill_recipe()
         if self._own_folder:
             self.propose()
@@ -315,7 +191,7 @@ class TrainForm(QWidget):
     def offer(self, texts: tuple[str, ...]) -> None:
         """Texts to learn from."""
         self.data = texts
-        self._quiet("data")
+        self.quiet("data")
         self.show_texts()
 
     def show_texts(self) -> None:
@@ -403,7 +279,7 @@ class TrainForm(QWidget):
 
     def look(self) -> None:
         """See whether the folder has a training that can be gone on with; its numbers are then those of the form."""
-        self._quiet("out")
+        self.quiet("out")
         folder = self.folder()
         before, self.found = self.found, unfinished(folder) if folder is not None else None
         for field in (self.what, self.steps, self.batch, self.lr, self.seed, self.dtype):
@@ -445,7 +321,7 @@ class TrainForm(QWidget):
         """What is filled in; None where something is missing, which is then said at its field."""
         self._own_choice = False  # the person wants what stands there
         self._take_texts()
-        self._quiet(*(row for row in ROWS if not (row == "out" and self.found)))
+        self.quiet(*(row for row in ROWS if not (row == "out" and self.found)))
         self._tell_phases()
         for row, wrong in self._missing():
             if wrong:
@@ -496,52 +372,3 @@ class TrainForm(QWidget):
         else:
             return False
         return True
-
-    def say(self, row: str, text: str, *, wrong: bool = True) -> None:
-        """A line below a row."""
-        label = self.said[row]
-        label.setText(text)
-        label.setProperty("wrong", wrong)
-        label.setVisible(bool(text))
-        self._colour()
-
-    def _quiet(self, *rows: str) -> None:
-        for row in rows:
-            self.say(row, "")
-
-    def _colour(self, _: Any = None) -> None:
-        colours = theme.current()
-        for label in self.said.values():
-            theme.colour_text(label, colours.error if label.property("wrong") else colours.muted)
-
-
-def from_the_root(path: str) -> str:
-    """The path that was typed, from the root; as it is where it begins nowhere."""
-    try:
-        return str(whole(path))
-    except InputError:
-        return path
-
-
-def unreadable(path: str) -> str:
-    """Why a text cannot be learned from, "" where nothing speaks against it."""
-    if not is_there(Path(path)):
-        return tr("There is no file {path}.").format(path=path)
-    try:
-        check_regular(Path(path))
-    except InputError as error:
-        return str(error)
-    return ""
-
-
-def folders(name: str) -> Iterator[Path]:
-    """Where a training of that name may go: a folder with other data of the person's, or one of a higher number.
-
-    Nowhere for who has no home.
-    """
-    if (own := data_folder()) is None:
-        return
-    home = own / "trainings"
-    yield home / name
-    for number in range(2, MOST_FOLDERS):
-        yield home / f"{name}-{number}"

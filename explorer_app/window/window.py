@@ -373,7 +373,7 @@ class MainWindow(QMainWindow):
     def show_recent(self) -> None:
         """The models of before; those that are gone stay in the list, grey and with the reason."""
         self.recent.clear()
-        recent = self.prompt_bar.recent
+        recent = self.prompt_bar.model.recent
         titles = distinct_titles([(model.model, model.config) for model in recent])
         for model, title in zip(recent, titles, strict=True):
             missing = why_missing(model.model)
@@ -451,9 +451,9 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         session = self.session
-        self.prompt_bar.opening_file.connect(self.open_file)
-        self.prompt_bar.opening_folder.connect(self.open_folder)
-        self.prompt_bar.creating.connect(self.new_untrained)
+        self.prompt_bar.model.opening_file.connect(self.open_file)
+        self.prompt_bar.model.opening_folder.connect(self.open_folder)
+        self.prompt_bar.model.creating.connect(self.new_untrained)
         session.message_changed.connect(self.ask_what_is_unsaid)
         session.training.changed.connect(self.show_facts)
         session.training.asked.connect(self._note_training)
@@ -514,9 +514,9 @@ class MainWindow(QMainWindow):
         recent = Recent(*self.session.shown.shape)
         greeting = self.session.greeting
         known = greeting.get("presets", {recent.model: ""}) | greeting.get("damaged", {})
-        if recent.model not in known and recent != next(iter(self.prompt_bar.recent), None):
-            self.prompt_bar.remember(recent)
-            self.keep(recent=tuple(self.prompt_bar.recent))
+        if recent.model not in known and recent != next(iter(self.prompt_bar.model.recent), None):
+            self.prompt_bar.model.remember(recent)
+            self.keep(recent=tuple(self.prompt_bar.model.recent))
 
     def _note_training(self, word: str) -> None:
         """What was started can be gone on with at the next start."""
@@ -563,7 +563,7 @@ class MainWindow(QMainWindow):
         dialog.open()
 
     def forget_recent(self) -> None:
-        self.prompt_bar.forget()
+        self.prompt_bar.model.forget()
         self.keep(recent=())
 
     def ask_what_is_unsaid(self, _: Any = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from explorer_app.forms.train_form import unreadable
+from explorer_app.forms.training_paths import unreadable
 from explorer_app.state import training
 from explorer_app.state.training import Spec, Training, is_free, logged, spec_of, unfinished
 from explorer_app.window import first_screen

@@ -203,7 +203,7 @@ def test_recent_models_are_in_the_menu_with_their_words(window: MainWindow, othe
     window.open(other)
     settle(qtbot, window)
     gone = Recent("/models/gone", ("heads=8",))
-    window.prompt_bar.remember(gone)
+    window.prompt_bar.model.remember(gone)
     window.show_recent()
     first, second, *rest = window.recent.actions()
     assert (first.text(), first.isEnabled()) == ("gone (not found)", False)
@@ -237,12 +237,12 @@ ASKS = [
 def test_a_damaged_preset_that_opens_is_not_offered_twice(
     window: MainWindow, other: str, qtbot: QtBot
 ) -> None:
-    before = window.prompt_bar.recent
+    before = window.prompt_bar.model.recent
     window.session.greet(window.session.greeting | {"damaged": {other: "its recipe is cut off"}})
     window.open(other)
     settle(qtbot, window)
     assert window.session.shown.model == other
-    assert window.prompt_bar.recent == before
+    assert window.prompt_bar.model.recent == before
 
 
 @pytest.fixture

@@ -183,10 +183,10 @@ def test_a_preset_says_in_the_list_what_it_is_and_how_good(alone: PromptBar, qtb
 
 
 def test_a_damaged_preset_is_listed_in_its_place_with_its_reason_and_may_be_tried(alone: PromptBar) -> None:
-    alone.recent = [Recent("dates"), *alone.recent]
+    alone.model.recent = [Recent("dates"), *alone.model.recent]
     damaged = {"dates": "the preset dates is damaged: cut off"}
     alone.session.greet(GREETING | {"damaged": damaged, "order": ["dates", "tales-llama"]})
-    assert [choice.model for choice in alone.choices] == ["dates", "tales-llama", "/models/older"]
+    assert [choice.model for choice in alone.model.choices] == ["dates", "tales-llama", "/models/older"]
     assert alone.model.itemData(0, DETAIL) == "damaged"
     assert alone.model.itemData(0, Qt.ItemDataRole.ToolTipRole) == "the preset dates is damaged: cut off"
     alone.model.activated.emit(0)
@@ -230,7 +230,7 @@ def test_what_is_chosen_becomes_the_scene(alone: PromptBar) -> None:
 def test_the_last_entries_ask_for_a_model_and_keep_the_present_one(
     alone: PromptBar, qtbot: QtBot, row: int, signal: str
 ) -> None:
-    with qtbot.waitSignal(getattr(alone, signal)):
+    with qtbot.waitSignal(getattr(alone.model, signal)):
         alone.model.setCurrentIndex(row)
         alone.model.activated.emit(row)
     assert alone.model.currentText() == "tales-llama"
@@ -242,13 +242,13 @@ def test_an_asked_for_model_is_shown_and_can_be_chosen_again_once_it_was_opened(
     assert alone.model.itemData(alone.model.currentIndex(), Qt.ItemDataRole.ToolTipRole) == "/models/new"
     alone.session.change(model="tales-llama")
     assert alone.model.findData("/models/new") == -1
-    alone.remember(Recent("/models/new"))
+    alone.model.remember(Recent("/models/new"))
     assert alone.model.findData("/models/new") >= 0
     assert alone.model.currentText() == "tales-llama"
 
 
 def test_a_model_that_is_gone_is_grey_and_says_so(alone: PromptBar, tmp_path: Path) -> None:
-    alone.remember(Recent(str(tmp_path)))
+    alone.model.remember(Recent(str(tmp_path)))
     rows = {alone.model.itemData(row): row for row in range(alone.model.count())}
     assert alone.model.model().item(rows[str(tmp_path)]).isEnabled()
     gone = rows["/models/older"]
@@ -257,9 +257,9 @@ def test_a_model_that_is_gone_is_grey_and_says_so(alone: PromptBar, tmp_path: Pa
 
 
 def test_the_same_model_with_other_words_takes_its_place(alone: PromptBar) -> None:
-    alone.remember(Recent("/models/older", ("heads=8",)))
-    assert alone.recent == [Recent("/models/older", ("heads=8",))]
-    alone.forget()
+    alone.model.remember(Recent("/models/older", ("heads=8",)))
+    assert alone.model.recent == [Recent("/models/older", ("heads=8",))]
+    alone.model.forget()
     assert alone.model.findData("/models/older") == -1
 
 
@@ -398,7 +398,7 @@ def test_a_folder_with_a_trailing_slash_has_a_name(tmp_path: Path) -> None:
 
 def test_a_trained_preset_and_the_preset_are_two_entries_of_the_selector(alone: PromptBar) -> None:
     alone.session.greet(GREETING)
-    alone.remember(Recent("/somewhere/trainings/tales-llama"))
+    alone.model.remember(Recent("/somewhere/trainings/tales-llama"))
     shown = [alone.model.itemText(row) for row in range(alone.model.count())]
     assert "tales-llama" in shown
     assert "tales-llama (/somewhere/trainings)" in shown

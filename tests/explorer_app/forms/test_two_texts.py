@@ -352,7 +352,7 @@ def test_the_position_table_is_that_of_the_longer_text(qtbot: QtBot, two_stacks:
         table = shown.panel.table
         assert table.rows.image_values().shape[0] == len(shown.session.texts[0]["tokens"])
         shown.select(stack="cross", query=1, key=4)
-        assert table.rows._cursor == (4, None)
+        assert table.rows.cursor_cell() == (4, None)
         table.rows.clicked.emit(2, 0)
         shown.settle()
         assert shown.session.selection.cursor == Cursor(1, 2, "cross")

@@ -39,7 +39,7 @@ def look() -> None:
         return
     facts = {
         "message": window.session.message,
-        "recent": [recent.model for recent in window.prompt_bar.recent],
+        "recent": [recent.model for recent in window.prompt_bar.model.recent],
         "hidden": [name for name, dock in window.docks.items() if dock.isHidden()],
         "size": [window.width(), window.height()],
         "out": window.docks["train"].panel.form.out.text(),

@@ -56,8 +56,8 @@ def speak(window: MainWindow) -> None:
     session = window.session
     session.tell(f"{HOSTILE}: {LONG * 20}", {"prompt": HOSTILE}, None)
     window.client.note(HOSTILE + "\n")
-    window.prompt_bar.remember(Recent("/nowhere/" + FOLDER, (f"heads={HOSTILE}",)))
-    window.prompt_bar.remember(Recent("x" * 5000))
+    window.prompt_bar.model.remember(Recent("/nowhere/" + FOLDER, (f"heads={HOSTILE}",)))
+    window.prompt_bar.model.remember(Recent("x" * 5000))
     window.show_recent()
     session.training.specs["x"] = Spec(f"/{FOLDER}", source=session.scene.model, data=(HOSTILE, LONG))
     session.training.offer((f"/{FOLDER}.txt", f"/{LONG}"))

@@ -176,7 +176,7 @@ OPENERS = {
     "explorer_app/window/window.py": {"self.session.open", "self.open", "dialog.open", "self.asks.open"},
     "explorer_app/panels/growth.py": {"self.session.open"},
     "explorer_app/panels/train.py": {"self.session.open"},
-    "explorer_app/forms/prompt_bar.py": {"self.session.open"},
+    "explorer_app/forms/model_chooser.py": {"self.session.open"},
 }
 
 

@@ -48,7 +48,6 @@ def ask(engine: Engine, scene: Scene) -> list[Frame]:
     engine.handle(
         Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": queries}]}),
         lambda: False,
-        lambda: False,
     )
     return frames
 

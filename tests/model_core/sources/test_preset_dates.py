@@ -65,7 +65,6 @@ def test_decoder_begins_with_what_is_put_before_every_text() -> None:
     Engine(told.append).handle(
         Frame("ask", 1, {"asks": [{"scene": scene.to_json(), "queries": queries}]}),
         lambda: False,
-        lambda: False,
     )
     (answer,) = [frame for frame in told if frame.kind == "answer"]
     assert answer.fields["facts"]["strings"][0] == "2"
