@@ -238,8 +238,11 @@ def test_the_map_of_another_kind_of_attention_is_another_question() -> None:
     session = Session(Scene("model", "prompt"))
     session.take(session.scene, RUN, two_texts())
     session.select(stack="cross", layer=2)
-    assert "decoder.blocks.2.cross.mask" in map_query(session, "mask").arguments
-    assert "encoder.blocks.2.attn.mask" in map_query(session, "mask", kind=ENCODER).arguments
+    assert "decoder.blocks.2.cross.mask" in map_query(session, "mask").to_json()["arguments"]["site"]
+    assert (
+        "encoder.blocks.2.attn.mask"
+        in map_query(session, "mask", kind=ENCODER).to_json()["arguments"]["site"]
+    )
 
 
 # The mask

@@ -16,7 +16,7 @@ from model_core.api.files.assets import asset
 from model_core.api.protocol import BadFrame, Frame, FrameReader, encode_bytes
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.prediction import NextTokens
-from model_core.api.queries.run import RunSummary, SiteList
+from model_core.api.queries.run import GrowthRecord, RunSummary, SiteList
 from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
 from model_core.api.scene import Scene
 from model_core.engine.answering import Engine
@@ -95,7 +95,7 @@ def grown() -> Files:
 def slid(folder: Path) -> None:
     growth.moments(folder)
     scene = Scene(str(folder), "1 2 3")
-    answer = growth_(SimpleNamespace(scene=scene))
+    answer = growth_(SimpleNamespace(scene=scene), GrowthRecord())
     (frame,) = FrameReader().feed(encode_bytes(Frame("answer", 0, {"facts": answer.facts}, answer.arrays)))
     assert isinstance(frame, Frame)
     show(scene, Answer(frame.fields["facts"], frame.arrays))

@@ -96,7 +96,7 @@ def test_replaced_files_are_not_passed_off_for_those_that_were_opened(folder: st
     engine = Engine(lambda frame: None)
     scene = Scene(folder, "The cat", version=stamp(folder))
     train_a_little(folder)
-    (error,) = ask(engine, scene)
+    error, _ = ask(engine, scene)
     assert error.kind == "error"
     assert error.fields["message"] == "the files of this model were replaced since it was opened"
     assert error.fields["opening"]

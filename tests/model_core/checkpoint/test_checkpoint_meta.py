@@ -221,7 +221,7 @@ def test_a_name_that_is_not_in_every_piece_is_said_as_every_name_is(
     assert said.isprintable()
     assert len(readable(name)) <= 160
     with pytest.raises(InputError) as error:
-        Stored(name, (1,), "I8", lambda: torch.zeros(1)).floats()
+        Stored(name, (1,), "I8", lambda: torch.zeros(1)).check_floats()
     assert str(error.value).startswith(f"{readable(name)} is stored as I8; ")
 
 

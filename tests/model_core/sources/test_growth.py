@@ -16,6 +16,7 @@ from model_core.analysis.scores import head_scores
 from model_core.api import model_ref
 from model_core.api.errors import InputError
 from model_core.api.protocol import Frame
+from model_core.api.queries.run import GrowthRecord
 from model_core.api.run_files import CARD
 from model_core.api.scene import Scene
 from model_core.cli.__main__ import main
@@ -146,7 +147,7 @@ def test_who_asks_for_a_growth_whose_record_is_damaged_is_told_so(folder: Path, 
     assert grown(model) is None
     assert grows(model)
     with pytest.raises(InputError, match=r"growth\.json: entry 0 has no 'step'"):
-        growth_(cast(Context, SimpleNamespace(scene=Scene(model, ""))))
+        growth_(cast(Context, SimpleNamespace(scene=Scene(model, ""))), GrowthRecord())
     (folder / growth.FILE).unlink()
     assert not grows(model)
 
