@@ -69,6 +69,8 @@ class Session(Looking):
         """Ask for another scene: `change(prompt="...")`; `change(edits=("mask off",))`, all that there are to be."""
         self.own.typed(fields)
         self._edits.asked = tuple(fields.pop("edits", self._edits.asked))
+        if "prompt" in fields:
+            fields["ids"] = ()  # a text is typed
         self._ask_for(replace(self.scene, **fields))
 
     def _ask_for(self, scene: Scene) -> None:

@@ -20,6 +20,7 @@ class Scene:
     config   what is said of the model beside its files, "heads=8" each
     special  whether the tokens that the model's own configuration puts before a prompt (BOS) are put there
     version  the stamp (stamp.py) of the model's files when they were opened, "" for whatever is there
+    ids      the tokens of the prompt where they were given as such: its text need not encode to them
 
     Equal scenes give equal answers, whoever asks and whenever.
     """
@@ -33,6 +34,7 @@ class Scene:
     config: tuple[str, ...] = ()
     special: bool = True
     version: str = ""
+    ids: tuple[int, ...] = ()
 
     @property
     def opened(self) -> Opened:
@@ -48,24 +50,28 @@ class Scene:
         """What the answer to a query depends on: without texts and edits where these have no part in it."""
         if not asked.of_the_model:
             return self
-        return replace(self, prompt="", target="", edits=(), special=True)
+        return replace(self, prompt="", target="", edits=(), special=True, ids=())
 
     def to_json(self) -> dict[str, Any]:
         """The scene as a frame carries it."""
-        return {**self.__dict__, "edits": list(self.edits), "config": list(self.config)}
+        lists = {name: list(getattr(self, name)) for name in ("edits", "config", "ids")}
+        return {**self.__dict__, **lists}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Scene":
         """The scene of a frame. Raises TypeError or KeyError where it is none."""
         words = {name: fields[name] for name in ("model", "prompt", "target", "device", "dtype")}
-        # What was stored before there were versions says none.
+        # What was stored before there were versions, or ids, says none.
         words["version"] = fields.get("version", "")
         edits, config, special = tuple(fields["edits"]), tuple(fields["config"]), fields["special"]
         if not all(isinstance(value, str) for value in (*words.values(), *edits, *config)):
             raise TypeError("a scene is made of strings")
         if not isinstance(special, bool):
             raise TypeError("'special' is true or false")
-        return cls(**words, edits=edits, config=config, special=special)
+        ids = tuple(fields.get("ids", ()))
+        if not all(type(id) is int for id in ids):
+            raise TypeError("tokens are whole numbers")
+        return cls(**words, edits=edits, config=config, special=special, ids=ids)
 
 
 Asks = Sequence[tuple[Scene, Sequence[Query]]]

@@ -35,12 +35,12 @@ class RunOptions(ModelOptions):
     special: bool
 
 
-def add_run_options(command: argparse.ArgumentParser) -> None:
-    """The arguments of RunOptions."""
+def add_run_options(command: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """The arguments of RunOptions. required: whether a model must be named"""
     from model_core.api import edits
 
     words = "; ".join(kind.words for kind in edits.KINDS)
-    command.add_argument("--model", metavar="M", required=True, help=MODELS)
+    command.add_argument("--model", metavar="M", required=required, help=MODELS)
     command.add_argument(
         "--edit",
         metavar="SPEC",

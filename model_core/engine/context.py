@@ -44,5 +44,10 @@ class Context:
 
 
 def prefix_of(scene: Scene, loaded: Loaded) -> tuple[int, ...]:
-    """What is put before every text of a scene: the model's own BOS, unless the scene leaves it away."""
-    return loaded.tokenizer.prefix if scene.special else ()
+    """What is put before every text of a scene: the model's own BOS, unless the scene leaves it away.
+
+    Tokens that were given have it where they begin with it.
+    """
+    prefix = loaded.tokenizer.prefix
+    there = scene.ids[: len(prefix)] == tuple(prefix) if scene.ids else scene.special
+    return prefix if there else ()

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from model_core.api import model_ref
 from model_core.api.edits import parse
@@ -163,6 +163,8 @@ class Kept:
         Of a model that has no tokenizer the ids themselves; InputError, with some to begin with, for anything else.
         """
         text, prefix, limit = getattr(scene, field), prefix_of(scene, loaded), loaded.model.context
+        if field == "prompt" and scene.ids:
+            return given(scene.ids, loaded)
         if field == "target" and not text:
             return list(prefix)
         # Of what is far too long the tokens are not worth the seconds that they take to count.
@@ -185,6 +187,14 @@ class Kept:
             error.fix = {field: loaded.tokenizer.decode(tokens[: limit - len(prefix)])}
             raise error
         return [*prefix, *tokens]
+
+
+def given(ids: Sequence[int], loaded: Loaded) -> list[int]:
+    """Tokens as they were given. InputError where the vocabulary has none such, TooLong where they are too many."""
+    loaded.tokenizer.strings(list(ids))
+    if len(ids) > loaded.model.context:
+        raise TooLong(len(ids), loaded.model.context)
+    return list(ids)
 
 
 def check_version(scene: Scene) -> None:

@@ -21,4 +21,4 @@ def run(options: EngineOptions) -> None:
     server.main()
 
 
-register(Command("engine", "answer a window over stdin and stdout", 7, EngineOptions, add, run))
+register(Command("engine", "answer a window over stdin and stdout", 8, EngineOptions, add, run))

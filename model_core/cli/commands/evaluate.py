@@ -69,7 +69,7 @@ register(
     Command(
         "evaluate",
         "score the heads on repeated random tokens; measure held-out text",
-        4,
+        5,
         EvaluateOptions,
         add,
         run,

@@ -95,4 +95,4 @@ def run(options: GenerateOptions) -> None:
     print()
 
 
-register(Command("generate", "go on after a prompt", 3, GenerateOptions, add, run))
+register(Command("generate", "go on after a prompt", 4, GenerateOptions, add, run))

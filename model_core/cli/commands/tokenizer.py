@@ -49,7 +49,7 @@ register(
     Command(
         "tokenizer",
         "learn a byte-pair vocabulary from text, and write it as ranks",
-        6,
+        7,
         TokenizerOptions,
         add,
         run,

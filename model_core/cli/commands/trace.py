@@ -83,6 +83,7 @@ def run(options: TraceOptions) -> None:
             edits=tuple(map(str, changes)),
             config=options.config,
             special=special,
+            ids=tuple(tokens) if text is None else (),
         )
         about = {
             "tokens": tokens,

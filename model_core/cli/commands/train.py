@@ -14,7 +14,7 @@ register(
     Command(
         "train",
         "train a model from nothing, or a checkpoint further; what was stopped goes on by the same command",
-        5,
+        6,
         TrainOptions,
         add,
         run,
