@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model_core.analysis.not_finite import first_not_finite
-from model_core.api.edits import Edit
+from model_core.api.edits import Edit, Told
 from model_core.api.errors import InputError
 from model_core.parts.model import Model
 from model_core.runs.edited import ReadSite, no_files, prepare
@@ -80,8 +80,8 @@ def generate(
     tensors = prepare(model, edits, read_site)
     device = next(model.parameters()).device
     others = [torch.tensor([source or tokens], device=device)] * (len(model.inputs) - 1)
-    told = partial(record, model, (), edits, cancelled=cancelled, tensors=tensors)
-    with torch.inference_mode(), told():
+    recorded = partial(record, model, (), edits, cancelled=cancelled)
+    with torch.inference_mode(), recorded(told=Told(tensors)):
         read = model.reader(*others)
     generator = torch.Generator().manual_seed(sampling.seed)
     text = list(tokens)
@@ -89,7 +89,7 @@ def generate(
     cache = None if any(edit.needs_whole_text for edit in edits) else model.empty_cache(1, capacity)
     unread = text
     for _ in range(count):
-        with torch.inference_mode(), told(growing=True):
+        with torch.inference_mode(), recorded(told=Told(tensors, growing=True)):
             logits = wide(read(torch.tensor([unread], device=device), cache)[0, -1]).cpu()
         if not logits.isfinite().all():
             first = (source or tokens) if others else text

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from model_core.parts.cache import LayerCache
 from model_core.parts.norm import HeadNorm
 from model_core.parts.position import rotate
-from model_core.taps.tap import Tapped
+from model_core.taps.tap import Part
 
 
 def causal_mask(
@@ -65,7 +65,16 @@ def attend(
     return (nn.functional.dropout(pattern, dropout) if dropout else pattern) @ v
 
 
-class Attention(Tapped):
+def rows_of(linear: nn.Linear, rows: slice) -> nn.Linear:
+    """The part of a linear map that makes these of its numbers; the weights are the same memory."""
+    part = nn.Linear(linear.in_features, rows.stop - rows.start, bias=False, device="meta")
+    part.weight = nn.Parameter(linear.weight[rows], requires_grad=False)
+    if linear.bias is not None:
+        part.bias = nn.Parameter(linear.bias[rows], requires_grad=False)
+    return part
+
+
+class Attention(Part):
     """Multi-head attention with `kv_heads` key/value heads (MHA: equal to heads; MQA: 1; GQA between).
 
     softmax_dtype  where the reference rounds the softmax to another dtype (LLaMA: float32)
@@ -110,6 +119,40 @@ class Attention(Tapped):
     def project(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries of x [B T C], keys and values of source [B S C] -> [B H T D], [B G S D], [B G S D]"""
         return self.split(self.q(x)), self.split(self.k(source)), self.split(self.v(source))
+
+    def projections(self, head: int) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """What makes the queries of one head, and the keys and values that it reads: slices of the same weights."""
+        query, key = (self.rows(n) for n in (head, self.group(head)))
+        return rows_of(self.q, query), rows_of(self.k, key), rows_of(self.v, key)
+
+    def group(self, head: int) -> int:
+        """The key/value head that a head reads."""
+        return head // (self.heads // self.kv_heads)
+
+    def rows(self, n: int) -> slice:
+        """Where the numbers of the n-th head lie."""
+        return slice(n * self.head_dim, (n + 1) * self.head_dim)
+
+    def one_head(self, head: int) -> "Attention":
+        """One head as an attention of its own, over slices of the same weights.
+
+        It writes what the head adds to the stream; the output bias, which belongs to no head, is left away.
+        """
+        with torch.device("meta"):
+            one = Attention(
+                self.o.out_features,
+                1,
+                head_dim=self.head_dim,
+                qkv_bias=False,
+                out_bias=False,
+                softmax_dtype=self.softmax_dtype,
+                window=self.window,
+                dropout=self.drop.p,
+            )
+        one.q, one.k, one.v = self.projections(head)
+        one.o.weight = nn.Parameter(self.o.weight[:, self.rows(head)], requires_grad=False)
+        one.q_norm, one.k_norm = self.q_norm, self.k_norm
+        return one.train(self.training)
 
     def split(self, x: Tensor) -> Tensor:
         """[B T H·D] -> [B H T D]"""
@@ -183,6 +226,10 @@ class PerHeadAttention(Attention):
 
     def make_projections(self, width: int, bias: bool) -> None:
         self.head = nn.ModuleList(Head(width, self.head_dim, bias) for _ in range(self.heads))
+
+    def projections(self, head: int) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        one = self.head[head]
+        return one.q, one.k, one.v  # type: ignore[return-value]
 
     def project(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = zip(*(head(x, source) for head in self.head), strict=True)

@@ -16,6 +16,11 @@ class LayerCache:
     values: Tensor
     start: int
 
+    def of_group(self, group: int) -> "LayerCache":
+        """A copy for one key/value head, which keeps what is written to itself."""
+        part = slice(group, group + 1)
+        return LayerCache(self.keys[:, part].clone(), self.values[:, part].clone(), self.start)
+
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write k and v [B G T D] at `start` and return all so far, [B G start+T D]. Writing twice is harmless."""
         end = self.start + k.shape[2]

@@ -2,21 +2,26 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import networkx as nx
 import torch
 from torch import Tensor
 
-from model_core.api.edits import Edit
+from model_core.api.edits import Edit, Told, beyond
 from model_core.api.errors import InputError
 from model_core.api.names import Site
+from model_core.parts.attention import Attention
+from model_core.parts.cache import LayerCache
 from model_core.parts.model import Model
 from model_core.runs.edited import ReadSite, no_files, prepare
 from model_core.runs.graph import dry_run, measured, texts_of, without_values
 from model_core.runs.past import Past
-from model_core.runs.stages import Call, Changes, StageRecorder
-from model_core.taps.tap import Stage, record, using
+from model_core.runs.stages import Call, CallRecorder, Changes, Enough, ReplayRecorder, StageRecorder
+from model_core.taps.tap import Recorder, Stage, record, using
 from model_core.taps.trace import Trace
 
 REPLAY_BYTES = 256 << 20
@@ -77,17 +82,8 @@ class Run:
             given |= {path: parent.calls[path] for path in self.like(parent.changes)}
             self.replays |= {path: trace for path, trace in parent.replays.items() if path in given}
             self.take_cache(given)
-        recorder = StageRecorder(
-            model,
-            self.keeps,
-            edits,
-            cancelled,
-            visited,
-            "",
-            tensors=self.changes.tensors,
-            growing=past is not None,
-            given=given,
-        )
+        told = Told(self.changes.tensors, growing=past is not None)
+        recorder = StageRecorder(model, self.keeps, edits, cancelled, visited, "", told, given=given)
         device = next(model.parameters()).device
         with torch.inference_mode(), using(recorder) as self.trace:
             ids = [torch.tensor([text], device=device) for text in self.inputs]
@@ -133,33 +129,71 @@ class Run:
         if key in self.trace:
             return self.trace[key]
         stage = self.stage_of(key)
-        if stage is None or key not in (trace := self.replay(stage, cancelled)):
+        if stage is None or key not in (trace := self.replay(stage, cancelled, key)):
             raise InputError(f"there is no site '{key}' in this model")
         return trace[key]
 
-    def replay(self, stage: str, cancelled: Callable[[], bool] = lambda: False) -> Trace:
-        """Every value of one stage, computed again from its stored input."""
-        if stage not in self.replays:
-            call, module = self.calls[stage], self.stages[stage]
-            with (
-                torch.inference_mode(),
-                record(
-                    module,
-                    ["*"],
-                    self.edits,
-                    cancelled=cancelled,
-                    root=stage,
-                    queries_from=call.queries_from,
-                    tensors=self.changes.tensors,
-                    growing=self.past is not None,
-                ) as trace,
-            ):
-                module(*call.args, **call.kwargs)
-            self.replays[stage] = trace
+    def replay(
+        self, stage: str, cancelled: Callable[[], bool] = lambda: False, key: str | None = None
+    ) -> Trace:
+        """The values of one stage, computed again from its stored input.
+
+        key  what is wanted of them; of an attention's, nothing is computed that comes after it
+        """
+        last = key and self.end_of(stage, key)
+        wanted = last or f"{stage}.resid_post"
+        if stage not in self.replays or wanted not in self.replays[stage]:
+            recorder = ReplayRecorder(*self.about(stage, ["*"], cancelled), last=last)
+            self.again(stage, recorder)
+            self.replays[stage] = recorder.trace
             while len(self.replays) > 1 and self._replayed_bytes > REPLAY_BYTES:
                 self.replays.popitem(last=False)
         self.replays.move_to_end(stage)
         return self.replays[stage]
+
+    def head(self, attention: str, head: int, cancelled: Callable[[], bool] = lambda: False) -> Trace:
+        """The values of one head of an attention ("blocks.3.attn"), computed alone: axes H and G have one place.
+
+        Its `out` is what the head adds to the stream. Nothing is kept. InputError where there is no such head.
+        """
+        module = dict(self.model.named_modules()).get(attention)
+        stage = self.stage_of(attention + ".")
+        if not isinstance(module, Attention) or stage is None:
+            raise InputError(f"there is no attention '{attention}' in this model")
+        if wrong := beyond(head, module.heads, "head"):
+            raise InputError(wrong)
+        asked = CallRecorder(*self.about(stage, (), cancelled), part=module)
+        self.again(stage, asked)
+        group = module.group(head)
+        args = [alone_in(one, group) for one in asked.args]
+        kwargs = {name: alone_in(one, group) for name, one in asked.kwargs.items()}
+        told = replace(asked.told, alone={"H": head, "G": group})
+        one = module.one_head(head)
+        # What is made of the sum of all heads is nothing that one of them writes.
+        edits = [edit for edit in self.edits if f"{attention}.out" not in edit.sites]
+        with (
+            torch.inference_mode(),
+            record(one, ["*"], edits, cancelled=cancelled, root=attention, told=told) as trace,
+        ):
+            one(*args, **kwargs)
+        return trace
+
+    def about(self, stage: str, keep: Sequence[str], cancelled: Callable[[], bool]) -> tuple[Any, ...]:
+        """What a recorder of a stage is made of."""
+        told = Told(self.changes.tensors, self.calls[stage].queries_from, self.past is not None)
+        return self.stages[stage], keep, self.edits, cancelled, lambda key: None, stage, told
+
+    def again(self, stage: str, recorder: Recorder) -> None:
+        """Call a stage as it was called in the pass, until the recorder has enough."""
+        call = self.calls[stage]
+        with torch.inference_mode(), using(recorder), suppress(Enough):
+            self.stages[stage](*call.args, **call.kwargs)
+
+    def end_of(self, stage: str, key: str) -> str | None:
+        """The last site of the attention that a site lies in, None where it lies in none."""
+        attention = key.rpartition(".")[0]
+        inside = isinstance(dict(self.stages[stage].named_modules(prefix=stage)).get(attention), Attention)
+        return f"{attention}.out" if inside else None
 
     @property
     def _replayed_bytes(self) -> int:
@@ -203,6 +237,11 @@ class Run:
     def logits(self) -> Tensor:
         """[T V], of the whole prompt; with a past, of what is new"""
         return self.trace["logits"][0]
+
+
+def alone_in(argument: Any, group: int) -> Any:
+    """An argument of an attention, for one key/value head."""
+    return argument.of_group(group) if isinstance(argument, LayerCache) else argument
 
 
 def sites(model: Model, *lengths: int) -> list[Site]:

@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_core.api.edits import Edit
 from model_core.api.edits.edit import Reference
 from model_core.api.names import Site, matcher
 from model_core.parts.cache import LayerCache
-from model_core.taps.tap import Recorder, Stage
+from model_core.taps.tap import Part, Recorder, Stage
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class StageRecorder(Recorder):
         self.calls: dict[str, Call] = {}
 
     def call(
-        self, stage: Stage, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, part: Part, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor:
-        path = self.paths[stage]
+        if not isinstance(part, Stage):
+            return compute(*args, **kwargs)
+        path = self.paths[part]
         if (known := self.given.get(path)) is not None:
             self.trace.sites |= known.sites
             self.trace.values |= known.values
@@ -60,6 +62,42 @@ class StageRecorder(Recorder):
         values = dict(islice(self.trace.values.items(), kept, None))
         self.calls[path] = Call(args, kwargs, output, sites, values)
         return output
+
+
+class Enough(Exception):
+    """All that was asked of a replay is there."""
+
+
+class ReplayRecorder(Recorder):
+    """A recorder that keeps everything, and ends the pass after the site `last`."""
+
+    def __init__(self, *args: Any, last: str | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last = last
+
+    def visit(self, module: nn.Module, word: str, value: Tensor, dims: str, keys_from: int = 0) -> Tensor:
+        value = super().visit(module, word, value, dims, keys_from)
+        if self.key(module, word) == self.last:
+            raise Enough
+        return value
+
+
+class CallRecorder(Recorder):
+    """A recorder that ends the pass where a part is called, and says how."""
+
+    def __init__(self, *args: Any, part: Part, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.part = part
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: dict[str, Any] = {}
+
+    def call(
+        self, part: Part, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        if part is self.part:
+            self.args, self.kwargs = args, kwargs
+            raise Enough
+        return compute(*args, **kwargs)
 
 
 @dataclass(frozen=True)

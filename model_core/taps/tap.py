@@ -15,19 +15,19 @@ One legend of axis letters serves the whole project:
     F hidden (MLP)     V vocabulary
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
 
-from model_core.api.edits import At, Edit
-from model_core.api.edits.edit import Reference
+from model_core.api.edits import At, Edit, Told
 from model_core.api.errors import Cancelled, InputError
 from model_core.api.names import AXES, Site, matcher
 from model_core.taps.trace import Trace
+
+NOTHING_TOLD = Told()
 
 
 class Tapped(nn.Module):
@@ -57,13 +57,17 @@ class Tapped(nn.Module):
         return recorder is not None and any(recorder.changes(recorder.key(self, word)) for word in words)
 
 
-class Stage(Tapped):
-    """A part that a run can call again on its own: its call is remembered, and all its taps come on in a replay."""
+class Part(Tapped):
+    """A part that can be called again on its own: whoever records is told how it is called."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         recorder = _recorder.get()
         compute = super().__call__
         return compute(*args, **kwargs) if recorder is None else recorder.call(self, compute, args, kwargs)
+
+
+class Stage(Part):
+    """A part whose call a run remembers; all its taps come on in a replay."""
 
 
 class Recorder:
@@ -77,9 +81,7 @@ class Recorder:
         cancelled: Callable[[], bool],
         visited: Callable[[str], None],
         root: str,
-        queries_from: int = 0,
-        tensors: Mapping[Reference, Tensor] = MappingProxyType({}),
-        growing: bool = False,
+        told: Told = NOTHING_TOLD,
     ) -> None:
         prefix = root + "." if root else ""
         self.paths = {module: prefix + name if name else root for name, module in model.named_modules()}
@@ -87,17 +89,16 @@ class Recorder:
         self.keeps = keep if callable(keep) else matcher(keep)
         self.edits = [(matcher(edit.sites), edit) for edit in edits]
         self.read = {key for edit in edits for key in edit.reads}
-        self.queries_from = queries_from
-        self.tensors = tensors
-        self.growing = growing
+        self.told = told
+        self.queries_from = told.queries_from
         self.values: dict[str, Tensor] = {}
         self.cancelled = cancelled
         self.visited = visited
 
     def call(
-        self, stage: Stage, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, part: Part, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor:
-        """What a stage gives, which `compute` computes."""
+        """What a part gives, which `compute` computes."""
         return compute(*args, **kwargs)
 
     def key(self, module: nn.Module, word: str) -> str:
@@ -136,7 +137,7 @@ class Recorder:
         queries = range(self.queries_from, self.queries_from + sizes.get("T", 0))
         keys = range(keys_from, keys_from + sizes.get("S", 0))
         try:
-            return edit.apply(value, site, At(queries, keys, self.values, self.tensors, self.growing))
+            return edit.apply(value, site, At(queries, keys, self.values, self.told))
         except InputError as error:
             raise InputError(f"{edit}: {error}") from None
 
@@ -153,9 +154,7 @@ def record(
     cancelled: Callable[[], bool] = lambda: False,
     visited: Callable[[str], None] = lambda key: None,
     root: str = "",
-    queries_from: int = 0,
-    tensors: Mapping[Reference, Tensor] = MappingProxyType({}),
-    growing: bool = False,
+    told: Told = NOTHING_TOLD,
 ) -> Iterator[Trace]:
     """Record the forward passes of `model` inside the block; nothing is left on the model afterwards.
 
@@ -164,13 +163,9 @@ def record(
     cancelled  asked at every tap; True raises Cancelled there
     visited    told every key in the order of computation (progress)
     root       path of `model` in the model that it is part of ("blocks.3")
-
-    What edits are told (`At`): queries_from, the first position of the axis T, until the model says one itself;
-    tensors, what they refer to; growing, whether the text goes on after these passes
+    told       what edits are told beside the values
     """
-    with using(
-        Recorder(model, keep, edits, cancelled, visited, root, queries_from, tensors, growing)
-    ) as trace:
+    with using(Recorder(model, keep, edits, cancelled, visited, root, told)) as trace:
         yield trace
 
 

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 
 from model_core.api.edits.ablate import AblateHead
-from model_core.api.edits.edit import At, Edit, beyond
+from model_core.api.edits.edit import At, Edit, Told, beyond
 from model_core.api.edits.mask_off import MaskOff
 from model_core.api.edits.registry import KINDS, check, from_json, misfit, parse, toggled
 
@@ -20,6 +20,7 @@ __all__ = [
     "At",
     "Edit",
     "MaskOff",
+    "Told",
     "beyond",
     "check",
     "from_json",

@@ -38,8 +38,10 @@ class AblateHead(HeadEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T D]"""
+        if (heads := self.heads(at)) is None:
+            return value
         value = value.clone()
-        value[:, self.head] = 0
+        value[:, heads] = 0
         return value
 
     @classmethod

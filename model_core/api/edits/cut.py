@@ -53,11 +53,11 @@ class CutEdge(HeadEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T S]: the additive mask, or the pattern"""
-        query, key = at.index("T", self.query), at.index("S", self.key)
-        if query is None or key is None:
+        heads, query, key = self.heads(at), at.index("T", self.query), at.index("S", self.key)
+        if heads is None or query is None or key is None:
             return value
         value = value.clone()
-        value[:, self.head, query, key] = -math.inf if self.renormalise else 0
+        value[:, heads, query, key] = -math.inf if self.renormalise else 0
         return value
 
     def __str__(self) -> str:

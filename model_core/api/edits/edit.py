@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 from model_core.api.errors import InputError
@@ -47,35 +47,52 @@ class Where(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Told:
+    """What edits are told of a pass, beside its values.
+
+    tensors       what they refer to
+    queries_from  the position of the first query, until the model says one itself
+    growing       whether the text goes on: a position that it does not have yet may come
+    alone         where an axis shows one place only, the number of that: of one head on H, of its keys and values on G
+    """
+
+    tensors: Mapping[Reference, Tensor] = field(default_factory=dict)
+    queries_from: int = 0
+    growing: bool = False
+    alone: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class At:
     """What an edit may look at beside the value that it changes.
 
     queries  positions in its text of the axis T, in their order; with a past they begin later
     keys     those of the axis S
     values   values of this pass, edits included, by key: those that an edit reads
-    tensors  what edits refer to
-    growing  whether the text goes on: a position that it does not have yet may come
+    told     the rest
     """
 
     queries: range
     keys: range
     values: Mapping[str, Tensor]
-    tensors: Mapping[Reference, Tensor]
-    growing: bool = False
+    told: Told
 
     def positions(self, letter: str) -> range:
         """Those of the axis T or S."""
         return self.queries if letter == "T" else self.keys
 
     def index(self, letter: str, position: int) -> int | None:
-        """Where a position lies on the axis T or S; None where it is not in this pass.
+        """Where a position lies on the axis T or S, or a number on another; None where it is not in this pass.
 
         InputError where the text has no such position.
         """
+        if letter not in "TS":
+            one = self.told.alone.get(letter)
+            return position if one is None else 0 if one == position else None
         positions = self.positions(letter)
         if position in positions:
             return position - positions.start
-        if position < positions.start or self.growing:
+        if position < positions.start or self.told.growing:
             return None
         raise InputError(beyond(position, positions.stop, "position", "text"))
 
@@ -157,7 +174,7 @@ class Edit:
 
     def to_json(self) -> dict[str, Any]:
         """The edit as JSON: `edit`, the name of its kind, and every field."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
         return {
             "edit": self.name,
             **{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},
@@ -186,10 +203,9 @@ class HeadEdit(Edit):
         """The key of a value of its attention, a glob where it is in every layer."""
         return f"{ATTENTION_PATHS[self.stack].format(layer='*' if self.layer is None else self.layer)}.{word}"
 
-    @property
-    def heads(self) -> int | slice:
-        """What picks its head, or all, from the axis H."""
-        return slice(None) if self.head is None else self.head
+    def heads(self, at: At) -> int | slice | None:
+        """What picks its head, or all, from the axis H; None where its head is not there."""
+        return slice(None) if self.head is None else at.index("H", self.head)
 
     def misfit(self, attentions: Sequence[AttentionKind]) -> str:
         kinds = {kind.name: kind for kind in attentions}

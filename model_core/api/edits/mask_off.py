@@ -46,8 +46,10 @@ class MaskOff(HeadEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T S], additive"""
+        if (heads := self.heads(at)) is None:
+            return value
         value = value.clone()
-        value[:, self.heads] = 0
+        value[:, heads] = 0
         return value
 
     def misfit(self, attentions: Sequence[AttentionKind]) -> str:

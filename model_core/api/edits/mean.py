@@ -45,8 +45,10 @@ class MeanHead(HeadEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T D]"""
+        if (heads := self.heads(at)) is None:
+            return value
         value = value.clone()
-        value[:, self.head] = value[:, self.head].mean(-2, keepdim=True)
+        value[:, heads] = value[:, heads].mean(-2, keepdim=True)
         return value
 
     @classmethod

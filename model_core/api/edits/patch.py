@@ -58,10 +58,13 @@ class Patch(SiteEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value of any axes"""
-        given, letters = at.tensors[self.file, self.key], site.dims.split()
+        given, letters = at.told.tensors[self.file, self.key], site.dims.split()
         along = next((letter for letter in "TS" if letter in letters), None)
         if self.position is not None and along is None:
             raise InputError(f"{self.key} has no positions: leave out the brackets")
+        for letter, number in at.told.alone.items():
+            if letter in letters:
+                given = given.narrow(letters.index(letter), number, 1)
         self.check_shape(tuple(given.shape), tuple(value.shape), letters, at)
         here: list[slice | int] = [slice(None)] * value.ndim
         there = here.copy()
@@ -80,7 +83,7 @@ class Patch(SiteEdit):
 
     def check_shape(self, there: tuple[int, ...], here: tuple[int, ...], letters: list[str], at: At) -> None:
         """InputError unless the shapes agree; a text that goes on may have more positions than the file."""
-        longer = at.growing or at.queries.start > 0
+        longer = at.told.growing or at.queries.start > 0
         expected = tuple(
             at.positions(letter).stop if letter in "TS" else size
             for letter, size in zip(letters, here, strict=True)

@@ -58,12 +58,12 @@ class SetCell(SiteEdit):
             )
         places: dict[str, int | slice | None] = {"B": slice(None)}
         for letter, number in zip(axes, self.cell, strict=True):
-            if letter in "TS":
-                places[letter] = at.index(letter, number)
-            elif wrong := beyond(number, value.shape[letters.index(letter)], AXES[letter], "site"):
+            counted = letter not in "TS" and letter not in at.told.alone
+            if counted and (
+                wrong := beyond(number, value.shape[letters.index(letter)], AXES[letter], "site")
+            ):
                 raise InputError(wrong)
-            else:
-                places[letter] = number
+            places[letter] = at.index(letter, number)
         if None in places.values():
             return value
         value = value.clone()

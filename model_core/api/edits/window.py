@@ -60,13 +60,15 @@ class SlidingWindow(HeadEdit):
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T S], additive"""
+        if (heads := self.heads(at)) is None:
+            return value
         queries, keys = at.queries, at.keys
         # Key s of query t, counted along the axes: the newest that it sees, and the first that is too old.
         newest = queries.start - keys.start
         hidden = value.new_full(value.shape[-2:], -math.inf)
         hidden = hidden.triu(newest + 1) + hidden.tril(newest - self.size)
         value = value.clone()
-        value[:, self.heads] += hidden
+        value[:, heads] += hidden
         return value
 
     def misfit(self, attentions: Sequence[AttentionKind]) -> str:

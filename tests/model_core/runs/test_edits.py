@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model_core.api.edits import AblateHead, At, Edit, MaskOff, check, parse
+from model_core.api.edits import AblateHead, At, Edit, MaskOff, Told, check, parse
 from model_core.api.errors import InputError
 from model_core.api.names import AttentionKind, Site
 from model_core.checkpoint.traced import read_site
@@ -199,7 +199,7 @@ def test_a_site_without_positions_takes_no_brackets() -> None:
     edit = parse("patch blocks.0.attn.z[2] from run")
     Run(model, tokens(LENGTH), [edit], read_site=lambda file, key: values(key))
     nowhere = replace(edit, key="nowhere")
-    at = At(range(0), range(0), {}, {("run", "nowhere"): torch.zeros(3)})
+    at = At(range(0), range(0), {}, Told({("run", "nowhere"): torch.zeros(3)}))
     with pytest.raises(InputError, match="has no positions: leave out the brackets"):
         nowhere.apply(torch.zeros(3), Site("nowhere", "C", (3,), "float32"), at)
 
@@ -236,7 +236,7 @@ def test_a_text_goes_on_as_if_each_step_were_a_run_of_its_own(family: str, words
 def reference(model: Decoder, text: list[int], edits: list[Edit], read_site: ReadSite) -> Tensor:
     """The last logits of a whole pass, in which positions that are still to come are no mistake."""
     tensors = {name: read_site(*name) for edit in edits for name in edit.refers}
-    with torch.inference_mode(), record(model, (), edits, tensors=tensors, growing=True):
+    with torch.inference_mode(), record(model, (), edits, told=Told(tensors, growing=True)):
         logits: Tensor = model(torch.tensor([text]))[0, -1]
     return logits
 

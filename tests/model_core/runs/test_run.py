@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_core.api.edits import Edit, parse
+from model_core.api.edits import Edit, Told, parse
 from model_core.api.errors import Cancelled, InputError, TooLong
 from model_core.parts.decoder import Decoder
 from model_core.runs import graph
@@ -81,7 +81,7 @@ def test_replay_equals_full_capture_under_any_list_of_edits(family: str, data: s
         target=second[0] if second else (),
         read_site=lambda file, key: tensors[file, key],
     )
-    with torch.inference_mode(), record(model, ["*"], edits, tensors=tensors) as whole:
+    with torch.inference_mode(), record(model, ["*"], edits, told=Told(tensors)) as whole:
         model(*(torch.tensor([text]) for text in (first, *second)))
     assert list(run.sites) == list(whole)
     for key in whole:
@@ -131,9 +131,9 @@ def test_replayed_blocks_beyond_the_budget_are_forgotten_and_computed_again(
 
 def test_block_is_replayed_once_for_all_its_values() -> None:
     run = Run(tiny("llama"), tokens(LENGTH))
-    run.value("blocks.1.attn.pattern")
-    replayed = run.replays["blocks.1"]
     run.value("blocks.1.mlp.post")
+    replayed = run.replays["blocks.1"]
+    run.value("blocks.1.attn.pattern")
     assert run.replays["blocks.1"] is replayed
     assert list(run.replays) == ["blocks.1"]
 
