@@ -22,6 +22,7 @@ from explorer_app.panels.position import Position, table_words
 from explorer_app.panels.transport import layer_step, meaning
 from explorer_app.state.focus import Cursor
 from explorer_app.state.session import RUN, SITES, Selection, Session
+from explorer_app.widgets.listening import detach
 from explorer_app.window import snapshot
 from explorer_app.words.attention_text import kind_words, map_query, side_titles
 from explorer_app.words.norm_words import formula, norm_at, norm_followed, statistics_words
@@ -59,7 +60,7 @@ def bar(qtbot: QtBot, two_stacks: str) -> Iterator[PromptBar]:
     qtbot.waitUntil(lambda: session.run is not None and not engine.busy, timeout=60_000)
     yield bar
     engine.close()
-    bar.detach()
+    detach(bar)
 
 
 # The prompt bar
