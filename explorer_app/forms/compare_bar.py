@@ -2,11 +2,11 @@
 
 from typing import Any, get_args
 
-from psygnal import SignalInstance
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
 
 from explorer_app.state.known import Compared
 from explorer_app.state.session import Session
+from explorer_app.widgets.listening import Listening
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import tip
 from explorer_app.words.model_words import scene_words
@@ -49,13 +49,15 @@ class CompareBar(QWidget):
             self.buttons[what] = button
             row.addWidget(button)
         row.addWidget(self.unpin)
-        for signal in self._told():
-            signal.connect(self.show_compared)
+        listens = Listening(self)
+        for signal in (
+            session.baseline_changed,
+            session.compared_changed,
+            session.shown_changed,
+            session.answered,
+        ):
+            listens.to(signal, self.show_compared)
         self.show_compared()
-
-    def _told(self) -> list[SignalInstance]:
-        session = self.session
-        return [session.baseline_changed, session.compared_changed, session.shown_changed, session.answered]
 
     def _button(self, text: str) -> QToolButton:
         button = QToolButton()
@@ -74,8 +76,3 @@ class CompareBar(QWidget):
             words = tr("A: {scene}").format(scene=scene_words(pinned))
             self.named.setText(words)
             self.named.setToolTip(tip(words))
-
-    def detach(self) -> None:
-        """Stop listening, before the widgets are gone."""
-        for signal in self._told():
-            signal.disconnect(self.show_compared)

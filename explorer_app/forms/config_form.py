@@ -158,10 +158,6 @@ class ConfigForm(QWidget):
         for name, label in self.labels.items():
             theme.colour_text(label, error if name in self.blamed else "")
 
-    def detach(self) -> None:
-        """Stop listening, before the widgets are gone."""
-        theme.notifier.changed.disconnect(self._colour)
-
 
 def _word(box: Field) -> str:
     if isinstance(box, QSpinBox):
@@ -232,7 +228,3 @@ class AsksDialog(FittingDialog):
         words = self.form.words()
         super().accept()
         self.answered.emit(words)
-
-    def done(self, result: int) -> None:
-        self.form.detach()
-        super().done(result)

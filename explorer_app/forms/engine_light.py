@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer_app import theme
 from explorer_app.state.session import Session
+from explorer_app.widgets.listening import Listening
 from explorer_app.widgets.plain import tip
 from explorer_app.words.text import tr
 
@@ -17,7 +18,7 @@ class EngineLight(QWidget):
         super().__init__(parent)
         self.session = session
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-        session.engine_changed.connect(self.show_state)
+        Listening(self).to(session.engine_changed, self.show_state)
         theme.notifier.changed.connect(self.update)
         self.show_state(session.engine)
 
@@ -65,7 +66,3 @@ class EngineLight(QWidget):
         painter.setPen(QColor(colours.muted))
         box = self.rect().adjusted(round(line * 0.9), 0, 0, 0)
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text())
-
-    def detach(self) -> None:
-        self.session.engine_changed.disconnect(self.show_state)
-        theme.notifier.changed.disconnect(self.update)

@@ -26,6 +26,7 @@ from explorer_app.state.session import Session
 from explorer_app.state.settings import Recent
 from explorer_app.state.store import RUN
 from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.listening import Listening
 from explorer_app.widgets.lists.chips import TokenStrip
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, caption, tip
@@ -141,38 +142,23 @@ class PromptBar(QWidget):
         self.special.clicked.connect(lambda on: session.change(special=on))
         self.fix.clicked.connect(session.mend)
         self.stop.clicked.connect(self.cancelled)
-        session.scene_changed.connect(self.show_scene)
-        session.shown_changed.connect(self.show_tokens)
-        session.compared_changed.connect(self.show_tokens)
-        session.answered.connect(self._show_run)
-        session.stale_changed.connect(self.strips.show_age)
-        session.selection_changed.connect(self.strips.show_cursor)
-        session.hovered_changed.connect(self.strips.show_cursor)
-        session.message_changed.connect(self.show_line)
-        session.progress_changed.connect(self.show_line)
-        session.engine_changed.connect(self.show_line)
-        session.greeted.connect(self.show_choices)
+        listens = Listening(self)
+        listens.to(session.scene_changed, self.show_scene)
+        listens.to(session.shown_changed, self.show_tokens)
+        listens.to(session.compared_changed, self.show_tokens)
+        listens.to(session.answered, self._show_run)
+        listens.to(session.stale_changed, self.strips.show_age)
+        listens.to(session.selection_changed, self.strips.show_cursor)
+        listens.to(session.hovered_changed, self.strips.show_cursor)
+        listens.to(session.message_changed, self.show_line)
+        listens.to(session.progress_changed, self.show_line)
+        listens.to(session.engine_changed, self.show_line)
+        listens.to(session.greeted, self.show_choices)
         theme.notifier.changed.connect(self.show_line)
 
     def minimumSizeHint(self) -> QSize:
         """As wide for every model: a second text has its field beside the first."""
         return QSize(self.fontMetrics().height() * 30, super().minimumSizeHint().height())
-
-    def detach(self) -> None:
-        """Stop listening, before the widgets are gone."""
-        session = self.session
-        session.scene_changed.disconnect(self.show_scene)
-        session.shown_changed.disconnect(self.show_tokens)
-        session.compared_changed.disconnect(self.show_tokens)
-        session.answered.disconnect(self._show_run)
-        session.stale_changed.disconnect(self.strips.show_age)
-        session.selection_changed.disconnect(self.strips.show_cursor)
-        session.hovered_changed.disconnect(self.strips.show_cursor)
-        for signal in (session.message_changed, session.progress_changed, session.engine_changed):
-            signal.disconnect(self.show_line)
-        session.greeted.disconnect(self.show_choices)
-        theme.notifier.changed.disconnect(self.show_line)
-        self.light.detach()
 
     # Choosing
 

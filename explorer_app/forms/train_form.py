@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer_app import theme
 from explorer_app.forms.train_fields import ROWS, TrainFields
 from explorer_app.forms.training_paths import folders, from_the_root, unreadable
 from explorer_app.state.session import Session
@@ -27,6 +26,7 @@ from explorer_app.state.training import (
     is_free,
     unfinished,
 )
+from explorer_app.widgets.listening import Listening
 from explorer_app.widgets.plain import tip
 from explorer_app.words.model_words import model_title, short_name
 from explorer_app.words.text import tr
@@ -67,14 +67,9 @@ class TrainForm(TrainFields):
         for box in (self.steps, self.batch, self.seed):
             box.valueChanged.connect(self._tell_phases)
         self.lr.textEdited.connect(self._tell_phases)
-        session.greeted.connect(self.show_choices)
-        session.shown_changed.connect(self.show_choices)
-
-    def detach(self) -> None:
-        """Stop listening, before the widgets are gone."""
-        self.session.greeted.disconnect(self.show_choices)
-        self.session.shown_changed.disconnect(self.show_choices)
-        theme.notifier.changed.disconnect(self._colour)
+        listens = Listening(self)
+        listens.to(session.greeted, self.show_choices)
+        listens.to(session.shown_changed, self.show_choices)
 
     # What there is to choose from
 

@@ -27,6 +27,7 @@ from explorer_app.forms.config_form import ConfigForm, reason
 from explorer_app.processes.engine_client import EngineClient
 from explorer_app.state.session import Session
 from explorer_app.widgets.chooser import Chooser
+from explorer_app.widgets.listening import Listening
 from explorer_app.widgets.on_screen import FittingDialog
 from explorer_app.widgets.plain import Label, RichLabel, rich
 from explorer_app.words.config_words import about_html, meaning
@@ -74,7 +75,7 @@ class UntrainedDialog(FittingDialog):
         self.families.currentItemChanged.connect(self.show_family)
         self.sizes.activated.connect(self.fill)
         client.sized.connect(self.show_size)
-        session.greeted.connect(self.show_families)
+        Listening(self).to(session.greeted, self.show_families)
         theme.notifier.changed.connect(self.show_about)
         self.show_families()
 
@@ -140,8 +141,6 @@ class UntrainedDialog(FittingDialog):
         self.sizes.clear()
         self.sizes.addItems(list(family["published"]))
         self.show_about()
-        if self.form is not None:
-            self.form.detach()
         values = {**self.published(), "seed": "0"}
         fields = [
             {**field, "about": meaning(field["name"]), "default": values[field["name"]]}
@@ -221,11 +220,3 @@ class UntrainedDialog(FittingDialog):
             model, words = self.model(), self.words()
             super().accept()
             self.created.emit(model, words)
-
-    def done(self, result: int) -> None:
-        self.client.sized.disconnect(self.show_size)
-        self.session.greeted.disconnect(self.show_families)
-        theme.notifier.changed.disconnect(self.show_about)
-        if self.form is not None:
-            self.form.detach()
-        super().done(result)

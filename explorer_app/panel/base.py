@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query
 from model_core.api.scene import Scene
-from psygnal import SignalInstance
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
@@ -30,6 +29,7 @@ from explorer_app.panel.turns import turns
 from explorer_app.state.selection import Selection
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
+from explorer_app.widgets.listening import Listening, detach
 from explorer_app.widgets.veil import Veil
 from explorer_app.words.engine_words import late_words, waiting_words
 from explorer_app.words.text import tr
@@ -76,13 +76,14 @@ class Panel(QWidget):
         self.veil = Veil(self)
         self._soon = QTimer(self, interval=self.later_ms, singleShot=True)
         self._soon.timeout.connect(self._due)
-        session.shown_changed.connect(self.refresh)
-        session.compared_changed.connect(self.refresh)
-        session.selection_changed.connect(self._changed)
-        session.answered.connect(self._changed)
-        session.hovered_changed.connect(self.hovered)
-        for signal in self._ageing():
-            signal.connect(self._show_age)
+        self.listens = Listening(self)
+        self.listens.to(session.shown_changed, self.refresh)
+        self.listens.to(session.compared_changed, self.refresh)
+        self.listens.to(session.selection_changed, self._changed)
+        self.listens.to(session.answered, self._changed)
+        self.listens.to(session.hovered_changed, self.hovered)
+        for signal in (session.scene_changed, session.message_changed, session.progress_changed):
+            self.listens.to(signal, self._show_age)
         theme.notifier.changed.connect(self._wear)
 
     @classmethod
@@ -241,10 +242,6 @@ class Panel(QWidget):
             return ""
         return tr(session.why_none([RUN, *self.needs()]))
 
-    def _ageing(self) -> list[SignalInstance]:
-        session = self.session
-        return [session.scene_changed, session.message_changed, session.progress_changed]
-
     def _show_age(self, *_: Any) -> None:
         """Dim a picture of another scene, or of another selection, than the one that is asked for, and say why.
 
@@ -262,19 +259,12 @@ class Panel(QWidget):
             self.veil.cover(why)
 
     def detach(self) -> None:
-        """Stop listening; called before the panel is deleted, since a signal would outlive it."""
+        """Stop listening and drawing: it is about to be deleted, or will be seen no more."""
         self._soon.stop()
         turns.drop(self._update)
         turns.drop(self._go_on)
         self._pieces = None
-        self.session.shown_changed.disconnect(self.refresh)
-        self.session.compared_changed.disconnect(self.refresh)
-        self.session.selection_changed.disconnect(self._changed)
-        self.session.answered.disconnect(self._changed)
-        self.session.hovered_changed.disconnect(self.hovered)
-        for signal in self._ageing():
-            signal.disconnect(self._show_age)
-        theme.notifier.changed.disconnect(self._wear)
+        detach(self)
 
 
 def still_drawing(window: QWidget) -> bool:

@@ -75,7 +75,9 @@ class HeadPanel(Panel):
         self.heatmap.hovered.connect(session.hover)
         self.heatmap.left.connect(self._leave)
         self.heatmap.clicked.connect(self.lock)
-        session.scene_changed.connect(self.refresh)  # buttons and switches show what is asked for, run or not
+        self.listens.to(
+            session.scene_changed, self.refresh
+        )  # buttons and switches show what is asked for, run or not
 
     def draw_head(self, run: Answer, values: Floats) -> None:
         """Paint the map [T S] of the focused head."""
@@ -92,10 +94,6 @@ class HeadPanel(Panel):
 
     def preview(self, query: int | None, key: int | None) -> None:
         self.heatmap.preview(query, key)
-
-    def detach(self) -> None:
-        self.session.scene_changed.disconnect(self.refresh)
-        super().detach()
 
     def lock(self, row: int, col: int) -> None:
         """Lock a cell, or unlock it where it is the locked one."""

@@ -125,13 +125,8 @@ class Edits(Panel):
         self.entry.textChanged.connect(self._typed)
         self.add.clicked.connect(self._enter)
         self.offers.linkActivated.connect(session.toggle_edit)
-        session.edits_changed.connect(self._list)
-        session.scene_changed.connect(self._list)
-
-    def detach(self) -> None:
-        self.session.edits_changed.disconnect(self._list)
-        self.session.scene_changed.disconnect(self._list)
-        super().detach()
+        self.listens.to(session.edits_changed, self._list)
+        self.listens.to(session.scene_changed, self._list)
 
     def refresh(self, _: Any = None) -> None:
         self._list()

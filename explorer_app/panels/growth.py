@@ -124,8 +124,8 @@ class Growth(Panel):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._growing())
         self._stack.addWidget(self._offer())
-        session.scene_changed.connect(self._follow)
-        session.greeted.connect(self.refresh)
+        self.listens.to(session.scene_changed, self._follow)
+        self.listens.to(session.greeted, self.refresh)
         theme.notifier.changed.connect(self._draw_icon)
         self._draw_icon()
 
@@ -155,9 +155,6 @@ class Growth(Panel):
 
     def detach(self) -> None:
         self.timer.stop()
-        self.session.scene_changed.disconnect(self._follow)
-        self.session.greeted.disconnect(self.refresh)
-        theme.notifier.changed.disconnect(self._draw_icon)
         super().detach()
 
     @classmethod

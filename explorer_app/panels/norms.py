@@ -83,11 +83,7 @@ class Norms(Panel):
         self.tokens.clicked.connect(lambda token: session.select_token(self._text(), token))
         self.tokens.hovered.connect(lambda token: session.hover_token(self._text(), token))
         self.tokens.left.connect(lambda: session.hover(None))
-        session.selection_changed.connect(self._follow)
-
-    def detach(self) -> None:
-        self.session.selection_changed.disconnect(self._follow)
-        super().detach()
+        self.listens.to(session.selection_changed, self._follow)
 
     def needs(self) -> list[Query]:
         norm = self._shown()

@@ -103,18 +103,13 @@ class Train(Panel):
         self.follow.toggled.connect(self._follow)
         self.form.changed.connect(self.show_training)
         self.form.turned.connect(self._turn)
-        self.training.changed.connect(self._changed_training)
-        self.session.shown_changed.connect(self._follow)
-        self.session.scene_changed.connect(self._leave)
-        self.session.message_changed.connect(self._reopen)
+        self.listens.to(self.training.changed, self._changed_training)
+        self.listens.to(self.session.shown_changed, self._follow)
+        self.listens.to(self.session.scene_changed, self._leave)
+        self.listens.to(self.session.message_changed, self._reopen)
 
     def detach(self) -> None:
-        self.training.changed.disconnect(self._changed_training)
-        self.session.shown_changed.disconnect(self._follow)
-        self.session.scene_changed.disconnect(self._leave)
-        self.session.message_changed.disconnect(self._reopen)
         self._again.stop()
-        self.form.detach()
         super().detach()
 
     def appeared(self) -> None:

@@ -166,7 +166,6 @@ class Transport(Panel):
 
     def detach(self) -> None:
         self.timer.stop()
-        theme.notifier.changed.disconnect(self._draw_icons)
         super().detach()
 
     def needs(self) -> list[Query]:

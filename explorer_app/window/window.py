@@ -51,6 +51,7 @@ from explorer_app.state.known import Compared
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Kept, Layout, Recent, Scheme, Settings
 from explorer_app.state.store import RUN, SITES
+from explorer_app.widgets.listening import Listening, detach
 from explorer_app.widgets.on_screen import FittingDialog, Scrolled, fit
 from explorer_app.widgets.one_line import OneLine
 from explorer_app.widgets.plain import Label, Message, caption, tip, title_text
@@ -450,25 +451,25 @@ class MainWindow(QMainWindow):
     # Following the session
 
     def _connect(self) -> None:
-        session = self.session
+        session, listens = self.session, Listening(self)
         self.prompt_bar.model.opening_file.connect(self.open_file)
         self.prompt_bar.model.opening_folder.connect(self.open_folder)
         self.prompt_bar.model.creating.connect(self.new_untrained)
-        session.message_changed.connect(self.ask_what_is_unsaid)
-        session.training.changed.connect(self.show_facts)
-        session.training.asked.connect(self._note_training)
+        listens.to(session.message_changed, self.ask_what_is_unsaid)
+        listens.to(session.training.changed, self.show_facts)
+        listens.to(session.training.asked, self._note_training)
         self.trainer.log_grew.connect(self.client.note)
         self.prompt_bar.cancelled.connect(self.client.cancel)
-        session.shown_changed.connect(self.show_facts)
-        session.answered.connect(self.show_facts)
-        session.shown_changed.connect(self.offer_panels)
-        session.answered.connect(self.offer_panels)
-        session.compared_changed.connect(self.offer_panels)
-        session.compared_changed.connect(self.show_facts)
-        session.engine_changed.connect(self.show_facts)
-        session.scene_changed.connect(self.show_mask)
-        session.shown_changed.connect(self.show_mask)
-        session.shown_changed.connect(self._note_model)
+        listens.to(session.shown_changed, self.show_facts)
+        listens.to(session.answered, self.show_facts)
+        listens.to(session.shown_changed, self.offer_panels)
+        listens.to(session.answered, self.offer_panels)
+        listens.to(session.compared_changed, self.offer_panels)
+        listens.to(session.compared_changed, self.show_facts)
+        listens.to(session.engine_changed, self.show_facts)
+        listens.to(session.scene_changed, self.show_mask)
+        listens.to(session.shown_changed, self.show_mask)
+        listens.to(session.shown_changed, self._note_model)
 
     def show_facts(self, _: Any = None) -> None:
         """Title and status bar: the run that is on screen."""
@@ -705,22 +706,8 @@ class MainWindow(QMainWindow):
         # Out of sight first: an engine that is busy may take half a second to end.
         self.hide()
         self.client.close()
-        session = self.session
-        session.training.changed.disconnect(self.show_facts)
-        session.training.asked.disconnect(self._note_training)
+        detach(self)
         self.trainer.close()
-        for signal in (session.shown_changed, session.answered, session.engine_changed):
-            signal.disconnect(self.show_facts)
-        for signal in (session.scene_changed, session.shown_changed):
-            signal.disconnect(self.show_mask)
-        session.shown_changed.disconnect(self._note_model)
-        for signal in (session.shown_changed, session.answered):
-            signal.disconnect(self.offer_panels)
-        session.message_changed.disconnect(self.ask_what_is_unsaid)
-        session.compared_changed.disconnect(self.offer_panels)
-        session.compared_changed.disconnect(self.show_facts)
-        self.compare.detach()
-        self.prompt_bar.detach()
         self.keys.detach()
         for panel in self.built_panels():
             panel.detach()

@@ -9,6 +9,7 @@ from explorer_app.forms.prompt_bar import PromptBar
 from explorer_app.panels.next_token import NEXT, NextToken
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
+from explorer_app.widgets.listening import detach
 from model_core.api.scene import Scene
 from model_core.cli import __main__ as cli
 from tests.support.window.local_engine import LocalEngine
@@ -97,4 +98,4 @@ def test_a_decoder_without_a_text_says_what_it_reads(
     assert target == (read or source)
     assert bar.target.placeholderText() == said
     engine.close()
-    bar.detach()
+    detach(bar)

@@ -12,6 +12,7 @@ from explorer_app.forms.prompt_bar import PromptBar
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Recent
 from explorer_app.state.store import RUN, SITES
+from explorer_app.widgets.listening import detach
 from explorer_app.widgets.two_lines import DETAIL
 from explorer_app.words.model_words import (
     count_text,
@@ -72,7 +73,7 @@ def bar(qtbot: QtBot, model: str) -> Iterator[PromptBar]:
     qtbot.waitUntil(lambda: session.run is not None and not engine.busy, timeout=60_000)
     yield bar
     engine.close()
-    bar.detach()
+    detach(bar)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def alone(qtbot: QtBot) -> Iterator[PromptBar]:
     bar.resize(1200, 120)
     bar.show()
     yield bar
-    bar.detach()
+    detach(bar)
 
 
 def test_typing_asks_by_itself(bar: PromptBar, qtbot: QtBot) -> None:

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from explorer_app.forms.train_form import TrainForm
 from explorer_app.state.session import Session
 from explorer_app.state.training import Spec
+from explorer_app.widgets.listening import detach
 from model_core.api.scene import Scene
 from model_core.engine.answering import greeting
 from tests.support.window.fake_training import keep
@@ -24,7 +25,7 @@ def form(qtbot: QtBot) -> Iterator[TrainForm]:
     qtbot.addWidget(form)
     session.greet(greeting())
     yield form
-    form.detach()
+    detach(form)
 
 
 def shows(form: TrainForm, model: str) -> None:
@@ -84,7 +85,7 @@ def test_the_model_on_screen_is_trained_further_where_every_preset_is_damaged(qt
     ]
     assert form.folder().name == "mine-further"
     assert form.isEnabled()
-    form.detach()
+    detach(form)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def started(qtbot: QtBot) -> Iterator[TrainForm]:
     form = TrainForm(Session(Scene("tales-llama", "The cat")))
     qtbot.addWidget(form)
     yield form
-    form.detach()
+    detach(form)
 
 
 def test_nothing_is_filled_in_until_the_engine_has_greeted(started: TrainForm) -> None:

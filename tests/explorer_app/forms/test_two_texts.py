@@ -24,6 +24,7 @@ from explorer_app.state.focus import Cursor
 from explorer_app.state.selection import Selection
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN, SITES
+from explorer_app.widgets.listening import detach
 from explorer_app.window import snapshot
 from explorer_app.words.attention_text import kind_words, map_query, side_titles
 from explorer_app.words.norm_words import formula_words, norm_at, norm_followed, statistics_words
@@ -64,7 +65,7 @@ def bar(qtbot: QtBot, two_stacks: str) -> Iterator[PromptBar]:
     qtbot.waitUntil(lambda: session.run is not None and not engine.busy, timeout=60_000)
     yield bar
     engine.close()
-    bar.detach()
+    detach(bar)
 
 
 # The prompt bar

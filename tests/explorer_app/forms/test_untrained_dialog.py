@@ -152,4 +152,3 @@ def test_every_kind_of_field_says_what_is_filled_in(qtbot: QtBot) -> None:
     form = ConfigForm(fields)
     qtbot.addWidget(form)
     assert form.words() == ["heads=8", "tied=true", "norm=standard", "eps=1e-05", "windows=4,none"]
-    form.detach()

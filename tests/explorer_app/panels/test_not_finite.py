@@ -16,6 +16,7 @@ from explorer_app.panels.next_token import NextToken
 from explorer_app.panels.norms import Norms
 from explorer_app.panels.position import Position
 from explorer_app.panels.three_views import ThreeViews
+from explorer_app.widgets.listening import detach
 from tests.support.models.tiny import save
 from tests.support.window.panel_on_screen import PROMPT, on_screen
 
@@ -112,7 +113,7 @@ def test_the_window_says_in_one_line_from_where_on_numbers_are_none(folders: Pat
         shown.session.tell("")
         shown.change(model=model(folders, "llama", "zero"))
         assert bar.line.text().startswith("Tokens, with their ids")
-        bar.detach()
+        detach(bar)
 
 
 def test_panels_that_cannot_show_a_number_say_so(folders: Path, qtbot: QtBot) -> None:
