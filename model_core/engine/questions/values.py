@@ -1,5 +1,6 @@
 """Tensors of a run: one of a site, the maps of all heads, a slice with its statistics."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from model_core.api.queries.values import HeadMaps, SiteTable, SiteValue
 from model_core.engine.context import Context
 from model_core.engine.questions.registry import answers
 from model_core.taps.trace import to_array, wide
+
+FLOAT = 4  # bytes
+LARGE = 16 << 20  # bytes of the maps of a layer
 
 
 @answers(SiteValue)
@@ -46,9 +50,19 @@ def overview(context: Context, asked: HeadMaps) -> Answer:
     kind = kind_named(context, asked.stack)
     if context.site(kind.site(0, asked.word)).dims.split()[-2:] != ["T", "S"]:
         raise InputError(f"'{asked.word}' is no map of who looks at whom")
-    whole = [context.value(kind.site(layer, asked.word)) for layer in range(kind.layers)]
-    maps = [derive.shrink(maps, max(1, asked.side)) for maps in whole]
-    return Answer({"size": list(whole[0].shape[-2:])}, {"maps": to_array(torch.stack(maps))})
+    maps = [shrunk(context, kind, layer, asked) for layer in range(kind.layers)]
+    size = context.site(kind.site(0, asked.word)).shape[-2:]
+    return Answer({"size": list(size)}, {"maps": to_array(torch.stack(maps))})
+
+
+def shrunk(context: Context, kind: AttentionKind, layer: int, asked: HeadMaps) -> Tensor:
+    """The maps of a layer, [H t s]. Large ones are computed a head at a time, and none is kept."""
+    key, side = kind.site(layer, asked.word), max(1, asked.side)
+    if math.prod(context.site(key).shape) * FLOAT <= LARGE:
+        return derive.shrink(context.value(key), side)
+    attention = key.rpartition(".")[0]
+    heads = (context.run.head(attention, head, context.cancelled)[key][0] for head in range(kind.heads))
+    return torch.cat([derive.shrink(map_, side) for map_ in heads])
 
 
 def kind_named(context: Context, name: str) -> AttentionKind:
