@@ -143,7 +143,8 @@ class Run:
         last = key and self.end_of(stage, key)
         wanted = last or f"{stage}.resid_post"
         if stage not in self.replays or wanted not in self.replays[stage]:
-            recorder = ReplayRecorder(*self.about(stage, ["*"], cancelled), last=last)
+            had = self.replays.get(stage, Trace())
+            recorder = ReplayRecorder(*self.about(stage, ["*"], cancelled), last=last, had=had)
             self.again(stage, recorder)
             self.replays[stage] = recorder.trace
             while len(self.replays) > 1 and self._replayed_bytes > REPLAY_BYTES:

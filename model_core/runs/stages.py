@@ -13,6 +13,7 @@ from model_core.api.edits.edit import Reference
 from model_core.api.names import Site, matcher
 from model_core.parts.cache import LayerCache
 from model_core.taps.tap import Part, Recorder, Stage
+from model_core.taps.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,26 @@ class Enough(Exception):
 
 
 class ReplayRecorder(Recorder):
-    """A recorder that keeps everything, and ends the pass after the site `last`."""
+    """A recorder that keeps everything, and ends the pass after the site `last`.
 
-    def __init__(self, *args: Any, last: str | None, **kwargs: Any) -> None:
+    had  what a replay has found that ended earlier: an attention that is in it is not computed again
+    """
+
+    def __init__(self, *args: Any, last: str | None, had: Trace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.last = last
+        self.had = had
+
+    def call(
+        self, part: Part, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        path = self.paths[part]
+        if isinstance(part, Stage) or f"{path}.out" not in self.had:
+            return compute(*args, **kwargs)
+        for key in self.had:
+            if key.startswith(path + "."):
+                self.trace.sites[key], self.trace.values[key] = self.had.sites[key], self.had[key]
+        return self.had[f"{path}.out"]
 
     def visit(self, module: nn.Module, word: str, value: Tensor, dims: str, keys_from: int = 0) -> Tensor:
         value = super().visit(module, word, value, dims, keys_from)

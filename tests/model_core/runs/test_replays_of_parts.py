@@ -63,8 +63,13 @@ def test_attention_is_replayed_without_what_comes_after_it(family: str) -> None:
         # What was computed is there; what was not is computed when it is asked for.
         first = run.replays[block]
         assert run.value(f"{path}.out") is first[f"{path}.out"]
+        counted.clear()
         assert torch.equal(run.value(f"{block}.resid_post"), whole.value(f"{block}.resid_post"))
         assert f"{block}.mlp" in counted
+        assert run.value(f"{path}.pattern") is pattern
+        assert list(run.replays[block]) == list(whole.replays[block])
+        for key in run.replays[block]:
+            assert torch.equal(run.value(key), whole.value(key))
 
 
 @families
