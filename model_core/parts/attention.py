@@ -185,6 +185,13 @@ class Attention(Part):
         if cache is not None:
             k, v = cache.append(k, v)
             k, v = self.tap("k_all", k, "B G S D"), self.tap("v_all", v, "B G S D")
+        return self.look(q, k, v, mask)
+
+    def look(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """What each query takes from the values of the keys that it looks at, written to the stream: [B T C]
+
+        q [B H T D], k and v [B G S D], as they were turned; mask [T S]
+        """
         k, v = repeat_kv(k, self.heads // self.kv_heads), repeat_kv(v, self.heads // self.kv_heads)
 
         mask = self.tap("mask", mask.expand(1, self.heads, *mask.shape), "B H T S")

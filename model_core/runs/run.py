@@ -1,10 +1,11 @@
 """A run keeps little and can show everything: each block's input is kept, the rest is computed again when asked for."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import networkx as nx
@@ -157,27 +158,69 @@ class Run:
 
         Its `out` is what the head adds to the stream. Nothing is kept. InputError where there is no such head.
         """
+        module, asked = self.called(attention, cancelled)
+        if wrong := beyond(head, module.heads, "head"):
+            raise InputError(wrong)
+        group = module.group(head)
+        args = [alone_in(one, group) for one in asked.args]
+        kwargs = {name: alone_in(one, group) for name, one in asked.kwargs.items()}
+        one, told = module.one_head(head), replace(asked.told, alone={"H": head, "G": group})
+        with torch.inference_mode(), using(self.alone(one, attention, told, cancelled)) as trace:
+            one(*args, **kwargs)
+        return trace
+
+    def maps(
+        self, attention: str, word: str, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[Tensor]:
+        """A value [T S] of each head of an attention in turn: "scores", "masked" or "pattern"; one is held at a time.
+
+        InputError where there is no such attention.
+        """
+        module, asked = self.called(attention, cancelled)
+        stage, key = attention.rpartition(".")[0], f"{attention}.{word}"
+        # What the heads look with is computed for all of them, and is little beside their maps.
+        *_, before = takewhile(lambda site: site != f"{attention}.mask", self.sites)
+        found = ReplayRecorder(*self.about(stage, ["*"], cancelled), last=before, had=Trace())
+        self.again(stage, found)
+        q, k, v = (
+            next(
+                found.trace[site] for name in names.split() if (site := f"{attention}.{name}") in found.trace
+            )
+            for names in ("q_rot q_norm q", "k_all k_rot k_norm k", "v_all v")
+        )
+        mask = asked.args[1]
+        one = module.one_head(0)  # any: its weights have no part in how it looks
+        for head in range(module.heads):
+            group = module.group(head)
+            told = replace(asked.told, alone={"H": head, "G": group})
+            alone = self.alone(one, attention, told, cancelled, key)
+            with torch.inference_mode(), using(alone) as trace, suppress(Enough):
+                one.look(q[:, head : head + 1], k[:, group : group + 1], v[:, group : group + 1], mask)
+            yield trace[key][0, 0]
+
+    def called(self, attention: str, cancelled: Callable[[], bool]) -> tuple[Attention, CallRecorder]:
+        """An attention, and how it was called in the pass. InputError where there is none such."""
         module = dict(self.model.named_modules()).get(attention)
         stage = self.stage_of(attention + ".")
         if not isinstance(module, Attention) or stage is None:
             raise InputError(f"there is no attention '{attention}' in this model")
-        if wrong := beyond(head, module.heads, "head"):
-            raise InputError(wrong)
         asked = CallRecorder(*self.about(stage, (), cancelled), part=module)
         self.again(stage, asked)
-        group = module.group(head)
-        args = [alone_in(one, group) for one in asked.args]
-        kwargs = {name: alone_in(one, group) for name, one in asked.kwargs.items()}
-        told = replace(asked.told, alone={"H": head, "G": group})
-        one = module.one_head(head)
+        return module, asked
+
+    def alone(
+        self,
+        one: Attention,
+        attention: str,
+        told: Told,
+        cancelled: Callable[[], bool],
+        last: str | None = None,
+    ) -> ReplayRecorder:
+        """What records a head that is computed alone, to its end or to the site `last`."""
         # What is made of the sum of all heads is nothing that one of them writes.
         edits = [edit for edit in self.edits if f"{attention}.out" not in edit.sites]
-        with (
-            torch.inference_mode(),
-            record(one, ["*"], edits, cancelled=cancelled, root=attention, told=told) as trace,
-        ):
-            one(*args, **kwargs)
-        return trace
+        about = (one, ["*"], edits, cancelled, lambda key: None, attention, told)
+        return ReplayRecorder(*about, last=last, had=Trace())
 
     def about(self, stage: str, keep: Sequence[str], cancelled: Callable[[], bool]) -> tuple[Any, ...]:
         """What a recorder of a stage is made of."""

@@ -61,8 +61,8 @@ def shrunk(context: Context, kind: AttentionKind, layer: int, asked: HeadMaps) -
     if math.prod(context.site(key).shape) * FLOAT <= LARGE:
         return derive.shrink(context.value(key), side)
     attention = key.rpartition(".")[0]
-    heads = (context.run.head(attention, head, context.cancelled)[key][0] for head in range(kind.heads))
-    return torch.cat([derive.shrink(map_, side) for map_ in heads])
+    heads = context.run.maps(attention, asked.word, context.cancelled)
+    return torch.stack([derive.shrink(map_[None], side)[0] for map_ in heads])
 
 
 def kind_named(context: Context, name: str) -> AttentionKind:

@@ -102,6 +102,9 @@ def test_one_head_alone_is_that_head_of_the_attention(family: str, past: bool) -
                     hidden = expected.isneginf()
                     assert torch.equal(trace[key].isneginf(), hidden)
                     assert (trace[key] - expected).masked_fill(hidden, 0).abs().max().item() <= 1e-12
+            for word in ("scores", "masked", "pattern"):
+                looked = torch.stack(list(run.maps(path, word)))
+                torch.testing.assert_close(looked, run.value(f"{path}.{word}")[0], rtol=0, atol=1e-12)
             if f"{path}.out" not in " ".join(words):
                 bias = model.get_submodule(path).o.bias
                 written = sum(trace[f"{path}.out"] for trace in alone) + (0 if bias is None else bias)
