@@ -281,6 +281,7 @@ def test_the_source_is_read_once_for_all_that_is_written(monkeypatch: pytest.Mon
 def test_an_edit_that_shows_later_tokens_to_earlier_ones_needs_the_whole_text(edit: str) -> None:
     with pytest.raises(InputError, match=f"^{edit}: it lets tokens see later ones"):
         pieces(model_of("llama"), [3, 9], [edit])
+    pieces(model_of("seq2seq"), [3, 9], ["mean encoder L1H1"])
 
 
 def test_sites_that_come_with_a_past_can_be_edited() -> None:
