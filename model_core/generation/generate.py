@@ -77,7 +77,8 @@ def generate(
     """
     if not tokens:
         raise InputError("the prompt is empty: type some text")
-    tensors = prepare(model, edits, read_site)
+    cached = not any(edit.needs_whole_text for edit in edits)
+    tensors = prepare(model, edits, read_site, cached=cached)
     device = next(model.parameters()).device
     others = [torch.tensor([source or tokens], device=device)] * (len(model.inputs) - 1)
     recorded = partial(record, model, (), edits, cancelled=cancelled)
@@ -86,7 +87,7 @@ def generate(
     generator = torch.Generator().manual_seed(sampling.seed)
     text = list(tokens)
     capacity = min(model.context, len(text) + count)
-    cache = None if any(edit.needs_whole_text for edit in edits) else model.empty_cache(1, capacity)
+    cache = model.empty_cache(1, capacity) if cached else None
     unread = text
     for _ in range(count):
         with torch.inference_mode(), recorded(told=Told(tensors, growing=True)):

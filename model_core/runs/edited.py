@@ -20,13 +20,18 @@ def no_files(file: str, key: str) -> Tensor:
     raise InputError(f"{file} cannot be read by this run")
 
 
-def prepare(model: Model, edits: Sequence[Edit], read: ReadSite) -> dict[Reference, Tensor]:
-    """The tensors that the edits refer to. InputError where the model has no place for an edit."""
+def prepare(
+    model: Model, edits: Sequence[Edit], read: ReadSite, *, cached: bool = False
+) -> dict[Reference, Tensor]:
+    """The tensors that the edits refer to. InputError where the model has no place for an edit.
+
+    cached  whether the run has a cache, and the sites that come with it
+    """
     check(edits, model.attentions)
     tensors: dict[Reference, Tensor] = {}
     for edit in edits:
         try:
-            select(edit.named, measured(model) if edit.named else ())
+            select(edit.named, measured(model, cached) if edit.named else ())
             tensors |= {reference: read(*reference) for reference in edit.refers}
         except InputError as error:
             raise InputError(f"{edit}: {error}") from None

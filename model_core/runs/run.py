@@ -66,7 +66,7 @@ class Run:
         self.edits = tuple(edits)
         self.past = past
         self.start = 0 if past is None else past.length
-        self.changes = Changes(self.edits, prepare(model, edits, read_site))
+        self.changes = Changes(self.edits, prepare(model, edits, read_site, cached=past is not None))
         self.stages = {path: module for path, module in model.named_modules() if isinstance(module, Stage)}
         self.replays: OrderedDict[str, Trace] = OrderedDict()
         self.calls: dict[str, Call] = {}

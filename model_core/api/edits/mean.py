@@ -41,7 +41,7 @@ class MeanHead(HeadEdit):
 
     @property
     def needs_whole_text(self) -> bool:
-        return True
+        return self.stack != "encoder"  # whose text is read whole in any case, and does not grow
 
     def apply(self, value: Tensor, site: Site, at: At) -> Tensor:
         """value [B H T D]"""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model_core.api.edits import Edit, parse
 from model_core.api.errors import InputError
+from model_core.generation.generate import Sampling, generate
 from model_core.parts.attention import Attention
 from model_core.runs.past import Past
 from model_core.runs.run import Run
@@ -280,9 +281,34 @@ def test_the_source_is_read_once_for_all_that_is_written(monkeypatch: pytest.Mon
 def test_an_edit_that_shows_later_tokens_to_earlier_ones_needs_the_whole_text(edit: str) -> None:
     with pytest.raises(InputError, match=f"^{edit}: it lets tokens see later ones"):
         pieces(model_of("llama"), [3, 9], [edit])
+    pieces(model_of("seq2seq"), [3, 9], ["mean encoder L1H1"])
+
+
+def test_sites_that_come_with_a_past_can_be_edited() -> None:
+    model = model_of("llama")
+    words = ["set blocks.1.attn.k_all[1,2,3]=5"]
+    for run in pieces(model, [5, 7], words):
+        assert run.value("blocks.1.attn.k_all")[0, 1, 2, 3] == 5
+    with pytest.raises(InputError, match=r"no site matches 'blocks\.1\.attn\.k_all'"):
+        run_of(model, words)
 
 
 def test_a_place_before_the_past_ends_is_no_mistake() -> None:
     model = model_of("llama")
     for run in pieces(model, [5, 7], ["cut L1H0 3->1"]):
         assert (run.value("blocks.1.attn.pattern")[0, 0, 3, 1] == 0) == (run.start == 0)
+
+
+@families
+@pytest.mark.parametrize("words", EDITS, ids=lambda words: ", ".join(words) or "no edit")
+def test_each_step_of_a_generation_is_a_run(family: str, words: Sequence[str]) -> None:
+    model = model_of(family, torch.float64)
+    *others, last = texts(model)
+    edits = edits_of([word.format(" decoder" if others else "") for word in words])
+    told = list(generate(model, last, 6, Sampling(0), edits, source=others[0] if others else ()))
+    past, unread = Past.nothing(model, len(last)), last
+    for token in told:
+        run = Run(model, others[0] if others else unread, edits, target=unread, past=past)
+        assert run.logits[-1].argmax().item() == token
+        assert all(run.value(key).shape == site.shape for key, site in run.sites.items())
+        past, unread = run.after(), [token]
