@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from model_core.api import model_ref
 from model_core.api.edits import parse
@@ -146,6 +147,7 @@ class Kept:
                 tokens,
                 [parse(edit) for edit in scene.edits],
                 target=others[0] if others else (),
+                parent=self.like(scene),
                 read_site=read_site,
                 cancelled=cancelled,
                 visited=visited,
@@ -156,6 +158,14 @@ class Kept:
         self.forget_runs()
         run, milliseconds = self.runs[scene]
         return Context(scene, loaded, run, cancelled, milliseconds)
+
+    def like(self, scene: Scene) -> Run | None:
+        """The newest run that differs in its edits alone: what they leave alike need not be computed again."""
+        plain = replace(scene, edits=())
+        return next(
+            (run for other, (run, _) in reversed(self.runs.items()) if replace(other, edits=()) == plain),
+            None,
+        )
 
     def tokens(self, scene: Scene, loaded: Loaded, field: str) -> list[int]:
         """The ids of a text of the scene. TooLong, with the part of it that fits, where it is too long.
