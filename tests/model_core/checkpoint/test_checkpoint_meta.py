@@ -18,6 +18,7 @@ from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig, ffn_hidden
 from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
+from tests.support.models.opening import refused
 
 pytestmark = pytest.mark.unit
 
@@ -101,13 +102,6 @@ def write(
 @pytest.fixture(scope="module")
 def model() -> Decoder:
     return model_of()
-
-
-def refused(path: Path, **how: Any) -> str:
-    with pytest.raises(InputError) as error:
-        open_checkpoint(path, **how)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("embed_axis", [0, 1])
@@ -221,7 +215,7 @@ def test_a_name_that_is_not_in_every_piece_is_said_as_every_name_is(
     assert said.isprintable()
     assert len(readable(name)) <= 160
     with pytest.raises(InputError) as error:
-        Stored(name, (1,), "I8", lambda: torch.zeros(1)).floats()
+        Stored(name, (1,), "I8", lambda: torch.zeros(1)).check_floats()
     assert str(error.value).startswith(f"{readable(name)} is stored as I8; ")
 
 
