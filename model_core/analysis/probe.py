@@ -12,23 +12,22 @@ from torch import Tensor
 from model_core.api.errors import Cancelled, InputError
 from model_core.parts.model import Model
 from model_core.taps.tap import record
+from model_core.taps.trace import Trace
 
 
-def on_probe(
+def probes(
     model: Model,
     words: Sequence[str],
-    score: Callable[..., Mapping[str, Tensor]],
     *,
     draw: Callable[[int, torch.Generator], Tensor],
     length: int,
     rows: int,
     seed: int,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[dict[str, Tensor]]:
-    """Scores [L H] of a model that reads one text on `rows` probes, one after the other.
+) -> Iterator[tuple[Tensor, Trace]]:
+    """The tokens [T] of `rows` probes, one after the other, each with the record of a model that reads one text.
 
-    words   what is recorded of each layer's attention, such as "pattern"
-    score   scores [H] of one layer, given the tokens [T] and these values [1 H T S], T = S
+    words   what is recorded of each layer's attention, such as "pattern" [1 H T S], T = S
     draw    the n tokens [n] of a probe; n is `length`, or less where the context has no room for so many twice
 
     InputError where that leaves less than two. Raises Cancelled.
@@ -39,8 +38,7 @@ def on_probe(
     (kind,) = model.attentions
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
-    sites = [[kind.site(layer, word) for word in words] for layer in range(kind.layers)]
-    keep = [site for layer in sites for site in layer]
+    keep = [kind.site(layer, word) for layer in range(kind.layers) for word in words]
     for _ in range(rows):  # one at a time: the patterns of all rows may not fit into memory
         half = draw(length, generator)
         tokens = torch.cat([half, half])
@@ -48,7 +46,7 @@ def on_probe(
             model(tokens[None].to(device))
         if cancelled():
             raise Cancelled
-        yield stacked([score(tokens, *(trace[site] for site in layer)) for layer in sites])
+        yield tokens, trace
 
 
 def stacked(layers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -7,13 +7,13 @@ says how evenly a query's attention is spread over what it may see.
 On a probe of distinct tokens, twice, previous, duplicate and induction are the scores of `scores.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from model_core.analysis.probe import on_probe
+from model_core.analysis.probe import probes, stacked
 from model_core.api.errors import InputError
 from model_core.api.names import AttentionKind
 from model_core.api.role_list import LOCAL, roles_of
@@ -85,6 +85,15 @@ def role_scores(
     return scores
 
 
+def layer_scores(
+    maps: Iterable[Sequence[Tensor]], queries: Tensor, keys: Tensor, kind: AttentionKind
+) -> dict[str, Tensor]:
+    """`role_scores` as a table [L H] of each role, from the masked scores and the pattern [H T S] of each layer."""
+    return stacked(
+        [role_scores(pattern, masked > -torch.inf, queries, keys, kind) for masked, pattern in maps]
+    )
+
+
 _probed: WeakKeyDictionary[Model, Mapping[str, Tensor]] = WeakKeyDictionary()
 
 
@@ -113,21 +122,18 @@ def probe_roles(
     def draw(count: int, generator: torch.Generator) -> Tensor:
         return torch.randperm(vocab_size, generator=generator)[:count]
 
-    def score(tokens: Tensor, masked: Tensor, pattern: Tensor) -> dict[str, Tensor]:
-        return role_scores(pattern[0], masked[0] > -torch.inf, tokens, tokens, kind)
-
     total: dict[str, Tensor] = {}
-    for scores in on_probe(
+    for tokens, trace in probes(
         model,
         ["masked", "pattern"],
-        score,
         draw=draw,
         length=min(length, vocab_size),
         rows=rows,
         seed=seed,
         cancelled=cancelled,
     ):
-        for name, table in scores.items():
+        maps = [[trace[kind.site(n, word)][0] for word in ("masked", "pattern")] for n in range(kind.layers)]
+        for name, table in layer_scores(maps, tokens, tokens, kind).items():
             total[name] = total[name] + table / rows if name in total else table / rows
     _probed[model] = total
     return total

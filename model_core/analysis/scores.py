@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.analysis.probe import on_probe
+from model_core.analysis.probe import probes, stacked
 from model_core.api.errors import InputError
 from model_core.parts.model import Model
 from model_core.taps.trace import to_array
@@ -50,10 +50,10 @@ def head_scores(model: Model, *, length: int = 64, rows: int = 8, seed: int = 0)
     def draw(count: int, generator: torch.Generator) -> Tensor:
         return torch.randint(model.config.vocab_size, (count,), generator=generator)
 
-    def score(tokens: Tensor, pattern: Tensor) -> dict[str, Tensor]:
-        return scores_of(pattern, len(tokens) // 2)
-
-    found = list(on_probe(model, ["pattern"], score, draw=draw, length=length, rows=rows, seed=seed))
+    found = [
+        stacked([scores_of(trace[key], len(tokens) // 2) for key in trace])
+        for tokens, trace in probes(model, ["pattern"], draw=draw, length=length, rows=rows, seed=seed)
+    ]
     return {name: to_array(torch.stack([row[name] for row in found]).mean(0)) for name in found[0]}
 
 
