@@ -11,7 +11,7 @@ import pytest
 from model_core.api.run_files import LOG
 from model_core.cli.__main__ import main
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Once upon a time there was a king who had three sons and one apple tree. " * 40
 DESCRIBED: dict[str, Any] = {
     "family": "mini",

@@ -14,8 +14,6 @@ from tests.support.models.hf_folders import CONFIG, WEIGHTS
 pytestmark = pytest.mark.unit
 
 
-# Whatever is in the files, the answer is a model or one line
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(2**70),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
