@@ -8,7 +8,7 @@ from pathlib import Path
 from model_core.api.files.paths import has_working_folder
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer
 
-PACKAGES = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parents[2]
 
 
 def core_process(parent: QObject, environment: Mapping[str, str] | None = None) -> QProcess:

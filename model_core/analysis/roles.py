@@ -7,17 +7,17 @@ says how evenly a query's attention is spread over what it may see.
 On a probe of distinct tokens, twice, previous, duplicate and induction are the scores of `scores.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from model_core.api.errors import Cancelled, InputError
+from model_core.analysis.probe import probes, stacked
+from model_core.api.errors import InputError
 from model_core.api.names import AttentionKind
 from model_core.api.role_list import LOCAL, roles_of
 from model_core.parts.model import Model
-from model_core.taps.tap import record
 
 
 def named_keys(role: str, queries: Tensor, keys: Tensor, *, same: bool) -> Tensor:
@@ -85,6 +85,15 @@ def role_scores(
     return scores
 
 
+def layer_scores(
+    maps: Iterable[Sequence[Tensor]], queries: Tensor, keys: Tensor, kind: AttentionKind
+) -> dict[str, Tensor]:
+    """`role_scores` as a table [L H] of each role, from the masked scores and the pattern [H T S] of each layer."""
+    return stacked(
+        [role_scores(pattern, masked > -torch.inf, queries, keys, kind) for masked, pattern in maps]
+    )
+
+
 _probed: WeakKeyDictionary[Model, Mapping[str, Tensor]] = WeakKeyDictionary()
 
 
@@ -107,33 +116,24 @@ def probe_roles(
         raise InputError(
             "the probe is one text that repeats itself; this model reads two: ask for the prompt"
         )
-    length = min(length, model.context // 2, model.config.vocab_size)
-    if length < 2:
-        raise InputError(f"a context of {model.context} is too short to repeat two tokens in")
     (kind,) = model.attentions
-    generator = torch.Generator().manual_seed(seed)
-    device = next(model.parameters()).device
-    words = [kind.site(layer, word) for layer in range(kind.layers) for word in ("masked", "pattern")]
+    vocab_size = model.config.vocab_size
+
+    def draw(count: int, generator: torch.Generator) -> Tensor:
+        return torch.randperm(vocab_size, generator=generator)[:count]
+
     total: dict[str, Tensor] = {}
-    for _ in range(rows):  # one at a time: the patterns of all rows may not fit into memory
-        half = torch.randperm(model.config.vocab_size, generator=generator)[:length]
-        tokens = torch.cat([half, half])
-        with torch.inference_mode(), record(model, words, cancelled=cancelled) as trace:
-            model(tokens[None].to(device))
-        if cancelled():
-            raise Cancelled
-        layers = [
-            role_scores(
-                trace[kind.site(layer, "pattern")][0],
-                trace[kind.site(layer, "masked")][0] > -torch.inf,
-                tokens,
-                tokens,
-                kind,
-            )
-            for layer in range(kind.layers)
-        ]
-        for name in layers[0]:
-            scores = torch.stack([layer[name] for layer in layers]) / rows
-            total[name] = total[name] + scores if name in total else scores
+    for tokens, trace in probes(
+        model,
+        ["masked", "pattern"],
+        draw=draw,
+        length=min(length, vocab_size),
+        rows=rows,
+        seed=seed,
+        cancelled=cancelled,
+    ):
+        maps = [[trace[kind.site(n, word)][0] for word in ("masked", "pattern")] for n in range(kind.layers)]
+        for name, table in layer_scores(maps, tokens, tokens, kind).items():
+            total[name] = total[name] + table / rows if name in total else table / rows
     _probed[model] = total
     return total

@@ -1,7 +1,4 @@
-"""What each attention head does on a text that repeats itself: three scores between 0 and 1.
-
-A probe of n random tokens, twice: x[0] ... x[n-1] x[0] ... x[n-1]. Nothing but the repetition can be foreseen, so a
-head that looks at the right place there does so by rule and not by meaning.
+"""What each attention head does on a text that repeats itself (probe.py): three scores between 0 and 1.
 
 Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (previous-token and induction heads);
 Olsson et al. 2022, "In-context Learning and Induction Heads" (scores on repeated random tokens).
@@ -13,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_core.analysis.probe import probes, stacked
 from model_core.api.errors import InputError
 from model_core.parts.model import Model
-from model_core.taps.tap import record
 from model_core.taps.trace import to_array
 
 Scores = dict[str, np.ndarray[Any, np.dtype[np.float32]]]
@@ -49,22 +46,14 @@ def head_scores(model: Model, *, length: int = 64, rows: int = 8, seed: int = 0)
     """
     if len(model.inputs) > 1:
         raise InputError("heads are scored on one text that repeats itself; this model reads two")
-    length = min(length, model.context // 2)
-    if length < 2:
-        raise InputError(f"a context of {model.context} is too short to repeat two tokens in")
-    (kind,) = model.attentions
-    generator = torch.Generator().manual_seed(seed)
-    device = next(model.parameters()).device
-    found: list[dict[str, Tensor]] = []
-    for _ in range(rows):  # one at a time: the patterns of all rows may not fit into memory
-        half = torch.randint(model.config.vocab_size, (1, length), generator=generator)
-        with (
-            torch.inference_mode(),
-            record(model, [kind.site(n, "pattern") for n in range(kind.layers)]) as trace,
-        ):
-            model(torch.cat([half, half], 1).to(device))
-        layers = [scores_of(trace[key], length) for key in trace]
-        found.append({name: torch.stack([layer[name] for layer in layers]) for name in layers[0]})
+
+    def draw(count: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(model.config.vocab_size, (count,), generator=generator)
+
+    found = [
+        stacked([scores_of(trace[key], len(tokens) // 2) for key in trace])
+        for tokens, trace in probes(model, ["pattern"], draw=draw, length=length, rows=rows, seed=seed)
+    ]
     return {name: to_array(torch.stack([row[name] for row in found]).mean(0)) for name in found[0]}
 
 

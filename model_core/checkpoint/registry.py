@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_core.checkpoint.files import Stored
+from model_core.checkpoint.files import Stored, match
+from model_core.families.config import Source
 from model_core.families.registry import Family
 from model_core.text.tokenizer import Tokenizer
 
@@ -15,18 +16,36 @@ class Blueprint:
     """What a reader found, before anything is allocated.
 
     tensors    our parameter name -> the stored tensor, already in our layout when it is read
+    tokenizer  called once the weights are known to fit the configuration
     missing    stored names that the configuration needs and that are not there
     extra      stored names that nobody needs
-    tokenizer  called once the weights are known to fit the configuration
     """
 
     name: str
     family: Family
     config: Any
     tensors: Mapping[str, Stored]
-    missing: Sequence[str]
-    extra: Sequence[str]
     tokenizer: Callable[[], Tokenizer]
+    missing: Sequence[str] = ()
+    extra: Sequence[str] = ()
+
+    @classmethod
+    def matched(
+        cls,
+        name: str,
+        family: Family,
+        config: Any,
+        sources: Mapping[str, Source],
+        stored: Mapping[str, Stored],
+        tokenizer: Callable[[], Tokenizer],
+        ignored: Sequence[str] = (),
+    ) -> "Blueprint":
+        """What `sources` says of each parameter, found among what is stored; `ignored` are globs of no parameters.
+
+        InputError where a tensor that is needed has other numbers than weights have.
+        """
+        tensors, missing, extra = match(sources, stored, ignored)
+        return cls(name, family, config, tensors, tokenizer, missing, extra)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class GPT2Config:
 
 
 def build(config: GPT2Config) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
 
     def block() -> Block:
         return Block(

@@ -58,7 +58,7 @@ def ffn_hidden(width: int, multiple_of: int, ffn_dim_multiplier: float | None = 
 
 
 def build(config: LlamaConfig) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
     rescale = partial(
         llama3_frequencies,
         factor=config.rope_factor,

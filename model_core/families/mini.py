@@ -65,7 +65,7 @@ def table_of(config: MiniConfig) -> LearnedPositions | SinusoidalPositions | Non
 
 
 def build(config: MiniConfig) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
 
     def block() -> Block:
         return Block(

@@ -27,7 +27,7 @@ class MistralConfig(WindowedConfig):
 
 
 def build(config: MistralConfig) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
     return llama_like.build(config, windows=config.windows)
 
 

@@ -26,7 +26,7 @@ class Qwen2Config(WindowedConfig):
 
 
 def build(config: Qwen2Config) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
     return llama_like.build(config, qkv_bias=True, windows=config.windows)
 
 

@@ -28,7 +28,7 @@ class Qwen3Config(WindowedConfig):
 
 
 def build(config: Qwen3Config) -> Decoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
     return llama_like.build(
         config,
         qkv_bias=config.bias,

@@ -66,7 +66,7 @@ class Seq2SeqConfig:
 
 
 def build(config: Seq2SeqConfig) -> EncoderDecoder:
-    """The model; its weights come from a checkpoint or from `train.initialise`."""
+    """The model; its weights come from a checkpoint or from `first_weights.initialise`."""
     width, drop = config.width, config.dropout
 
     def norm() -> LayerNorm | StdLayerNorm:

@@ -89,15 +89,7 @@ def blueprint_of(name: str, family: Family, config: Any, seed: int) -> Blueprint
         parameter: Stored(parameter, tuple(values.shape), "F32", partial(draw, parameter))
         for parameter, values in empty.named_parameters()
     }
-    return Blueprint(
-        name=name,
-        family=family,
-        config=config,
-        tensors=tensors,
-        missing=(),
-        extra=(),
-        tokenizer=lambda: tokenizer_for(config.vocab_size),
-    )
+    return Blueprint(name, family, config, tensors, partial(tokenizer_for, config.vocab_size))
 
 
 def check_layers(name: str, config: Any) -> None:

@@ -1,7 +1,7 @@
 """The training loop, kept apart from the models and from what they are trained on."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -219,10 +219,15 @@ RANDOM_BYTES = 1 << 14  # more than what any generator keeps
 def moment_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     """The shape of each moment of a training that has begun."""
     return {
-        f"{moment} {name}": () if moment == "step" else tuple(parameter.shape)
-        for name, parameter in model.named_parameters()
-        for moment in MOMENTS
+        key: () if moment == "step" else tuple(parameter.shape) for key, parameter, moment in moments(model)
     }
+
+
+def moments(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, str]]:
+    """Each moment by its name in a state, with the parameter that it is of, and which of the parameter's it is."""
+    for name, parameter in model.named_parameters():
+        for moment in MOMENTS:
+            yield f"{moment} {name}", parameter, moment
 
 
 def check_state(state: State, device: torch.device, begins: Sequence[int]) -> None:
@@ -268,10 +273,9 @@ def remember(
 ) -> None:
     """Take into the state what the optimiser, the scaler and the random generators hold."""
     state.moments = {
-        f"{moment} {name}": optimizer.state[parameter][moment]
-        for name, parameter in model.named_parameters()
+        key: optimizer.state[parameter][moment]
+        for key, parameter, moment in moments(model)
         if parameter in optimizer.state
-        for moment in MOMENTS
     }
     state.random = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
@@ -288,13 +292,11 @@ def restore(
 ) -> None:
     """Give the optimiser, the scaler and the random generators what the state holds of them."""
     if state.moments:
-        for name, parameter in model.named_parameters():
-            stored = {moment: state.moments[f"{moment} {name}"] for moment in MOMENTS}
+        for key, parameter, moment in moments(model):
+            values = state.moments[key]
             # Of their own memory, aligned as it was: how sums are split may depend on it.
-            optimizer.state[parameter] = {
-                moment: torch.empty_like(values, device="cpu" if moment == "step" else device).copy_(values)
-                for moment, values in stored.items()
-            }
+            own = torch.empty_like(values, device="cpu" if moment == "step" else device)
+            optimizer.state[parameter][moment] = own.copy_(values)
     torch.set_rng_state(state.random["cpu"])
     if device.type in state.random and device.type != "cpu":
         getattr(torch, device.type).set_rng_state(state.random[device.type], *numbered(device))

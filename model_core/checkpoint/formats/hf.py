@@ -5,6 +5,7 @@ Code that a folder carries (auto_map) is never run.
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from model_core.checkpoint.files import (
     Stored,
     check_layers,
     is_plain,
-    match,
     read_json,
     readable,
 )
@@ -50,18 +50,13 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     if len(stored) < len(named):
         raise InputError(f"{path} stores names both with and without '{family.hf_prefix}' before them")
     check_layers(config, stored)
-    tensors, missing, extra = match(family.hf_weights(config), stored, family.hf_ignored)
-    if getattr(config, "tied", False) and not missing:
-        check_tied(family, config, stored)
-    return Blueprint(
-        name=name,
-        family=family,
-        config=config,
-        tensors=tensors,
-        missing=missing,
-        extra=extra,
-        tokenizer=lambda: tokenizer_in(path, config.vocab_size, hf),
+    tokenizer = partial(tokenizer_in, path, config.vocab_size, hf)
+    blueprint = Blueprint.matched(
+        name, family, config, family.hf_weights(config), stored, tokenizer, family.hf_ignored
     )
+    if getattr(config, "tied", False) and not blueprint.missing:
+        check_tied(family, config, stored)
+    return blueprint
 
 
 def family_of_type(model_type: object) -> Family:

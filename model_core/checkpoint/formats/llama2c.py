@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ import torch
 from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import StaysOpen, open_regular
-from model_core.checkpoint.files import Stored, in_file, match, tokenizer_beside
+from model_core.checkpoint.files import Stored, in_file, tokenizer_beside
 from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import settle
 from model_core.families.config import Source
@@ -132,16 +133,8 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
         "rope_factor": 1.0,
     }
     config = settle(name, family, known, said)
-    tensors, missing, extra = match(weights(header), stored, ("freq_*",))
-    return Blueprint(
-        name=name,
-        family=family,
-        config=config,
-        tensors=tensors,
-        missing=missing,
-        extra=extra,
-        tokenizer=lambda: tokenizer_beside(path, config.vocab_size),
-    )
+    tokenizer = partial(tokenizer_beside, path, config.vocab_size)
+    return Blueprint.matched(name, family, config, weights(header), stored, tokenizer, ("freq_*",))
 
 
 Part = tuple[str, tuple[int, ...]]

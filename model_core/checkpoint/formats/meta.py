@@ -19,7 +19,7 @@ from model_core.api.errors import InputError
 from model_core.api.files.json_file import read_json
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import is_there, open_regular
-from model_core.checkpoint.files import Stored, check_layers, match, readable
+from model_core.checkpoint.files import Stored, check_layers, readable
 from model_core.checkpoint.formats.pth import Placed, check_held, state_dict
 from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import Ask, settle
@@ -65,18 +65,11 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     config = settle(name, family, sizes(params, stored), said, left_open(params))
     check_layers(config, stored)
     sources = weights(config.layers, config.tied)
-    tensors, missing, extra = match(sources, stored, ("*rope.freqs",))
+    tokenizer = partial(tokenizer_in, path, config.vocab_size)
+    blueprint = Blueprint.matched(name, family, config, sources, stored, tokenizer, ("*rope.freqs",))
     for file, piece in pieces.items():
         check_held(file, piece, sources.values())
-    return Blueprint(
-        name=name,
-        family=family,
-        config=config,
-        tensors=tensors,
-        missing=missing,
-        extra=extra,
-        tokenizer=lambda: tokenizer_in(path, config.vocab_size),
-    )
+    return blueprint
 
 
 def pieces_of(path: Path) -> dict[Path, dict[str, Placed]]:

@@ -9,6 +9,7 @@ beside the tokenizer's files in the folder, {"bos_token_id": 1}; or null for tok
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from model_core.checkpoint.building import empty_model, is_finite
 from model_core.checkpoint.files import (
     check_layers,
     is_plain,
-    match,
     read_json,
 )
 from model_core.checkpoint.registry import Blueprint, Reader, register
@@ -84,16 +84,9 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     stored = read_safetensors(path / WEIGHTS)
     check_layers(config, stored)
     parameters = [parameter for parameter, _ in empty_model(family, config).named_parameters()]
-    tensors, missing, extra = match({parameter: Source(parameter) for parameter in parameters}, stored)
-    return Blueprint(
-        name=manifest.name,
-        family=family,
-        config=config,
-        tensors=tensors,
-        missing=missing,
-        extra=extra,
-        tokenizer=lambda: tokenizer_of(path, name, config.vocab_size),
-    )
+    sources = {parameter: Source(parameter) for parameter in parameters}
+    tokenizer = partial(tokenizer_of, path, name, config.vocab_size)
+    return Blueprint.matched(manifest.name, family, config, sources, stored, tokenizer)
 
 
 def tokenizer_of(path: Path, said: str | Mapping[str, Any] | None, vocab_size: int) -> Tokenizer:

@@ -8,6 +8,7 @@ function to be called is refused.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from model_core.api.errors import InputError
 from model_core.api.files.paths import followed
 from model_core.api.files.regular_file import open_regular
 from model_core.checkpoint.building import MOST_TENSORS, gigabytes
-from model_core.checkpoint.files import Stored, check_layers, match, readable, some, tokenizer_beside
+from model_core.checkpoint.files import Stored, check_layers, readable, some, tokenizer_beside
 from model_core.checkpoint.layouts.registry import LAYOUTS
 from model_core.checkpoint.registry import Blueprint, Reader, register
 from model_core.checkpoint.said import settle
@@ -53,17 +54,12 @@ def read(path: Path, said: Mapping[str, str]) -> Blueprint:
     config = settle(name, plan.family, plan.known, said, plan.asks)
     check_layers(config, found)
     sources = plan.weights(config)
-    tensors, missing, extra = match(sources, {**found, **plan.added}, plan.ignored)
-    check_held(path, found, sources.values())
-    return Blueprint(
-        name=name,
-        family=plan.family,
-        config=config,
-        tensors=tensors,
-        missing=missing,
-        extra=extra,
-        tokenizer=lambda: tokenizer_beside(path, config.vocab_size),
+    tokenizer = partial(tokenizer_beside, path, config.vocab_size)
+    blueprint = Blueprint.matched(
+        name, plan.family, config, sources, {**found, **plan.added}, tokenizer, plan.ignored
     )
+    check_held(path, found, sources.values())
+    return blueprint
 
 
 @dataclass(frozen=True)

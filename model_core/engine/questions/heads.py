@@ -1,11 +1,13 @@
 """What the heads do."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import torch
 
 from model_core.analysis import roles
 from model_core.api.errors import Cancelled
+from model_core.api.names import AttentionKind
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.heads import HeadRoles
 from model_core.api.role_list import roles_of
@@ -22,15 +24,16 @@ def roles_(context: Context, asked: HeadRoles) -> Answer:
         found = roles.probe_roles(run.model, cancelled=context.cancelled)
     else:
         queries, keys = (torch.tensor(run.inputs[text]) for text in (kind.queries, kind.keys))
-        layers = []
-        for layer in range(kind.layers):
-            if context.cancelled():
-                raise Cancelled
-            visible = context.value(kind.site(layer, "masked")) > -torch.inf
-            pattern = context.value(kind.site(layer, "pattern"))
-            layers.append(roles.role_scores(pattern, visible, queries, keys, kind))
-        found = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
+        found = roles.layer_scores(maps(context, kind), queries, keys, kind)
     return Answer(
         {"roles": [asdict(role) for role in roles_of(kind)]},
         {name: to_array(scores) for name, scores in found.items()},
     )
+
+
+def maps(context: Context, kind: AttentionKind) -> Iterator[list[torch.Tensor]]:
+    """The masked scores and the pattern [H T S] of each layer, one after the other. Raises Cancelled."""
+    for layer in range(kind.layers):
+        if context.cancelled():
+            raise Cancelled
+        yield [context.value(kind.site(layer, word)) for word in ("masked", "pattern")]

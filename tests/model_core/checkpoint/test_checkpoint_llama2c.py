@@ -22,6 +22,7 @@ from model_core.families.registry import FAMILIES
 from model_core.generation.generate import Sampling, generate
 from model_core.parts.decoder import Decoder
 from tests.support.data_files import STORIES
+from tests.support.models.opening import refused
 from tests.support.models.stories import STORY
 
 pytestmark = pytest.mark.unit
@@ -74,13 +75,6 @@ def versioned(model: Decoder, version: int = 1) -> bytes:
     for part in ("attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.down", "mlp.up"):
         tensors += layers_of(model, part)
     return header + floats(tensors + ([] if c.tied else [model.head.weight]))
-
-
-def refused(path: Path, **how: Any) -> str:
-    with pytest.raises(InputError) as error:
-        open_checkpoint(path, **how)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.fixture(scope="module")

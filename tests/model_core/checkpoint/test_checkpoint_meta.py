@@ -18,6 +18,7 @@ from model_core.families.first_weights import initialise
 from model_core.families.llama import LlamaConfig, ffn_hidden
 from model_core.families.registry import FAMILIES
 from model_core.parts.decoder import Decoder
+from tests.support.models.opening import refused
 
 pytestmark = pytest.mark.unit
 
@@ -101,13 +102,6 @@ def write(
 @pytest.fixture(scope="module")
 def model() -> Decoder:
     return model_of()
-
-
-def refused(path: Path, **how: Any) -> str:
-    with pytest.raises(InputError) as error:
-        open_checkpoint(path, **how)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("embed_axis", [0, 1])

@@ -20,6 +20,7 @@ from model_core.families.llama import LlamaConfig
 from model_core.families.registry import family_of
 from model_core.parts.decoder import Decoder
 from model_core.text.tokenizer import IdTokenizer, TiktokenTokenizer
+from tests.support.models.opening import refused
 from tests.support.models.tiny import CONFIGS
 
 pytestmark = pytest.mark.unit
@@ -54,13 +55,6 @@ def folder(tmp_path: Path) -> Path:
 def set_manifest(folder: Path, **values: Any) -> None:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) | values
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-
-
-def refused(folder: Path) -> str:
-    with pytest.raises(InputError) as error:
-        open_checkpoint(folder)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)

@@ -19,10 +19,10 @@ from torch import nn
 from torch._weights_only_unpickler import _get_allowed_globals
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
-from model_core.api.errors import InputError
 from model_core.checkpoint.formats.pth import state_dict
 from model_core.checkpoint.opening import open_checkpoint
 from tests.support.models import tutorials
+from tests.support.models.opening import refused
 from tests.support.models.tutorials import VOCAB, drawn
 
 pytestmark = pytest.mark.unit
@@ -131,14 +131,6 @@ def check_weights(path: Path) -> None:
     assert all(torch.equal(stored[name].read(), tensor) for name, tensor in expected.items())
     loaded = open_checkpoint(path)
     torch.testing.assert_close(loaded.model(TOKENS), model()(TOKENS), rtol=0.0, atol=1e-5)
-
-
-def refused(path: Path) -> str:
-    with pytest.raises(InputError) as error:
-        open_checkpoint(path)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 def optimised(how: str) -> Optimizer:

@@ -13,9 +13,9 @@ from model_core.api.opening import RECIPE
 from model_core.api.protocol import hello
 from model_core.api.scene import Scene
 from model_core.checkpoint.formats.native import MANIFEST, WEIGHTS
-from model_core.cli.__main__ import main
 from model_core.engine import describe
 from model_core.sources.presets import NAMES, open_model, preset_named
+from tests.support.command_line import refused
 from tests.support.engine.engine_process import ROOT, Process, ask
 from tests.support.models.own_assets import copied_assets, use_assets
 
@@ -60,16 +60,6 @@ def said(program: Path, *arguments: str) -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The line that a command with wrong input leaves."""
-    capsys.readouterr()
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err.removeprefix("layerscope: ").removesuffix("\n")
 
 
 @pytest.mark.process
@@ -125,7 +115,7 @@ def test_a_damaged_preset_that_is_to_be_trained_is_one_line(
     presets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     damage(presets)
-    message = refused(capsys, "train", "--preset", name, "--out", str(tmp_path / "made"))
+    message = refused(capsys, ["train", "--preset", name, "--out", str(tmp_path / "made")])
     assert message.startswith(f"the preset {name} is damaged: {presets / name / RECIPE}")
     assert message.endswith("; install Layerscope again")
     assert REASON[name] in message
@@ -136,7 +126,7 @@ def test_a_preset_that_is_gone_is_one_line_where_it_is_to_be_opened(
     presets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(presets)
-    message = refused(capsys, "evaluate", GONE)
+    message = refused(capsys, ["evaluate", GONE])
     assert message.startswith(f"the preset {GONE} is damaged: ")
     assert REASON[GONE] in message
 
@@ -155,7 +145,7 @@ def test_a_preset_without_weights_says_how_to_make_them(
 ) -> None:
     for file in files:
         (presets / "growth" / file).unlink()
-    message = refused(capsys, "generate", "--model", model, "--prompt", "a")
+    message = refused(capsys, ["generate", "--model", model, "--prompt", "a"])
     assert message == "the preset growth has no weights yet: layerscope train --preset growth makes them"
     assert describe.presets()[0]["growth"]["bytes"] == 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_core.analysis.roles import role_scores
+from model_core.analysis.roles import layer_scores
 from model_core.api.errors import InputError
 from model_core.api.files.assets import asset
 from model_core.api.opening import RECIPE, Opening, opening_in
@@ -80,18 +80,8 @@ def test_a_preset_opens_on_its_own_induction_head(name: str) -> None:
     tokens = torch.tensor(loaded.tokenizer.encode(opening.prompt))
     with torch.inference_mode(), record(loaded.model, ["*.pattern", "*.masked"]) as trace:
         loaded.model(tokens[None])
-    scores = torch.stack(
-        [
-            role_scores(
-                trace[kind.site(layer, "pattern")][0],
-                trace[kind.site(layer, "masked")][0] > -torch.inf,
-                tokens,
-                tokens,
-                kind,
-            )["induction"]
-            for layer in range(kind.layers)
-        ]
-    )
+    maps = [[trace[kind.site(n, word)][0] for word in ("masked", "pattern")] for n in range(kind.layers)]
+    scores = layer_scores(maps, tokens, tokens, kind)["induction"]
     assert divmod(int(scores.argmax()), kind.heads) == (opening.layer, opening.head)
     assert scores.max() > (0.6 if growth.moments(folder_of(name)) else 0.75)
 
