@@ -24,8 +24,9 @@ from explorer_app.state.settings import Layout, Recent, Settings, open_settings
 from explorer_app.widgets.veil import AFTER_MS
 from explorer_app.window import picture
 from explorer_app.window.dock import PanelDock
+from explorer_app.window.keys_dialog import KeysDialog
 from explorer_app.window.snapshot import closing
-from explorer_app.window.window import KeysDialog, MainWindow
+from explorer_app.window.window import MainWindow
 from model_core.api.queries import Query, Scene
 from tests.support.window.fake_run import one_text, sites
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint
@@ -86,7 +87,7 @@ def offered(window: MainWindow) -> list[PanelDock]:
 
 def tabs(window: MainWindow) -> list[PanelDock]:
     """Those of them in the middle."""
-    return [dock for dock in window.of_area("centre") if dock in offered(window)]
+    return [dock for dock in window.arrangement.of_area("centre") if dock in offered(window)]
 
 
 # Showing and asking
@@ -102,19 +103,19 @@ def test_the_centre_gets_the_most_room(window: MainWindow) -> None:
     def area(dock: Any) -> int:
         return dock.width() * dock.height()
 
-    front = next(dock for dock in window.of_area("centre") if dock.panel.seen)
+    front = next(dock for dock in window.arrangement.of_area("centre") if dock.panel.seen)
     docks = [dock for dock in window.docks.values() if not dock.isHidden()]
-    others = [dock for dock in docks if dock not in window.of_area("centre")]
+    others = [dock for dock in docks if dock not in window.arrangement.of_area("centre")]
     assert area(front) > 2 * max(map(area, others))
 
 
 def test_attention_is_in_front_at_the_start(window: MainWindow) -> None:
-    seen = [dock.objectName() for dock in window.of_area("centre") if dock.panel.seen]
-    assert seen == [window.of_area("centre")[0].objectName()] == ["attention"]
+    seen = [dock.objectName() for dock in window.arrangement.of_area("centre") if dock.panel.seen]
+    assert seen == [window.arrangement.of_area("centre")[0].objectName()] == ["attention"]
 
 
 def test_panels_behind_another_tab_ask_for_nothing(window: MainWindow) -> None:
-    hidden = [dock.panel for dock in window.of_area("centre")[1:]]
+    hidden = [dock.panel for dock in window.arrangement.of_area("centre")[1:]]
     assert hidden
     assert [panel.wanted() for panel in hidden] == [[]] * len(hidden)
 
@@ -330,7 +331,7 @@ def test_a_panel_behind_another_tab_is_built_once_the_window_was_painted(qtbot: 
         behind = window.docks["position"]
         assert behind.panel_if_built is None
         window.show()
-        qtbot.waitUntil(lambda: len(window.built_panels()) == len(window.docks))
+        qtbot.waitUntil(lambda: len(window.arrangement.panels) == len(window.docks))
         assert not behind.panel.seen
 
 
@@ -414,9 +415,9 @@ def test_plain_keys_walk_the_forward_pass(window: MainWindow, qtbot: QtBot) -> N
         press(window, qtbot, key)
         assert session.selection.site == site
     press(window, qtbot, Qt.Key.Key_Space)
-    assert window.transport.timer.isActive()
+    assert window.docks["transport"].panel.timer.isActive()
     press(window, qtbot, Qt.Key.Key_Space)
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
 
 
 def test_keys_typed_into_the_prompt_are_text(window: MainWindow, qtbot: QtBot) -> None:
@@ -425,7 +426,7 @@ def test_keys_typed_into_the_prompt_are_text(window: MainWindow, qtbot: QtBot) -
     for key in (Qt.Key.Key_Space, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End):
         qtbot.keyClick(prompt, key)
     assert window.session.selection.step == 0
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
     assert prompt.text() == PROMPT + " "
 
 
@@ -553,7 +554,7 @@ def test_another_suffix_is_part_of_the_name(
 
 
 def test_a_closed_panel_comes_back_from_the_view_menu(window: MainWindow) -> None:
-    dock = window.of_area("right")[0]
+    dock = window.arrangement.of_area("right")[0]
     dock.close()
     assert not dock.panel.seen
     dock.view_action.trigger()
@@ -582,8 +583,8 @@ def test_a_panel_pulled_out_of_the_tabs_gets_a_title(window: MainWindow) -> None
 def test_reset_layout_brings_everything_back(window: MainWindow) -> None:
     centre = tabs(window)
     centre[0].setFloating(True)
-    window.of_area("left")[0].close()
-    window.of_area("right")[0].close()
+    window.arrangement.of_area("left")[0].close()
+    window.arrangement.of_area("right")[0].close()
     action(window, "Reset layout").trigger()
     QApplication.processEvents()
     assert not any(dock.isFloating() or dock.isHidden() for dock in offered(window))
@@ -598,15 +599,15 @@ def test_the_layout_is_as_it_was_left(windows: Windows) -> None:
     settings = open_settings()
     first = windows.open(settings)
     first.resize(1280, 700)
-    first.of_area("right")[0].close()
-    first.of_area("centre")[2].raise_()
+    first.arrangement.of_area("right")[0].close()
+    first.arrangement.of_area("centre")[2].raise_()
     QApplication.processEvents()
     first.close()
     second = windows.open(open_settings())
     assert second.height() == 700
-    assert second.of_area("right")[0].isHidden()
-    assert second.of_area("centre")[2].panel.seen
-    assert not second.of_area("centre")[0].panel.seen
+    assert second.arrangement.of_area("right")[0].isHidden()
+    assert second.arrangement.of_area("centre")[2].panel.seen
+    assert not second.arrangement.of_area("centre")[0].panel.seen
 
 
 def test_a_panel_that_was_floating_floats_again_and_is_drawn(windows: Windows) -> None:
@@ -626,7 +627,7 @@ def test_a_layout_that_cannot_be_read_gives_the_default(broken: bytes, windows: 
     open_settings().change(layout=Layout(broken, broken))
     window = windows.open(open_settings())
     assert not any(dock.isHidden() for dock in offered(window))
-    assert window.of_area("centre")[0].panel.seen
+    assert window.arrangement.of_area("centre")[0].panel.seen
 
 
 def test_the_theme_is_remembered(windows: Windows) -> None:
@@ -712,7 +713,7 @@ def test_a_start_is_marked_until_it_was_painted(windows: Windows, qtbot: QtBot) 
         patch.setattr(MainWindow, "restoreState", look)
         window = windows.open(open_settings())
     assert [found.kept.layout for found in restored] == [None]
-    qtbot.waitUntil(lambda: not window.kept.restoring)
+    qtbot.waitUntil(lambda: not window.memory.kept.restoring)
     assert (open_settings().kept.layout, open_settings().problem) == (layout, "")
 
 
@@ -747,9 +748,9 @@ def test_a_closed_window_hears_nothing_more(windows: Windows) -> None:
 
 def test_a_closed_window_keeps_nothing_playing(windows: Windows) -> None:
     window = windows.open()
-    window.transport.toggle()
+    window.docks["transport"].panel.toggle()
     window.close()
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
 
 
 def test_a_fault_of_ours_is_a_line_and_a_log_entry_and_no_crash(
