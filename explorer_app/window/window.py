@@ -7,6 +7,7 @@ from typing import Any
 
 from model_core.api.command import complain
 from model_core.api.errors import InputError
+from model_core.api.plain_text import bytes_text
 from model_core.api.queries import Query
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -193,7 +194,7 @@ class MainWindow(QMainWindow):
             parts.append(tr("1 token") if counts == [1] else tr("{count} tokens").format(count=count))
             stored = self.session.store.is_stored(scene, RUN)
             parts.append(tr("stored run") if stored else tr("{ms:.0f} ms").format(ms=run["milliseconds"]))
-            parts.append(tr("kept {size:.1f} MB").format(size=run["kept_bytes"] / 1e6))
+            parts.append(tr("kept {size}").format(size=bytes_text(run["kept_bytes"])))
         training = self.session.training
         if training.active and training.steps:
             step = f"{training.step / training.steps:.0%}"
