@@ -22,9 +22,9 @@ from model_core.checkpoint import said
 from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
-from tests.explorer_app.window.test_window import action
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.support.window.window_on_screen import at_rest
+from tests.support.window.windows import action
 
 pytestmark = pytest.mark.process
 

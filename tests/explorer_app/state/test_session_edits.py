@@ -4,9 +4,9 @@ import pytest
 
 from explorer_app.state.session import RUN, Session
 from model_core.api.queries import Scene
-from tests.explorer_app.state.test_session import heard
 from tests.support.window.fake_run import one_text as run
 from tests.support.window.fake_run import two_texts
+from tests.support.window.sessions import heard
 
 pytestmark = pytest.mark.unit
 

@@ -5,8 +5,8 @@ import pytest
 from explorer_app.state.session import RUN, Session
 from explorer_app.state.training import Spec
 from model_core.api.queries import Answer, Scene
-from tests.explorer_app.state.test_session import PRESETS, texts
 from tests.support.window.fake_run import one_text, two_texts
+from tests.support.window.sessions import PRESETS, texts
 
 pytestmark = pytest.mark.unit
 
