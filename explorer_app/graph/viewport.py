@@ -1,13 +1,11 @@
 """A drawing that is seen through a window: it fits the width, or is zoomed and dragged."""
 
-import math
-
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QMouseEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QScrollBar, QWidget
 
 from explorer_app.graph.layout import GAP
-from explorer_app.widgets.dragging import went_far
+from explorer_app.widgets.scrolling import scroll_over, went_far
 
 MARGIN = 6.0
 """Around the drawing, in its own units."""
@@ -96,9 +94,7 @@ class Viewport(QAbstractScrollArea):
             (self._across, area.width(), self._drawing.width()),
             (self._down, area.height(), self._drawing.height()),
         ):
-            bar.setPageStep(shown)
-            bar.setSingleStep(math.ceil(GAP * 2))
-            bar.setRange(0, max(0, math.ceil((size + 2 * MARGIN) * self._zoom) - shown))
+            scroll_over(bar, (size + 2 * MARGIN) * self._zoom, shown, GAP * 2)
         self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -14,7 +14,8 @@ missing the last picture stays, and looks it: once the wait is long, or a messag
 says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from model_core.api.queries.answer import Answer
@@ -38,6 +39,15 @@ Answers = dict[Query, Answer]
 DONE = object()  # there is no piece left to be drawn
 
 
+@dataclass(frozen=True)
+class WindowKey:
+    """A plain key that a panel takes wherever in the window the focus is, what it does in words, and what it does."""
+
+    key: Qt.Key
+    words: str
+    act: Callable[[Any], object]
+
+
 class Panel(QWidget):
     """A view of the session. Subclasses build their widgets in __init__ and override `needs` and `draw`."""
 
@@ -47,6 +57,9 @@ class Panel(QWidget):
 
     own_keys: ClassVar[frozenset[Qt.Key]] = frozenset()
     """The plain keys that move a cursor in it, wherever in it the focus is, and walk no forward pass there."""
+
+    takes_texts: ClassVar[bool] = False
+    """Whether it comes to the front when texts to learn from are dropped on the window."""
 
     explains: ClassVar[bool] = False
     """Whether it has something to say of a model that it does not apply to."""
@@ -90,6 +103,11 @@ class Panel(QWidget):
     def applies(cls, run: Answer | None) -> bool:
         """Whether there is anything to show of the model that was run; None: not known yet."""
         return True
+
+    @classmethod
+    def window_keys(cls) -> list[WindowKey]:
+        """The plain keys that it takes wherever in the window the focus is; `act` is given the panel."""
+        return []
 
     def needs(self) -> list[Query]:
         """The queries whose answers `draw` gets; RUN is always among them. Asked once the run is known."""

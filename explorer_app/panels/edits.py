@@ -56,7 +56,7 @@ class Chip(QFrame):
         row.addWidget(self.remove)
 
 
-@panel("edits", "Edits", area="right", order=20)
+@panel("edits", "Edits", area="right", order=20, height=25)
 class Edits(Panel):
     """The edits that were asked for, whether the engine has answered or not."""
 

@@ -40,7 +40,7 @@ GRAPH = MeasuredGraph()
 PIECE_S = 0.02  # of own CPU time: how long a plan is gone on with before the window has its turn
 
 
-@panel("graph", "Model graph", area="left", order=10)
+@panel("graph", "Model graph", area="left", order=10, height=42)
 class ModelGraph(Panel):
     """Click a box to go there, its sign to fold or unfold it; only the block of the selected layer opens by itself."""
 

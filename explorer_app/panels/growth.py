@@ -77,7 +77,7 @@ def heads_words(growth: Answer, index: int) -> str:
     return "<br>".join(parts)
 
 
-@panel("growth", "Growth", area="left", order=20)
+@panel("growth", "Growth", area="left", order=20, height=58)
 class Growth(Panel):
     """Drag, click the curve, use the arrow keys, or play: every panel shows the same prompt at that step."""
 

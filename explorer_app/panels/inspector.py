@@ -32,7 +32,7 @@ from explorer_app.words.text import sentence, tr
 ROLES: dict[str, Role] = {"T": "query", "S": "key"}
 
 
-@panel("inspector", "Inspector", area="right", order=30)
+@panel("inspector", "Inspector", area="right", order=30, height=42)
 class Inspector(Panel):
     """The site of the present step, or any other that is chosen here; a head, where one is needed, is the focused one.
 

@@ -37,7 +37,7 @@ def nats_words(log_prob: float) -> str:
     return f"{log_prob:.2f}".replace("-", "−") if usual else short_number(log_prob)
 
 
-@panel("next_token", "Next token", area="right", order=10)
+@panel("next_token", "Next token", area="right", order=10, height=33)
 class NextToken(Panel):
     """The likeliest tokens, each of which can be put at the end of the prompt; and the prompt's own."""
 

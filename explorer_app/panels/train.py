@@ -30,6 +30,8 @@ class Train(Panel):
     follows = ()
     ages = False
 
+    takes_texts = True
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.training = session.training

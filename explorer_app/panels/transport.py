@@ -10,7 +10,7 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from explorer_app import theme
-from explorer_app.panel.base import Answers, Panel
+from explorer_app.panel.base import Answers, Panel, WindowKey
 from explorer_app.panel.registry import panel
 from explorer_app.state.focus import block_at, block_of
 from explorer_app.state.session import Session
@@ -163,6 +163,18 @@ class Transport(Panel):
 
     def buttons(self) -> list[QToolButton]:
         return [self.first, self.back_layer, self.back, self.play, self.on, self.on_layer, self.last]
+
+    @classmethod
+    def window_keys(cls) -> list[WindowKey]:
+        return [
+            WindowKey(Qt.Key.Key_Space, tr("Play or pause the forward pass"), cls.toggle),
+            WindowKey(Qt.Key.Key_Left, tr("Previous step"), lambda film: film.go(-1)),
+            WindowKey(Qt.Key.Key_Right, tr("Next step"), lambda film: film.go(1)),
+            WindowKey(Qt.Key.Key_PageUp, tr("Previous layer"), lambda film: film.go_layer(-1)),
+            WindowKey(Qt.Key.Key_PageDown, tr("Next layer"), lambda film: film.go_layer(1)),
+            WindowKey(Qt.Key.Key_Home, tr("First step"), cls.go_first),
+            WindowKey(Qt.Key.Key_End, tr("Last step"), cls.go_last),
+        ]
 
     def detach(self) -> None:
         self.timer.stop()

@@ -122,7 +122,7 @@ def visits(window: Any, selection: Focus) -> Iterator[Callable[[], object]]:
     """Where a person may look first, most likely first: the tabs, the layers, the steps of the layer in focus."""
     session: Session = window.session
     yield partial(session.select, **selection)
-    for dock in reversed(window.of_area("centre")):
+    for dock in reversed(window.arrangement.of_area("centre")):
         yield dock.raise_
     for layer in range(session.kinds[0].layers):
         yield partial(session.select, layer=layer)

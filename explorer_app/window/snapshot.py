@@ -163,7 +163,7 @@ def render(
         if panel is not None:
             show_only(window, panel)
         window.show()
-        window.arrange_columns()
+        window.arrangement.arrange_columns()
         window.client.start()
         settle(window.client)
         for edit, why in session.suspended.items():

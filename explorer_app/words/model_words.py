@@ -8,7 +8,7 @@ from model_core.api.errors import InputError
 from model_core.api.files.paths import expanded
 from model_core.api.files.regular_file import is_there
 from model_core.api.model_ref import split
-from model_core.api.plain_text import shortened, visible
+from model_core.api.plain_text import bytes_text, shortened, visible
 from model_core.api.scene import Scene
 
 from explorer_app.words.text import tr
@@ -99,9 +99,7 @@ def why_missing(model: str) -> str:
 
 def memory_text(size: int | None) -> str:
     """Bytes as a person reads them: "15.6 GB"; "" where nobody knows."""
-    if size is None:
-        return ""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return "" if size is None else bytes_text(size)
 
 
 def count_text(count: int) -> str:

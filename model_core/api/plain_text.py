@@ -30,6 +30,11 @@ def one_line(text: str) -> str:
     return visible(shortened(" ".join(text.split()), MOST_OF_A_LINE), keep="")
 
 
+def bytes_text(size: int, gigabytes_from: float = 1e9) -> str:
+    """Bytes as a person reads them: "15.6 GB", or "11.0 MB" below so many."""
+    return f"{size / 1e9:.1f} GB" if size >= gigabytes_from else f"{size / 1e6:.1f} MB"
+
+
 def shortened(text: str, most: int) -> str:
     """At most so many characters: beginning and end, with … between them."""
     if len(text) <= most:

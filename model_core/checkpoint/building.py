@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from model_core.api.errors import Cancelled, DoesNotFit, InputError
+from model_core.api.plain_text import bytes_text
 from model_core.checkpoint.files import Stored, readable, some
 from model_core.checkpoint.registry import Blueprint
 from model_core.families.registry import Family
@@ -114,7 +115,8 @@ def check_room(what: str, size: int, device: str, remedy: str) -> str:
 
 
 def gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+    """Bytes beside others of them, which may be a few gigabytes."""
+    return bytes_text(size, gigabytes_from=1e8)
 
 
 def fill(

@@ -3,14 +3,19 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QProcess, QThread
 from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
 from explorer_app import theme
+from explorer_app.window.window import MainWindow
+from tests.support.models.tiny import save
 from tests.support.window.local_engine import tiny_checkpoint
+from tests.support.window.windows import Windows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +28,24 @@ def bundled_fonts(qapp: QApplication) -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small model of random weights, for tests that need any."""
     return tiny_checkpoint(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def two_stacks(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An encoder-decoder, whose model reads two texts."""
+    return save(tmp_path_factory.mktemp("models") / "seq2seq", "seq2seq")
+
+
+@pytest.fixture
+def windows(qtbot: QtBot, model: str) -> Iterator[Windows]:
+    """Opens whole windows, and closes them when the test is over."""
+    with ExitStack() as stack:
+        yield Windows(qtbot, model, stack)
+
+
+@pytest.fixture
+def window(windows: Windows) -> MainWindow:
+    return windows.open()
 
 
 @pytest.fixture(autouse=True)

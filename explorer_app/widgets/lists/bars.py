@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
@@ -55,7 +55,7 @@ class BarList(PaintedItems):
             self._chosen = None
         rows = (f"{bar.label} {bar.text}" for bar in self._bars)
         self.setAccessibleDescription("\n".join(rows) if self._bars else self._empty)
-        self._fit_scroll()
+        self.fit_scroll()
         self.viewport().update()
 
     def bars(self) -> list[Bar]:
@@ -70,7 +70,7 @@ class BarList(PaintedItems):
         """Mark one row and bring it in sight; None marks none."""
         if index != self._chosen:
             self._chosen = index
-            self._reveal()
+            self.reveal()
             self.viewport().update()
 
     def item_rect(self, index: int) -> QRectF:
@@ -92,13 +92,13 @@ class BarList(PaintedItems):
     def _row_height(self) -> int:
         return math.ceil(QFontMetricsF(self.font()).height() * 1.45)
 
-    def _fit_scroll(self) -> None:
-        bar = self.verticalScrollBar()
-        bar.setPageStep(self.viewport().height())
-        bar.setSingleStep(self._row_height())
-        bar.setRange(0, max(0, len(self._bars) * self._row_height() - self.viewport().height()))
+    def whole(self) -> QSizeF:
+        return QSizeF(0, len(self._bars) * self._row_height())
 
-    def _reveal(self) -> None:
+    def step(self) -> float:
+        return self._row_height()
+
+    def reveal(self) -> None:
         if self._chosen is None or self._chosen >= len(self._bars):
             return
         row, scroll = self.item_rect(self._chosen), self.verticalScrollBar()
@@ -106,16 +106,6 @@ class BarList(PaintedItems):
             scroll.setValue(scroll.value() + math.floor(row.top()))
         elif row.bottom() > self.viewport().height():
             scroll.setValue(scroll.value() + math.ceil(row.bottom() - self.viewport().height()))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._fit_scroll()
-        self._reveal()
-        super().resizeEvent(event)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.FontChange:
-            self._fit_scroll()
-        super().changeEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())

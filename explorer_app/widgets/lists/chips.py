@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
-    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -56,10 +55,10 @@ class TokenStrip(PaintedItems):
         self._tokens, self._ids, self._special = list(tokens), list(ids), frozenset(special)
         self._texts = [visible_blanks(token) for token in self._tokens]
         self._hover = None
-        self._measure()
+        self.measure()
         self.setAccessibleDescription(" ".join(self._texts[:200]))
-        self._fit_scroll()
-        self._reveal(self._query)
+        self.fit_scroll()
+        self.reveal()
         self.viewport().update()
 
     def set_cursor(self, query: int | None, key: int | None = None) -> None:
@@ -68,7 +67,7 @@ class TokenStrip(PaintedItems):
             moved = query != self._query
             self._query, self._key = query, key
             if moved:
-                self._reveal(query)
+                self.reveal()
             self.viewport().update()
 
     def item_rect(self, index: int) -> QRectF:
@@ -113,7 +112,7 @@ class TokenStrip(PaintedItems):
         above, below = QFontMetricsF(theme.mono_font()).height(), QFontMetricsF(self._id_font()).height()
         return (above + below) * 1.15
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
         text, number = QFontMetricsF(theme.mono_font()), QFontMetricsF(self._id_font())
         digit = number.horizontalAdvance("0")
         gap = self._gap()
@@ -124,14 +123,15 @@ class TokenStrip(PaintedItems):
         self._edges = edges
         self._height = self._chip_height()
 
-    def _fit_scroll(self) -> None:
-        bar = self.horizontalScrollBar()
-        bar.setPageStep(self.viewport().width())
-        bar.setSingleStep(math.ceil(QFontMetricsF(self.font()).height() * 3))
-        bar.setRange(0, max(0, math.ceil(self._edges[-1]) - self.viewport().width()))
+    def whole(self) -> QSizeF:
+        return QSizeF(self._edges[-1], 0)
 
-    def _reveal(self, index: int | None) -> None:
-        """Scroll so that a chip and a little of its neighbours are in sight."""
+    def step(self) -> float:
+        return QFontMetricsF(self.font()).height() * 3
+
+    def reveal(self) -> None:
+        """Scroll so that the query token and a little of its neighbours are in sight."""
+        index = self._query
         if index is None or not 0 <= index < len(self._tokens):
             return
         bar, width = self.horizontalScrollBar(), self.viewport().width()
@@ -141,17 +141,6 @@ class TokenStrip(PaintedItems):
             bar.setValue(math.floor(first))
         elif last > bar.value() + width:
             bar.setValue(math.ceil(last - width))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._fit_scroll()
-        self._reveal(self._query)
-        super().resizeEvent(event)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.FontChange:
-            self._measure()
-            self._fit_scroll()
-        super().changeEvent(event)
 
     # Painting
 

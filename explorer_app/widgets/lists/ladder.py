@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from explorer_app import theme
@@ -58,8 +58,8 @@ class Ladder(PaintedItems):
         self.setAccessibleDescription(
             "\n".join(" ".join((rung.label, rung.value, *rung.pieces)) for rung in self._rungs)
         )
-        self._measure()
-        self._fit_scroll()
+        self.measure()
+        self.fit_scroll()
         self.viewport().update()
 
     def rungs(self) -> list[Rung]:
@@ -107,7 +107,7 @@ class Ladder(PaintedItems):
         first = line * 0.4 + max(map(text.horizontalAdvance, labels))
         return first, first + line * 0.9 + max(map(text.horizontalAdvance, values))
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
         """Columns just wide enough for every brick's text and note."""
         mono, small = QFontMetricsF(theme.mono_font()), QFontMetricsF(self._note_font())
         pad = self._line() * 0.7
@@ -121,26 +121,12 @@ class Ladder(PaintedItems):
                     columns[column] += max(0.0, lacks) / width
         self._columns = list(accumulate(columns, initial=0.0))
 
-    def _fit_scroll(self) -> None:
-        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+    def whole(self) -> QSizeF:
         width = self._gutter()[1] + self._line() * 1.4 + self._columns[-1]
-        for bar, whole, seen in (
-            (across, width, self.viewport().width()),
-            (down, self._top(len(self._rungs)) + self._line() * 0.5, self.viewport().height()),
-        ):
-            bar.setPageStep(seen)
-            bar.setSingleStep(math.ceil(self._line() * 2))
-            bar.setRange(0, max(0, math.ceil(whole) - seen))
+        return QSizeF(width, self._top(len(self._rungs)) + self._line() * 0.5)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._fit_scroll()
-        super().resizeEvent(event)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.FontChange:
-            self._measure()
-            self._fit_scroll()
-        super().changeEvent(event)
+    def step(self) -> float:
+        return self._line() * 2
 
     # Painting
 

@@ -15,8 +15,8 @@ from PySide6.QtGui import QColor, QFont, QMouseEvent, QPaintEvent, QPen
 from PySide6.QtWidgets import QGraphicsGridLayout, QWidget
 
 from explorer_app import theme
-from explorer_app.widgets.dragging import went_far
 from explorer_app.widgets.plain import rich
+from explorer_app.widgets.scrolling import went_far
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 

@@ -22,9 +22,9 @@ from model_core.checkpoint import said
 from model_core.engine.answering import Engine
 from model_core.families.registry import FAMILIES
 from model_core.sources.presets import open_model
-from tests.explorer_app.window.test_window import action
 from tests.support.window.local_engine import LocalEngine, tiny_checkpoint, with_tokenizer
 from tests.support.window.window_on_screen import at_rest
+from tests.support.window.windows import action
 
 pytestmark = pytest.mark.process
 
@@ -204,8 +204,8 @@ def test_recent_models_are_in_the_menu_with_their_words(window: MainWindow, othe
     settle(qtbot, window)
     gone = Recent("/models/gone", ("heads=8",))
     window.prompt_bar.model.remember(gone)
-    window.show_recent()
-    first, second, *rest = window.recent.actions()
+    window.menus.show_recent()
+    first, second, *rest = window.menus.recent.actions()
     assert (first.text(), first.isEnabled()) == ("gone (not found)", False)
     assert first.toolTip() == "/models/gone\nheads=8"
     assert second.text() == "other"
@@ -213,8 +213,8 @@ def test_recent_models_are_in_the_menu_with_their_words(window: MainWindow, othe
     second.trigger()
     assert (window.session.scene.model, window.session.scene.config) == (other, ())
     rest[-1].trigger()
-    window.show_recent()
-    assert next(entry.text() for entry in window.recent.actions()) == "Nothing was opened yet"
+    window.menus.show_recent()
+    assert next(entry.text() for entry in window.menus.recent.actions()) == "Nothing was opened yet"
     assert open_settings().kept.recent == ()
 
 

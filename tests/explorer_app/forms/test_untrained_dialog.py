@@ -11,9 +11,9 @@ from explorer_app.state.session import Session
 from explorer_app.window.window import MainWindow
 from model_core.api.scene import Scene
 from model_core.families.registry import FAMILIES
-from tests.explorer_app.window.test_window import action
 from tests.support.window.local_engine import LocalEngine
 from tests.support.window.window_on_screen import at_rest
+from tests.support.window.windows import action
 
 pytestmark = pytest.mark.process
 

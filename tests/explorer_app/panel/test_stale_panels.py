@@ -146,7 +146,7 @@ def test_heads_of_another_run_than_the_map_are_dimmed_until_theirs_have_come(
 def test_what_a_panel_only_wishes_for_waits_until_all_have_what_they_need(model: str) -> None:
     with window_on_screen(model, "The cat") as window:
         wanted = window.wanted()
-        panels = [panel for panel in window.built_panels() if panel.seen]
+        panels = [panel for panel in window.arrangement.panels if panel.seen]
         needed = {asked for panel in panels for asked in panel.wanted()}
         wished = {asked for panel in panels for asked in panel.wishes()} - needed
         assert wished

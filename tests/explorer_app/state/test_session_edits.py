@@ -5,9 +5,9 @@ import pytest
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from model_core.api.scene import Scene
-from tests.explorer_app.state.test_session import heard
 from tests.support.window.fake_run import one_text as run
 from tests.support.window.fake_run import two_texts
+from tests.support.window.sessions import heard
 
 pytestmark = pytest.mark.unit
 

@@ -7,8 +7,8 @@ from explorer_app.state.store import RUN
 from explorer_app.state.training import Spec
 from model_core.api.queries.answer import Answer
 from model_core.api.scene import Scene
-from tests.explorer_app.state.test_session import PRESETS, texts
 from tests.support.window.fake_run import one_text, two_texts
+from tests.support.window.sessions import PRESETS, texts
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLabel,
 
 from explorer_app.forms.config_form import AsksDialog
 from explorer_app.forms.untrained_dialog import UntrainedDialog
-from explorer_app.window.window import KeysDialog
+from explorer_app.window.keys_dialog import KeysDialog
 from tests.support.models.tiny import save
 from tests.support.window.walk import name_of, widgets
 from tests.support.window.window_on_screen import whole_window

@@ -19,7 +19,9 @@ from explorer_app.forms.untrained_dialog import UntrainedDialog
 from explorer_app.panels.graph import ModelGraph
 from explorer_app.state.session import Session
 from explorer_app.state.settings import Settings
-from explorer_app.window.window import SETTLING_MS, KeysDialog, MainWindow
+from explorer_app.window.arrangement import SETTLING_MS
+from explorer_app.window.keys_dialog import KeysDialog
+from explorer_app.window.window import MainWindow
 from model_core.api.scene import Scene
 from tests.explorer_app.window.real_window import Hands, wait
 
@@ -124,7 +126,7 @@ def main(folder: Path) -> None:
     hands.click(window.prompt_bar.strip.viewport(), QPointF(20, 10))
     hands.press("Home")
     facts["first_site"] = session.selection.site
-    speed = window.transport.speed
+    speed = window.docks["transport"].panel.speed
     hands.click(speed, QPointF(speed.rect().center()))
     hands.press("Return")
     chosen = speed.currentIndex()

@@ -34,7 +34,7 @@ def nobody() -> None:
 def look() -> None:
     """Print what the window shows, once it is complete."""
     window = next(w for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow))
-    if len(window.built_panels()) < len(window.docks) or window.kept.restoring:
+    if len(window.arrangement.panels) < len(window.docks) or window.memory.kept.restoring:
         QTimer.singleShot(20, look)
         return
     facts = {

@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QMenu, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from explorer_app.state.session import Session
+from explorer_app.window.keys_dialog import KeysDialog
 from explorer_app.window.snapshot import settle
-from explorer_app.window.window import KeysDialog, MainWindow
+from explorer_app.window.window import MainWindow
 from model_core.api.scene import Scene
 from tests.support.window.local_engine import LocalEngine
 from tests.support.window.window_on_screen import at_rest, wait, window_on_screen
@@ -39,7 +40,7 @@ def shown(model: str) -> Iterator[MainWindow]:
 @pytest.fixture
 def window(shown: MainWindow, qtbot: QtBot) -> MainWindow:
     """The same window for all, as it was at the start."""
-    shown.transport.pause()
+    shown.docks["transport"].panel.pause()
     shown.session.select(layer=0, head=0, query=None, key=None)
     shown.session.go_to_step(0)
     shown.docks["attention"].bring()
@@ -106,13 +107,13 @@ def test_keys_walk_the_forward_pass_wherever_one_clicked(
     ):
         qtbot.keyClick(focus, key)
         assert session.selection.site == site, key
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
     qtbot.keyClick(focus, Key.Key_Space)
-    assert window.transport.timer.isActive()
+    assert window.docks["transport"].panel.timer.isActive()
 
 
 def test_keys_leave_the_speed_that_was_chosen(window: MainWindow, qtbot: QtBot) -> None:
-    speed = window.transport.speed
+    speed = window.docks["transport"].panel.speed
     speed.setFocus(Qt.FocusReason.MouseFocusReason)
     speed.setCurrentIndex(1)
     for key in (Key.Key_Right, Key.Key_PageDown, Key.Key_Home, Key.Key_End, Key.Key_PageUp, Key.Key_Left):
@@ -134,7 +135,7 @@ def test_a_text_field_keeps_its_keys(window: MainWindow, qtbot: QtBot, place: st
     assert text[1] == " "
     assert text.replace(" ", "").endswith("acb")
     assert window.session.selection.step == 0
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
 
 
 def test_a_number_keeps_its_keys(window: MainWindow, qtbot: QtBot) -> None:
@@ -165,7 +166,7 @@ def test_arrows_walk_the_heads_in_the_attention_panel_and_nothing_else_does(
     qtbot.keyClick(view, Key.Key_End)
     assert session.selection.site == "logits"
     qtbot.keyClick(view, Key.Key_Space)
-    assert window.transport.timer.isActive()
+    assert window.docks["transport"].panel.timer.isActive()
 
 
 def test_shift_and_an_arrow_walk_the_tokens(window: MainWindow, qtbot: QtBot) -> None:
@@ -184,14 +185,14 @@ def test_a_button_takes_space_from_whoever_reached_it_by_keyboard_alone(
     box.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(box, Key.Key_Space)
     assert box.isChecked()
-    assert not window.transport.timer.isActive()
+    assert not window.docks["transport"].panel.timer.isActive()
     window.setFocus()
     qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(5, box.height() // 2))
     assert box.hasFocus()
     checked = box.isChecked()
     qtbot.keyClick(box, Key.Key_Space)
     assert box.isChecked() == checked
-    assert window.transport.timer.isActive()
+    assert window.docks["transport"].panel.timer.isActive()
 
 
 def test_tabs_that_were_reached_by_keyboard_are_walked(window: MainWindow, qtbot: QtBot) -> None:
@@ -280,8 +281,8 @@ def test_keys_walk_the_forward_pass_when_the_panel_with_the_focus_has_gone(model
         qtbot.keyClick(focus, Key.Key_Right)
         assert session.selection.step == 4
         qtbot.keyClick(focus, Key.Key_Space)
-        assert window.transport.timer.isActive()
-        window.transport.pause()
+        assert window.docks["transport"].panel.timer.isActive()
+        window.docks["transport"].panel.pause()
 
 
 def test_keys_go_to_no_panel_that_is_behind_another(window: MainWindow, qtbot: QtBot) -> None:

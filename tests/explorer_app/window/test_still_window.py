@@ -78,7 +78,7 @@ def without(found: Places, *names: str) -> Places:
 
 def look_at(window: MainWindow, *words: str) -> Iterator[Places]:
     """The places with each panel in front, and at the steps of the first block, or of the words in it, and the last."""
-    for dock in window.of_area("centre"):
+    for dock in window.arrangement.of_area("centre"):
         if not dock.isHidden():
             dock.raise_()
             settle(window.client)

@@ -15,7 +15,8 @@ from explorer_app.state.settings import Recent
 from explorer_app.state.training import Spec
 from explorer_app.widgets.lists.pointing import PaintedItems
 from explorer_app.widgets.plain import Message, tip
-from explorer_app.window.window import KeysDialog, MainWindow
+from explorer_app.window.keys_dialog import KeysDialog
+from explorer_app.window.window import MainWindow
 from tests.support.hostile.hostile_text import FOLDER, HOSTILE, LONG, OBEYED, TOKENS, hostile_checkpoint
 from tests.support.models.tiny import save
 from tests.support.window.walk import guessed, name_of, texts, widgets
@@ -58,7 +59,7 @@ def speak(window: MainWindow) -> None:
     window.client.note(HOSTILE + "\n")
     window.prompt_bar.model.remember(Recent("/nowhere/" + FOLDER, (f"heads={HOSTILE}",)))
     window.prompt_bar.model.remember(Recent("x" * 5000))
-    window.show_recent()
+    window.menus.show_recent()
     session.training.specs["x"] = Spec(f"/{FOLDER}", source=session.scene.model, data=(HOSTILE, LONG))
     session.training.offer((f"/{FOLDER}.txt", f"/{LONG}"))
     window.docks["train"].panel.form.say("out", f"{HOSTILE} {LONG}")

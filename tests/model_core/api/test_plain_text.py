@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model_core.api.command import printing
 from model_core.api.errors import InputError
-from model_core.api.plain_text import guard_terminal, one_line, shortened, unguarded, visible
+from model_core.api.plain_text import bytes_text, guard_terminal, one_line, shortened, unguarded, visible
 from tests.support.hostile.hostile_text import LONG, OBEYED
 
 pytestmark = pytest.mark.unit
@@ -104,3 +104,8 @@ def test_lines_that_cannot_be_written_are_one_error_past_the_guard_too(
     monkeypatch.setattr(sys, "stdout", Full())
     with printing(), pytest.raises(InputError, match="stdout cannot be written: No space left on device"):
         (sys.stdout if guarded else unguarded(sys.stdout)).writelines(["a\n"])
+
+
+def test_bytes_are_said_in_the_unit_that_suits_them() -> None:
+    assert [bytes_text(size) for size in (0, 11_020_032, 1_000_000_000)] == ["0.0 MB", "11.0 MB", "1.0 GB"]
+    assert bytes_text(300_000_000, gigabytes_from=1e8) == "0.3 GB"
