@@ -77,7 +77,7 @@ def test_a_picture_that_is_out_of_date_stays_dimmed_wherever_one_looks_in_it(
 def test_the_heads_give_no_other_reason_than_the_panel_that_they_are_in(
     shown: OnScreen[Attention], qtbot: QtBot
 ) -> None:
-    overview = shown.panel._overview_veil
+    overview = shown.panel.overview.veil
     overview.cover("Out of date: Running")
     qtbot.waitUntil(overview.isVisible)
     shown.change(prompt=TOO_LONG)
@@ -134,13 +134,13 @@ def test_heads_of_another_run_than_the_map_are_dimmed_until_theirs_have_come(
     monkeypatch.setattr(session, "answer", lambda asked: None if asked == overview else answer(asked))
     session.set_progress("running", 0.5)
     panel.refresh()
-    qtbot.waitUntil(panel._overview_veil.isVisible)
-    assert "Running" in panel._overview_veil.words
+    qtbot.waitUntil(panel.overview.veil.isVisible)
+    assert "Running" in panel.overview.veil.words
     assert not panel.veil.isVisible()
     monkeypatch.undo()
     session.set_progress("", 1.0)
     panel.refresh()
-    qtbot.waitUntil(lambda: not panel._overview_veil.isVisible())
+    qtbot.waitUntil(lambda: not panel.overview.veil.isVisible())
 
 
 def test_what_a_panel_only_wishes_for_waits_until_all_have_what_they_need(model: str) -> None:

@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from safetensors.numpy import load_file
 
-from explorer_app.panels.attention import Attention, cell_sentence, head_marks
+from explorer_app.panels.attention import Attention
+from explorer_app.panels.attention.stages import cell_sentence, head_marks
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.words.attention_text import (
@@ -258,13 +259,13 @@ def test_edited_heads_are_marked_and_a_mask_that_is_off_everywhere_marks_none() 
 
 def test_scores_are_shown_on_a_scale_for_each_head_and_the_title_says_so(shown: OnScreen[Attention]) -> None:
     panel = shown.panel
-    assert panel._overview_title.text() == "One scale: 0 to 1"
+    assert panel.overview.title.text() == "One scale: 0 to 1"
     panel._choose_stage(next(b for b in panel._stages.buttons() if b.property("word") == "masked"))
     shown.settle()
     overview = shown.session.answer(overview_query("masked", shown.session.kinds[0]))
     assert overview is not None
     reach = np.abs(np.where(np.isfinite(overview["maps"]), overview["maps"], 0)).max((2, 3))
     least, most = (short_number(float(value)) for value in (reach.min(), reach.max()))
-    assert panel._overview_title.text() == f"Own scales: ±{least} to ±{most}"
+    assert panel.overview.title.text() == f"Own scales: ±{least} to ±{most}"
     far = short_number(float(reach[1, 2]))
     assert panel.grid.describe(1, 2) == f"layer 1, head 2, colours from −{far} to {far}"

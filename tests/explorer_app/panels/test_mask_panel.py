@@ -13,19 +13,16 @@ from safetensors.numpy import load_file
 
 from explorer_app.panels import mask as mask_panel
 from explorer_app.panels import next_token
-from explorer_app.panels.mask import (
-    Mask,
-    causal_state,
-    cell_sentence,
-    cells_words,
+from explorer_app.panels.mask import Mask
+from explorer_app.panels.mask.changes import (
     compared_side,
     most_changed,
     moved_attention,
-    switched,
     token_changes,
     what_changed,
-    wider_edit,
 )
+from explorer_app.panels.mask.switching import causal_state, switched, wider_edit
+from explorer_app.panels.mask.words import cell_sentence, cells_words
 from explorer_app.words.attention_text import Sides
 from model_core.api.edits import MaskOff
 from model_core.api.names import AttentionKind
@@ -207,7 +204,7 @@ def test_another_prompt_is_not_compared(shown: OnScreen[Mask]) -> None:
 def test_a_prompt_too_long_to_compare_every_head_says_so(
     qtbot: QtBot, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_panel, "COMPARED_CELLS", 5 * 5 * LAYERS * HEADS)
+    monkeypatch.setattr("explorer_app.panels.mask.changes.COMPARED_CELLS", 5 * 5 * LAYERS * HEADS)
     assert compared_side(KIND) == 5
     with on_screen(qtbot, Mask, model) as shown:
         shown.change(edits=("mask off",))

@@ -8,8 +8,10 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from explorer_app.panels.attention import Attention, head_marks
-from explorer_app.panels.mask import Mask, rule_words, switch_words
+from explorer_app.panels.attention import Attention
+from explorer_app.panels.attention.stages import head_marks
+from explorer_app.panels.mask import Mask
+from explorer_app.panels.mask.words import rule_words, switch_words
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.words.attention_text import kind_words, map_query, side_titles

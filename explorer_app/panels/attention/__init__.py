@@ -1,15 +1,11 @@
 """Who looks at whom: every head small, the focused head large, and the three stages of its making."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_core.api.edits import AblateHead, Edit, MaskOff
-from model_core.api.names import AttentionKind
+from model_core.api.edits import AblateHead, MaskOff
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.query import Query
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
@@ -24,16 +20,20 @@ from PySide6.QtWidgets import (
 
 from explorer_app.panel.base import Answers
 from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
-from explorer_app.panel.head_roles import Heads, RoleBar, arranged, head_name, role_title, score_words
 from explorer_app.panel.registry import panel
+from explorer_app.panels.attention.overview import Overview
+from explorer_app.panels.attention.stages import (
+    cell_sentence,
+    difference_sentence,
+    stages,
+    without_partners_hidden,
+)
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.widgets.arrows import ARROWS, stepped
 from explorer_app.widgets.lists.bars import Bar, BarList
-from explorer_app.widgets.maps.colours import Colours, colour_limits
 from explorer_app.widgets.maps.thumbnails import ThumbnailGrid
 from explorer_app.widgets.plain import rich, tip
-from explorer_app.widgets.veil import Veil
 from explorer_app.words.attention_text import (
     Sides,
     covers,
@@ -42,109 +42,14 @@ from explorer_app.words.attention_text import (
     head_title,
     known_edits,
     map_query,
-    mask_is_off,
-    overview_query,
     sharing,
     side_titles,
     sides,
 )
-from explorer_app.words.engine_words import late_words
-from explorer_app.words.numbers import percent, short_number
+from explorer_app.words.numbers import percent
 from explorer_app.words.text import tr
 
 ROW_LENGTH = 20
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One of the T x S maps that attention passes through, in the model's own word for it."""
-
-    word: str
-    title: str
-    about: str
-    colours: Colours
-
-
-def stages() -> dict[str, Stage]:
-    """The stages in the order of computation, by their word."""
-    found = (
-        Stage(
-            "scores",
-            tr("Scores"),
-            tr("Query · key / √width of a head: how well each key answers each query, before the mask"),
-            "diverging",
-        ),
-        Stage(
-            "masked",
-            tr("Masked scores"),
-            tr("The scores after the mask was added: a hidden key has −∞ and can get no attention"),
-            "diverging",
-        ),
-        Stage(
-            "pattern",
-            tr("Pattern"),
-            tr("Softmax of the masked scores: each row shares out 100 % of one token's attention"),
-            "sequential",
-        ),
-    )
-    return {stage.word: stage for stage in found}
-
-
-def cell_sentence(word: str, value: float, tokens: Sides, row: int, col: int) -> str:
-    """What one cell says: “it” attends 62.1 % to “cat”."""
-    looks, at = tokens.row(row), tokens.col(col)
-    later = tr(", which comes later") if tokens.later(row, col) else ""
-    if np.isnan(value):
-        return tr("{query} to {key}: not a number").format(query=looks, key=at)
-    if word == "pattern":
-        text = tr("{query} attends {share} to {key}").format(
-            query=looks, share=percent(value), key=tr("itself") if tokens.itself(row, col) else at
-        )
-        return text + later
-    pair = tr("{query} · {key}").format(query=looks, key=at) + later
-    if np.isneginf(value):
-        return tr("{pair}: hidden by the mask").format(pair=pair)
-    return tr("{pair}: score {score}").format(pair=pair, score=short_number(value, 4))
-
-
-def without_partners_hidden(values: Floats) -> Floats:
-    """What differs, hatched where one of the two has no such token."""
-    return np.where(np.isnan(values), np.float32(-np.inf), values)
-
-
-def difference_sentence(value: float, tokens: Sides, row: int, col: int) -> str:
-    """What a cell has more in B than in A."""
-    pair = tr("{query} · {key}").format(query=tokens.row(row), key=tokens.col(col))
-    if np.isnan(value):
-        return tr("{pair}: one of them has no such token, or no number there").format(pair=pair)
-    return tr("{pair}: B − A = {value}").format(pair=pair, value=short_number(value, 4))
-
-
-def scale_words(limits: tuple[float, float] | NDArray[np.float64]) -> str:
-    """What the colours of the overview stand for: one scale, or one for each head [L H 2], about zero."""
-    if isinstance(limits, tuple):
-        low, high = map(short_number, limits)
-        return tr("One scale: {low} to {high}").format(low=low, high=high)
-    least, most = (short_number(float(reach)) for reach in (limits[..., 1].min(), limits[..., 1].max()))
-    return tr("Own scales: ±{least} to ±{most}").format(least=least, most=most)
-
-
-def head_marks(
-    edits: Sequence[Edit], kind: AttentionKind
-) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], str]]:
-    """Signs and words for the heads that edits change; a mask that is off everywhere marks none of them."""
-    signs: dict[tuple[int, int], str] = {}
-    notes: dict[tuple[int, int], str] = {}
-    everywhere = MaskOff() in edits
-    for layer, head in np.ndindex(kind.layers, kind.heads):
-        ablated = AblateHead(layer, head, kind.name) in edits
-        unmasked = has_mask(kind) and mask_is_off(edits, layer, head, kind.name)
-        words = [tr("ablated")] * ablated + [tr("mask off")] * unmasked
-        if ablated or (unmasked and not everywhere):
-            signs[layer, head] = "✕" if ablated else "M"
-        if words:
-            notes[layer, head] = ", ".join(words)
-    return signs, notes
 
 
 @panel("attention", "Attention", area="centre", order=10)
@@ -160,10 +65,6 @@ class Attention(HeadPanel):
         self.word = "pattern"
         self._followed = session.selection.site
         self._sides = Sides([], [])
-        self._drawn_overview: list[object] = []
-        self._heads: Heads = []
-        """The heads in the order in which the overview shows them, `_across` in a row."""
-        self._across = 1
 
         self._stages = QButtonGroup(self)
         row = QHBoxLayout()
@@ -186,19 +87,9 @@ class Attention(HeadPanel):
         for button in (self._mask_off, self._ablate, self._solo):
             row.addWidget(button)
 
-        self._overview_title = line()
-        self._overview_title.setToolTip(
-            tip(
-                tr(
-                    "What the colours of the small maps stand for. A scale of its own, about zero, "
-                    "for each head's scores; one for all of their patterns."
-                )
-            )
-        )
-        self.roles = RoleBar()
+        self.overview = Overview(session)
+        self.roles, self.grid = self.overview.roles, self.overview.grid
         self.roles.changed.connect(self._choose_role)
-        self.grid = ThumbnailGrid()
-        self._overview_veil = Veil(self.grid)
         self.grid.clicked.connect(self._focus_cell)
         self.grid.double_clicked.connect(self._solo.toggle)
         self._row_title = line()
@@ -209,8 +100,8 @@ class Attention(HeadPanel):
         self._row_keys: list[int] = []
         self._about = line(wrap=True)
         self._about.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._overview = column(
-            self._overview_title, self.roles, self.grid, self._row_title, self.row, self._about
+        self._side = column(
+            self.overview.title, self.roles, self.grid, self._row_title, self.row, self._about
         )
         self._title = rich_line()
         self.heatmap.double_clicked.connect(self._double_click)
@@ -222,7 +113,7 @@ class Attention(HeadPanel):
         layout = QVBoxLayout(self)
         layout.addWidget(self.kinds)
         layout.addLayout(row)
-        layout.addWidget(beside(self._overview, column(self._title, self.heatmap), 34), 1)
+        layout.addWidget(beside(self._side, column(self._title, self.heatmap), 34), 1)
         self._set_word(self.word)
 
     # Asking and drawing
@@ -236,9 +127,7 @@ class Attention(HeadPanel):
         attention = self.session.attention
         if attention is None or self._solo.isChecked():
             return []
-        roles = self.roles.query(attention)
-        # Scores come before the maps that they colour.
-        return [*([roles] if roles else []), overview_query(self.word, attention)]
+        return self.overview.queries(self.word, attention)
 
     def ahead(self) -> list[Query]:
         """The layers above and below, where an arrow key leads."""
@@ -255,31 +144,13 @@ class Attention(HeadPanel):
         self.draw_map(run, answer)
         self._say_about()
         self._draw_row()
-        self.roles.offer(attention)
-        overview = self.session.answer(overview_query(self.word, attention))
-        asked = self.roles.query(attention)
-        roles = self.session.answer(asked) if asked else None
-        self._show_overviews_age(overview)
-        new: list[object] = [overview, roles, self.roles.name, self.roles.sort.isChecked()]
-        if overview is not None and new != self._drawn_overview:
-            self._drawn_overview = new
-            self._draw_overview(overview, roles, attention)
-        focus = self.session.selection.layer, self.session.selection.head
-        if focus in self._heads:
-            self.grid.set_focus(*self._cell(*focus))
+        self.overview.draw(self.stages[self.word], attention)
         self._say_edits()
 
     def _show_age(self, *_: Any) -> None:
         super()._show_age()
         if self.veil.asked:
-            self._overview_veil.lift()  # one reason, for all of it
-
-    def _show_overviews_age(self, overview: Answer | None) -> None:
-        """Dim the heads of another run than that of the map until theirs have come."""
-        if overview is None and self._drawn_overview:
-            self._overview_veil.cover(late_words(self.session) or tr("Out of date"))
-        else:
-            self._overview_veil.lift()
+            self.overview.veil.lift()  # one reason, for all of it
 
     def preview(self, query: int | None, key: int | None) -> None:
         super().preview(query, key)
@@ -341,42 +212,6 @@ class Attention(HeadPanel):
             tr("Nowhere: its weights are not numbers (NaN).") if np.isnan(shares).any() else tr("Nowhere."),
         )
 
-    def _draw_overview(self, overview: Answer, roles: Answer | None, kind: AttentionKind) -> None:
-        stage, maps = self.stages[self.word], overview["maps"]
-        limits: tuple[float, float] | NDArray[np.float64] = colour_limits(maps, "sequential", None)
-        differs = self.session.compared == "B−A"
-        if differs:
-            maps = without_partners_hidden(maps)
-        if stage.word != "pattern" or differs:
-            # One head's scores may reach ten times as far as another's, whose map would be blank on a scale for both.
-            limits = np.array([[colour_limits(map_, "symmetric", None) for map_ in row] for row in maps])
-        scores = None if roles is None else roles[self.roles.name]
-        self._heads, self._across = self.roles.heads(scores, kind), kind.heads
-        ordered = self._heads == sorted(self._heads)
-        self.grid.show_maps(
-            arranged(maps, self._heads),
-            [
-                tr("layer {n}").format(n=n) if ordered else f"{n * kind.heads + 1}."
-                for n in range(kind.layers)
-            ],
-            [tr("head {n}").format(n=n) if ordered else "" for n in range(kind.heads)],
-            limits=limits if isinstance(limits, tuple) else arranged(limits, self._heads),
-            signed=stage.word != "pattern" or differs,
-            size=(overview["size"][0], overview["size"][1]),
-        )
-        if roles is None or scores is None:
-            self.grid.set_scores(None)
-        else:
-            self.roles.show_source(roles)
-            names = [] if ordered else [head_name(head) for head in self._heads]
-            title, placed = role_title(self.roles.name), arranged(scores, self._heads)
-            self.grid.set_scores(placed, names, title, score_words)
-        self._overview_title.setText(scale_words(limits))
-
-    def _cell(self, layer: int, head: int) -> tuple[int, int]:
-        """Where the overview shows a head."""
-        return divmod(self._heads.index((layer, head)), self._across)
-
     # Following and leading the selection
 
     def _follow_step(self) -> None:
@@ -418,7 +253,7 @@ class Attention(HeadPanel):
 
     def _focus_cell(self, row: int, col: int) -> None:
         """Choose the head that the overview shows there."""
-        layer, head = self._heads[row * self._across + col]
+        layer, head = self.overview.head_at(row, col)
         self.session.select(layer=layer, head=head)
 
     def _lock_key(self, index: int) -> None:
@@ -429,7 +264,7 @@ class Attention(HeadPanel):
         self._solo.toggle()
 
     def _set_solo(self, alone: bool) -> None:
-        self._overview.setHidden(alone)
+        self._side.setHidden(alone)
         if alone:
             self.heatmap.setFocus()
         self.asks.emit()
@@ -460,7 +295,7 @@ class Attention(HeadPanel):
         kind, selection = self.session.attention, self.session.selection
         if kind is not None:
             plain = list(np.ndindex(kind.layers, kind.heads))
-            heads = self._heads if sorted(self._heads) == plain else plain
+            heads = self.overview.heads if sorted(self.overview.heads) == plain else plain
             cell = divmod(heads.index((selection.layer, selection.head)), kind.heads)
             if there := stepped(event, cell, (kind.layers, kind.heads)):
                 layer, head = heads[there[0] * kind.heads + there[1]]
@@ -509,13 +344,7 @@ class Attention(HeadPanel):
             )
         )
         if kind is not None:
-            signs, notes = head_marks(known_edits(self.session.viewed.edits), kind)
-            self.grid.set_marks(
-                *(
-                    {self._cell(*head): says for head, says in marks.items() if head in self._heads}
-                    for marks in (signs, notes)
-                )
-            )
+            self.overview.mark(known_edits(self.session.viewed.edits), kind)
 
     def _open_menu(self, place: QPoint) -> None:
         view = self.sender()

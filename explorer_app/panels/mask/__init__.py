@@ -1,234 +1,44 @@
 """Who may look at whom: the mask as the model used it, a switch for it, and what switching it changed."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from model_core.api.edits import MaskOff
 from model_core.api.names import AttentionKind
 from model_core.api.queries.answer import Answer
 from model_core.api.queries.prediction import NextTokens
 from model_core.api.queries.query import Query
-from model_core.api.queries.values import HeadMaps
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from explorer_app.panel.base import Answers
 from explorer_app.panel.head_panel import Floats, HeadPanel, beside, column, line, rich_line
 from explorer_app.panel.registry import panel
+from explorer_app.panels.mask.changes import (
+    comparable,
+    most_changed,
+    moved_attention,
+    patterns_query,
+    token_changes,
+    what_changed,
+)
+from explorer_app.panels.mask.switching import causal_state, switched, wider_edit
+from explorer_app.panels.mask.words import cell_sentence, cells_words, rule_words, switch_words
 from explorer_app.state.session import Session
 from explorer_app.state.store import RUN
 from explorer_app.widgets.lists.bars import Bar, BarList
 from explorer_app.widgets.plain import rich, tip
 from explorer_app.words.attention_text import (
-    OVERVIEW_SIDE,
-    Sides,
-    covers,
     has_mask,
     head_title,
     known_edits,
     map_query,
-    map_size,
     mask_is_off,
-    overview_query,
     side_titles,
     sides,
 )
-from explorer_app.words.blanks import visible_blanks
 from explorer_app.words.numbers import percent
 from explorer_app.words.text import tr
 
 NEXT_TOKEN = NextTokens(k=40)
-COMPARED_CELLS = 4 << 20
-
-
-# What the cells say
-
-
-def cell_sentence(allowed: bool, tokens: Sides, row: int, col: int) -> str:
-    """“·cat” may not look at “·sat”, which comes later."""
-    at = tr("itself") if tokens.itself(row, col) else tokens.col(col)
-    text = tr("{query} may look at {key}") if allowed else tr("{query} may not look at {key}")
-    later = tr(", which comes later") if tokens.later(row, col) else ""
-    return text.format(query=tokens.row(row), key=at) + later
-
-
-def cells_words(values: Floats) -> str:
-    """How many of a head's cells are allowed."""
-    allowed, every = int((~np.isneginf(values)).sum()), values.size
-    return (
-        tr("all {all} cells allowed")
-        if allowed == every
-        else tr("{allowed} of {all} cells allowed, the hatched ones hidden")
-    ).format(allowed=f"{allowed:,}", all=f"{every:,}")
-
-
-def rule_words(kind: AttentionKind) -> str:
-    """What the mask of a kind of attention hides, with its name in bold."""
-    if not has_mask(kind):
-        return {
-            "encoder": tr(
-                "<b>No mask</b>: the encoder reads the whole source at once, so each of its tokens may look at all "
-                "others, later ones too. There is nothing to switch."
-            ),
-            "cross": tr(
-                "<b>No mask</b>: the source is known to its end before the first token of the target is written, so "
-                "each target token may look at all of it. There is nothing to switch."
-            ),
-        }.get(kind.name, tr("<b>No mask</b>: each token may look at all others. There is nothing to switch."))
-    causal = tr("<b>Causal mask</b>: no token looks at later ones")
-    if kind.window is None:
-        return causal
-    window = tr(
-        "<b>Sliding window</b>: where a layer has one, a token sees the last {count}, itself among them"
-    )
-    return f"{causal}.<br>{window.format(count=kind.window)}"
-
-
-def switch_words(kind: AttentionKind, scope: MaskOff) -> str:
-    """What a switch takes away."""
-    if kind.window is None:
-        text = tr("Off: every token looks at all others (“{edit}”)")
-    else:
-        text = tr(
-            "Off: every token looks at all others; the causal mask goes, and with it the window of {count} tokens "
-            "(“{edit}”)"
-        )
-    return text.format(edit=scope, count=kind.window)
-
-
-# The switch
-
-
-def within_scope(edit: MaskOff, scope: MaskOff) -> bool:
-    """Whether an edit takes the mask from heads of this scope only."""
-    return covers(scope, edit)
-
-
-def causal_state(edits: Iterable[str], scope: MaskOff, kind: AttentionKind) -> Qt.CheckState:
-    """Whether the mask is in force for all heads of the scope in this kind of attention, for some, or for none."""
-    known = known_edits(edits)
-    cells = [
-        (layer, head)
-        for layer in (range(kind.layers) if scope.layer is None else [scope.layer])
-        for head in (range(kind.heads) if scope.head is None else [scope.head])
-    ]
-    off = sum(mask_is_off(known, *cell, kind.name) for cell in cells)
-    if off == 0:
-        return Qt.CheckState.Checked
-    return Qt.CheckState.Unchecked if off == len(cells) else Qt.CheckState.PartiallyChecked
-
-
-def switched(edits: Iterable[str], scope: MaskOff, on: bool) -> tuple[str, ...]:
-    """The edits with the mask on or off in a scope; what took it off in parts of the scope goes either way."""
-    kept = tuple(
-        text
-        for text in edits
-        if not any(isinstance(e, MaskOff) and within_scope(e, scope) for e in known_edits([text]))
-    )
-    return kept if on else (*kept, str(scope))
-
-
-def wider_edit(edits: Iterable[str], scope: MaskOff) -> MaskOff | None:
-    """The edit that takes the mask off in more than this scope, and so decides over it."""
-    for edit in known_edits(edits):
-        if isinstance(edit, MaskOff) and edit != scope and covers(edit, scope):
-            return edit
-    return None
-
-
-# What it changed
-
-
-@dataclass(frozen=True)
-class Change:
-    """A next token, its probability before and now; None where it was not among the likeliest that are listed."""
-
-    text: str
-    before: float | None
-    now: float | None
-    climbed: int | None
-
-
-def token_changes(before: Answer, now: Answer) -> list[Change]:
-    """Every token that is listed before or now: those of now first, likeliest first."""
-    old = {id: rank for rank, id in enumerate(before["ids"])}
-    changes = [
-        Change(
-            visible_blanks(text),
-            float(before["probabilities"][old[id]]) if id in old else None,
-            float(now["probabilities"][rank]),
-            old[id] - rank if id in old else None,
-        )
-        for rank, (id, text) in enumerate(zip(now["ids"], now["strings"], strict=True))
-    ]
-    gone = [
-        Change(visible_blanks(text), float(before["probabilities"][rank]), None, None)
-        for rank, (id, text) in enumerate(zip(before["ids"], before["strings"], strict=True))
-        if id not in now["ids"]
-    ]
-    return changes + gone
-
-
-def most_changed(changes: Sequence[Change], floor_before: float, floor_now: float) -> str:
-    """“·the” 12.0 % → 31.0 %. The floors are the least probabilities listed: what is not listed is below them."""
-
-    def size(change: Change) -> float:
-        was = floor_before if change.before is None else change.before
-        is_ = floor_now if change.now is None else change.now
-        return abs(is_ - was)
-
-    def say(share: float | None, floor: float) -> str:
-        return tr("under {share}").format(share=percent(floor)) if share is None else percent(share)
-
-    sizes = [size(change) for change in changes]
-    if not np.isfinite(sizes).all():
-        return tr("The probabilities cannot be compared: some are not numbers (NaN).")
-    change = changes[int(np.argmax(sizes))]
-    if size(change) == 0:
-        return tr("The likeliest next tokens stayed exactly as they were.")
-    return tr("Most changed: “{token}” {before} → {now}").format(
-        token=change.text, before=say(change.before, floor_before), now=say(change.now, floor_now)
-    )
-
-
-def compared_side(kind: AttentionKind) -> int:
-    """How long a text may be so that the patterns of all heads, before and now, are compared cell by cell."""
-    return math.isqrt(COMPARED_CELLS // (kind.layers * kind.heads))
-
-
-def comparable(run: Answer, kind: AttentionKind) -> bool:
-    """Whether the texts are short enough for that."""
-    return max(map_size(run, kind)) <= compared_side(kind)
-
-
-def patterns_query(run: Answer, kind: AttentionKind) -> Query:
-    """All patterns, whole where possible; short prompts share the answer with the attention panel."""
-    if max(map_size(run, kind)) <= OVERVIEW_SIDE:
-        return overview_query("pattern", kind)
-    return HeadMaps(word="pattern", stack=kind.name, side=compared_side(kind))
-
-
-def moved_attention(before: Floats, now: Floats) -> NDArray[np.float64]:
-    """[L H]: the share of a token's attention that went elsewhere, the mean over all tokens; maps [L H T S].
-
-    Half the sum of absolute differences along a row: the total variation distance of two distributions.
-    """
-    moved: NDArray[np.float64] = np.abs(now - before).sum(-1, dtype=np.float64).mean(-1) / 2
-    return moved
-
-
-def what_changed(before: Iterable[str], now: Iterable[str]) -> str:
-    """The title of the comparison: which edit came, or went."""
-    before, now = set(before), set(now)
-    come, gone = sorted(now - before), sorted(before - now)
-    if come and not gone:
-        return tr("What “{edits}” changed").format(edits=", ".join(come))
-    if gone and not come:
-        return tr("What taking back “{edits}” changed").format(edits=", ".join(gone))
-    return tr("What the last change of the edits did")
 
 
 @panel("mask", "Mask", area="centre", order=20)
