@@ -226,7 +226,7 @@ def test_the_window_is_built_without_torch(model: str) -> None:
         "from PySide6.QtWidgets import QApplication\n"
         "from explorer_app.state.session import Session\n"
         "from explorer_app.window.window import MainWindow\n"
-        "from model_core.api.queries import Scene\n"
+        "from model_core.api.scene import Scene\n"
         "app = QApplication([])\n"
         f"window = MainWindow(Session(Scene({model!r}, 'The cat')))\n"
         "window.show()\n"

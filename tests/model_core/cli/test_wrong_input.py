@@ -47,7 +47,7 @@ pytestmark = pytest.mark.unit
         ("generate --model M --prompt a --temperature=-1", "temperature -1.0 is not a number from 0 up"),
         ("generate --model M --prompt a --top-k 0", "top-k 0 keeps no token"),
         ("generate --model M --prompt a --top-p 2", "top-p 2.0 is not a share above 0 and up to 1"),
-        ("generate --model M --prompt a --edit dance", "no edit reads 'dance': try mask off, "),
+        ("generate --model M --prompt a --edit dance", "no edit reads 'dance': try ablate L3H5; mask off, "),
         ("train --preset tales-llama --out D", "tales-llama learns from text: name it with --data FILE"),
         ("train --preset p --out D --data F", "there is no preset 'p': name one of tales-llama"),
         ("train --preset p --out D --data F --dtype float8", "argument --dtype: invalid choice: 'float8'"),
